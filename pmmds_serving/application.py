@@ -151,5 +151,5 @@ async def _front_page(request: Request) -> Response:
 
 
 def _page(html: str) -> Response:
-    """A response with a page that cannot be framed and cannot load anything from another origin."""
+    """Return a response with a page that cannot be framed and cannot load anything from another origin."""
     return HTMLResponse(html, headers=_PAGE_HEADERS)

@@ -55,7 +55,7 @@ class InvalidItemError(ValueError):
 
 
 async def predict_batch(request: Request, worker: Worker) -> Response:
-    """POST /api/v1/predict/batch."""
+    """Handle POST /api/v1/predict/batch."""
     request_id = check_request_id(request.headers.get("x-request-id", ""))
     predictor = worker.predictor
     async with worker.large_batches.read(request.scope["headers"], request.receive, BATCH_BYTES) as body:
@@ -127,7 +127,7 @@ def wrong_feedback(size: str) -> api_errors.ApiError:
 
 
 def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
-    """Raises InvalidItemError."""
+    """Validate one label. Raise InvalidItemError if it is invalid."""
     if not isinstance(item, dict):
         raise InvalidItemError("expected an object with request_id and label")
     request_id, label = item.get("request_id"), item.get("label")

@@ -38,7 +38,7 @@ class ErrorBoundary:
             self.error = raised
         elif isinstance(raised, Exception):
             log.error("request_failed", error_type=type(raised).__name__, place=place_of(trace))
-            self.error = ApiError(500, "Internal error; see the service's log", "internal")
+            self.error = ApiError(500, "Internal error. See the service's log", "internal")
         return self.error is not None
 
 

@@ -35,7 +35,7 @@ def error_response(error: ApiError, headers: Mapping[str, str] | None = None) ->
 
 
 def encoded_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
-    """`headers_of` for ASGI."""
+    """Return the headers from `headers_of` in the form that ASGI expects."""
     return [(name.lower().encode(), value.encode()) for name, value in headers_of(error).items()]
 
 

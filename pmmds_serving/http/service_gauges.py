@@ -73,6 +73,6 @@ def _waiting(folder: Path) -> tuple[int, float]:
     waiting = segments_with_records(folder)
     written = []
     for path in waiting:
-        with suppress(FileNotFoundError):  # shipped in between
+        with suppress(FileNotFoundError):  # The segment was shipped in the meantime.
             written.append(path.stat().st_mtime)
     return len(waiting), max(0.0, time.time() - min(written)) if written else 0.0

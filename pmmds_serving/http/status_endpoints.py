@@ -153,7 +153,7 @@ def _no_model_reason(worker: Worker) -> str:
     watcher = worker.cache.read_watcher()
     problem = worker.follower.problem or (watcher.problem if watcher else "")
     if problem in ("", NO_MODEL):
-        return problem or "The registry has not responded yet; try again"
+        return problem or "The registry has not responded yet. Try again"
     return api_errors.HIDDEN
 
 

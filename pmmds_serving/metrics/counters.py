@@ -161,7 +161,7 @@ class ServingMetrics:
 
 
 def exposition(families: list[Metric]) -> bytes:
-    """Prometheus text format."""
+    """Return the metric families in the Prometheus text format."""
     from prometheus_client import generate_latest
     from prometheus_client.registry import Collector
 

@@ -25,7 +25,10 @@ _SEVERITIES = (Band.MODERATE, Band.SIGNIFICANT, Band.MAJOR)
 
 
 class LoopTotals:
-    """Read totals and the current state from the database. Raise StoreError if the database cannot be read."""
+    """The totals and the current state, as read from the database.
+
+    Reading them raises StoreError if the database cannot be read.
+    """
 
     def __init__(self, deployment: Deployment) -> None:
         self.model_name = deployment.model_name

@@ -98,7 +98,7 @@ class ArtifactVerifier:
         if result == NOT_READ:
             raise ModelNotTrustedError(
                 f"v{version} is not served: its promotion record cannot be read.",
-                next_step="Restore the database; the service retries automatically.",
+                next_step="Restore the database. The service retries automatically.",
             )
         raise ModelNotTrustedError(
             f"v{version} is not served: no promotion recorded its digest (PMMDS_MODEL_VERIFICATION=require_record).",

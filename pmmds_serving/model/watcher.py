@@ -32,7 +32,7 @@ MODULE = "pmmds_serving.model.watcher"
 LOCK = "watcher.lock"
 REQUEST_POLL_SECONDS = 0.05
 REFUSED_RETRY_SECONDS = 15.0
-NO_MODEL = "No model is in production yet; run `pmmds train` to create one."
+NO_MODEL = "No model is in production yet. Run `pmmds train` to create one."
 
 log = get_logger("pmmds.serving.model_watcher")
 
@@ -79,7 +79,7 @@ class ModelWatcher:
         if isinstance(error, PmmdsError):
             return str(error)
         what = f"v{self._polled_version} cannot be used" if self._polled_version else "The registry could not be read"
-        return f"{what}: {type(error).__name__}. The service retries; see its log for details."
+        return f"{what}: {type(error).__name__}. The service retries. See its log for details."
 
     def overdue(self, seconds: float) -> None:
         """Record in the status file that the current poll exceeded its deadline. The process exits after this call."""

@@ -34,7 +34,7 @@ REMEMBERED_REQUESTS = 10_000
 # The database column holds 128 characters, and in a batch the row's index is appended to the id.
 MAX_REQUEST_ID = 120
 
-_NO_MODEL_YET = "Run `pmmds train`; the service loads the model automatically"
+_NO_MODEL_YET = "Run `pmmds train`. The service loads the model automatically"
 
 # The logger name and the event name of a prediction's log line.
 COMPLETED = ("pmmds.serving.predict", "prediction_completed")

@@ -34,7 +34,7 @@ def take_home(settings: Settings) -> IO[str]:
     if lock is None:
         raise AlreadyRunningError(
             f"Another service already uses {settings.home_path}: {_holder(file)}.",
-            next_step="Stop it, or set PMMDS_HOME to another folder.",
+            next_step="Stop the other service, or set PMMDS_HOME to another folder.",
         )
     with suppress(OSError):  # On a full disk, the lock works but does not show its holder.
         lock.truncate(0)

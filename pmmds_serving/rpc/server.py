@@ -108,7 +108,7 @@ def _options(settings: Settings) -> tuple[tuple[str, int], ...]:
 
 
 def address_of(settings: Settings) -> str:
-    """`127.0.0.1:50051`, `[::1]:50051`."""
+    """Return the address in the form `127.0.0.1:50051` or `[::1]:50051`."""
     return authority(settings.http_host, settings.grpc_port)
 
 

@@ -34,7 +34,7 @@ class Publisher:
         self._published: ShadowStatus | None = None
 
     def publish(self, status: ShadowStatus) -> None:
-        """Raises OSError."""
+        """Publish a status. Raise OSError if the status file cannot be written."""
         published = self._published
         if status == published:
             return

@@ -44,7 +44,7 @@ def dead_record(record: PredictionRecord, feature_names: Sequence[str], error: E
 
 
 def taken_record(record: PredictionRecord, feature_names: Sequence[str]) -> DeadLetter:
-    """A record whose id belongs to another row of the prediction log."""
+    """Return a dead letter for a record whose id belongs to another row of the prediction log."""
     return DeadLetter(datetime.now(UTC), TAKEN, tuple(feature_names), record)
 
 
@@ -107,7 +107,7 @@ def _count_on(path: Path, n_bytes: int, n_lines: int) -> tuple[int, int]:
     size = path.stat().st_size
     if size == n_bytes:
         return n_bytes, n_lines
-    if size < n_bytes:  # edited by hand
+    if size < n_bytes:  # The file was edited by hand.
         n_bytes = n_lines = 0
     with path.open("rb") as file:
         file.seek(n_bytes)

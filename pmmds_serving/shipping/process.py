@@ -78,7 +78,7 @@ class Publisher:
         self._published: ShipperState | None = None
 
     def publish(self) -> None:
-        """Raises OSError."""
+        """Publish the shipper's state. Raise OSError if the status file cannot be written."""
         state = self._shipper.state
         if state == self._published:
             return

@@ -75,7 +75,7 @@ class SpoolPart:
             return True
         try:
             claimed = Segment.claim(self.path)
-        except OSError:  # out of descriptors
+        except OSError:  # The process is out of descriptors.
             return False
         if claimed is not None:
             claimed.delete()

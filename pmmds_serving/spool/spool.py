@@ -202,7 +202,7 @@ class Spool:
         self._has_refused = False
 
     def _new_part(self) -> SpoolPart:
-        """Raises OSError."""
+        """Create a segment. Raise OSError if the folder is not writable."""
         segment = Segment.create(self.folder, f"{self._name}-{next(self._numbers):08d}", self._feature_names)
         self._folder_changed = True
         return SpoolPart(segment, segment.size)
@@ -235,8 +235,8 @@ class Spool:
         if not may_drop:
             self._has_refused = n_bytes <= most  # A batch that could never fit does not mark the spool as full.
             raise SpoolFullError(
-                f"{self._backlog:,} bytes wait for the database; the limit PMMDS_SPOOL_MAX_BYTES is {most:,}.",
-                next_step="Restore the database; the spool then empties automatically.",
+                f"{self._backlog:,} bytes wait for the database. The limit PMMDS_SPOOL_MAX_BYTES is {most:,}.",
+                next_step="Restore the database. The spool then empties automatically.",
             )
 
     def _drop_oldest(self) -> bool:

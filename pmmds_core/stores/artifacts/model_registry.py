@@ -401,7 +401,7 @@ def _translate(version: Any) -> RegisteredVersion:
     """Raise RegistryUnavailableError if a version is not a number, because folder names contain the version."""
     if not _VERSION.fullmatch(str(version.version)):
         raise RegistryUnavailableError(
-            f"MLflow returned {str(version.version)[:60]!r} as a model version; a version is a number.",
+            f"MLflow returned {str(version.version)[:60]!r} as a model version, but a version is a number.",
             next_step="Check which server is running at PMMDS_MLFLOW_TRACKING_URI.",
         )
     tags = dict(version.tags)

@@ -36,7 +36,7 @@ def back_up(database: Database, file: Path) -> int:
         DatabaseUnavailableError: if the database cannot be reached.
     """
     if file.exists():
-        raise InputFileError(f"{file} already exists; it was not overwritten.", next_step="Name a new file.")
+        raise InputFileError(f"{file} already exists and was not overwritten.", next_step="Name a new file.")
     if not file.absolute().parent.is_dir():
         raise InputFileError(
             f"{file} cannot be written: its folder does not exist.", next_step="Create the folder first."
@@ -70,7 +70,7 @@ def restore(database: Database, file: Path) -> None:
     with database.connect() as connection:
         if sa.inspect(connection).get_table_names():
             raise StoreError(
-                f"The {database.place} has tables; it was not overwritten.",
+                f"The {database.place} has tables and was not overwritten.",
                 next_step="Restore into an empty database: another PMMDS_DATABASE_URL or PMMDS_HOME.",
             )
     start = _start_of(file)

@@ -25,7 +25,7 @@ WRITERS_WAIT_SECONDS = 60
 
 
 class DatabaseNow(GenericFunction[Any]):
-    """Return the statement's start time according to the database's clock, which all writers and readers share."""
+    """The statement's start time according to the database's clock, which all writers and readers share."""
 
     type = UtcDateTime()
     name = "database_now"
@@ -33,7 +33,7 @@ class DatabaseNow(GenericFunction[Any]):
 
 
 class HourOf(GenericFunction[Any]):
-    """Return a column's timestamp truncated to the hour."""
+    """A column's timestamp, truncated to the hour."""
 
     type = UtcDateTime()
     name = "hour_of"
@@ -41,7 +41,7 @@ class HourOf(GenericFunction[Any]):
 
 
 class MissingFloat(GenericFunction[bool]):
-    """Return a condition that is true if a float column is NULL or NaN."""
+    """A condition that is true if a float column is NULL or NaN."""
 
     type = sa.Boolean()
     name = "missing_float"
@@ -49,7 +49,7 @@ class MissingFloat(GenericFunction[bool]):
 
 
 class FeatureNumber(GenericFunction[float]):
-    """Return a feature's numeric value from a drift report's document.
+    """A feature's numeric value in a drift report's document.
 
     The value is NULL if the report does not include the feature.
     """

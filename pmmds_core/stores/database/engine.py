@@ -38,7 +38,7 @@ class Database:
 
     @property
     def dialect(self) -> str:
-        """sqlite or postgresql."""
+        """Return the name of the dialect, which is sqlite or postgresql."""
         return self.engine.dialect.name
 
     @property
@@ -89,7 +89,7 @@ class Database:
         if path is not None and not path.exists():
             raise DatabaseUnavailableError(
                 f"The database file {path} does not exist.",
-                next_step="Restore it, or restart PMMDS to create an empty one.",
+                next_step="Restore the file, or restart PMMDS to create an empty database.",
             )
         with self.connect() as connection:
             connection.execute(sa.text("PRAGMA schema_version" if path else "SELECT 1")).first()

@@ -49,7 +49,7 @@ _FAILURES = (
         "is not a SQLite database",
         "Set PMMDS_HOME or PMMDS_DATABASE_URL to another file.",
     ),
-    _Failure((), r"malformed", "is damaged", "Restore it from a backup; `sqlite3 FILE .recover` may save its rows."),
+    _Failure((), r"malformed", "is damaged", "Restore it from a backup. `sqlite3 FILE .recover` may save its rows."),
     _Failure(
         ("25006",),
         r"readonly database",
@@ -57,20 +57,20 @@ _FAILURES = (
         "Make the file and its folder writable by this user, or connect to the primary.",
     ),
     _Failure(
-        ("53100",), r"disk is full", "has no disk space left", "Free disk space; the current write was rolled back."
+        ("53100",), r"disk is full", "has no disk space left", "Free disk space. The current write was rolled back."
     ),
     _Failure((), r"disk I/O error", "has a disk error", "Check the disk and the folder's permissions."),
     _Failure(
         (),
         r"database (table )?is locked",
         "is locked by another process",
-        "Try again; if it persists, find the process that holds the lock.",
+        "Try again. If the problem persists, find the process that holds the lock.",
     ),
     _Failure(
         ("55P03", "40P01", "57014"),
         r"canceling statement due to lock timeout",
         "is locked by another session",
-        "Try again; if it persists, find the session in pg_locks and pg_stat_activity and end it with "
+        "Try again. If the problem persists, find the session in pg_locks and pg_stat_activity and end it with "
         "pg_terminate_backend.",
     ),
     _Failure(

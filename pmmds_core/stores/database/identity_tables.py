@@ -19,7 +19,7 @@ console_users = sa.Table(
     sa.Column("password_hash", sa.Text),  # An Argon2 hash, or NULL if the user cannot sign in with a password.
     sa.Column("role", sa.String(16), nullable=False),  # viewer, operator, approver
     sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("disabled_at", UtcDateTime),  # NULL: enabled
+    sa.Column("disabled_at", UtcDateTime),  # NULL if the user is enabled.
 )
 
 api_tokens = sa.Table(
@@ -56,7 +56,7 @@ audit_events = sa.Table(
     fixed,
     sa.Column("event_id", sa.Integer, primary_key=True),
     sa.Column("at", UtcDateTime, nullable=False, index=True),
-    sa.Column("actor", sa.String(128), nullable=False),  # empty if unknown
+    sa.Column("actor", sa.String(128), nullable=False),  # Empty if the actor is unknown.
     sa.Column("method", sa.String(16), nullable=False),  # How the actor was identified.
     # The client's address, or an empty string for the command line.
     sa.Column("address", sa.String(64), nullable=False),

@@ -293,7 +293,7 @@ training_lock = sa.Table(
     fixed,
     sa.Column("model_name", sa.String(64), primary_key=True),
     sa.Column("run_id", sa.String(64), nullable=False),
-    sa.Column("holder", sa.String(255), nullable=False),  # process and host
+    sa.Column("holder", sa.String(255), nullable=False),  # The process and the host.
     sa.Column("locked_at", UtcDateTime, nullable=False),
 )
 
@@ -339,7 +339,7 @@ client_request_ids = sa.Table(
     fixed,
     sa.Column("client_request_id", sa.String(128), primary_key=True),
     sa.Column("row_digest", sa.String(32), primary_key=True),  # result of request_keys.row_digest
-    sa.Column("request_id", sa.String(128), nullable=False),  # the prediction id
+    sa.Column("request_id", sa.String(128), nullable=False),  # The prediction id.
     sa.Column("predicted_at", UtcDateTime, nullable=False, index=True),
 )
 

@@ -39,7 +39,7 @@ class FileOptions:
         if twice:
             raise InputFileError(
                 f"The column {min(twice)!r} is listed in two of the options categorical, numeric and ignore.",
-                next_step="List it in only one of them.",
+                next_step="List the column in only one of these options.",
             )
         _check_mark("delimiter", self.delimiter, "one character such as ; or a tab", length=1)
         _check_mark("decimal", self.decimal, "a period or a comma", allowed=(".", ","))
@@ -58,7 +58,7 @@ class FileOptions:
             if not 0 < threshold < float("inf"):
                 raise InputFileError(
                     f"The PSI threshold {threshold:g} of {name!r} is not positive.",
-                    next_step="Use a number such as 0.2.",
+                    next_step="Use a positive number such as 0.2.",
                 )
 
     @property

@@ -43,6 +43,6 @@ def _in_folder(folder: Path) -> list[Path]:
     if not found:
         raise InputFileError(
             f"The folder {folder} contains no Parquet files.",
-            next_step="Specify one CSV file, or one or more Parquet files.",
+            next_step="Specify one CSV file or at least one Parquet file.",
         )
     return found

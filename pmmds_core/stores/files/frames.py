@@ -60,7 +60,7 @@ def _arrow(name: str, frame: Any) -> pa.Table:
     if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
         raise InputFileError(
             f"{name} is a {type(frame).__name__}, not a data frame.",
-            next_step="Pass a pandas.DataFrame or a pyarrow.Table; compare_files reads files.",
+            next_step="Pass a pandas.DataFrame or a pyarrow.Table. To compare files, use compare_files.",
         )
     _check_unique(name, [str(column) for column in frame.columns])
     try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TIMEOUT_SECONDS = 30.0
-_NEXT_STEP = "Retry later, or set PMMDS_DATA_PATH to a copy of the file; nothing was saved."
+_NEXT_STEP = "Retry later, or set PMMDS_DATA_PATH to a copy of the file. Nothing was saved."
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,9 @@ def _check_new(owner: str, owner_role: Role, role: Role, lifetime: timedelta, *,
 
 def _refusal(row: sa.Row[*tuple[Any, ...]]) -> str:
     if row.revoked_at is not None:
-        return "The API token is revoked."
+        return "The API token has been revoked."
     if row.expires_at <= datetime.now(UTC):
-        return "The API token is expired."
+        return "The API token has expired."
     return "The owner of the API token is disabled." if row.disabled_at is not None else ""
 
 

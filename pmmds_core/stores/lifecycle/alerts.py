@@ -216,7 +216,7 @@ class AlertStore:
             UsageError: if there is no such alert, or the name or the comment is empty.
         """
         if not by.strip() or not note.strip():
-            raise UsageError("A comment requires a name and a text.", next_step="Write the comment's text.")
+            raise UsageError("A comment requires both a name and a text.", next_step="Write the comment's text.")
         alert = self.get(alert_id)
         with self._database.begin() as connection:
             self._record(connection, alert, COMMENTED, by, note, datetime.now(UTC))
@@ -255,7 +255,7 @@ class AlertStore:
         alert = self.get(alert_id)
         raise UsageError(
             f"Alert {alert_id} was resolved by {alert.changed_by} at {alert.changed_at:%Y-%m-%d %H:%M} UTC.",
-            next_step="Resolved alerts cannot be changed; the next drifted report opens a new one.",
+            next_step="Resolved alerts cannot be changed. The next drifted report opens a new alert.",
         )
 
     def _changed(

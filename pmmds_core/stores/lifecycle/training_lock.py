@@ -108,7 +108,7 @@ def _acquire(
         if time.monotonic() > deadline:
             raise TrainingError(
                 f"Another training of {model_name} is running: {holder}. Only one can run at a time.",
-                next_step="Retry when it has finished.",
+                next_step="Retry when the other training has finished.",
             )
         if holder != reported:
             on_wait(f"Waiting for another training of {model_name}: {holder}.")

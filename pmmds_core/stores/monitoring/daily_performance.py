@@ -44,7 +44,7 @@ class DayRows:
 
 @dataclass(frozen=True)
 class StoredDay:
-    """A stored result."""
+    """The stored result of one day."""
 
     model_version: str
     day: datetime

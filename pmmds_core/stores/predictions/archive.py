@@ -94,8 +94,8 @@ class PredictionArchive:
                     break
                 parts.append(moved)
         raise StoreError(
-            f"Rows of {day:%Y-%m-%d} are still being written; the day was not archived.",
-            next_step="The next run tries again to archive it.",
+            f"Rows of {day:%Y-%m-%d} are still being written, so the day was not archived.",
+            next_step="The next run tries again to archive the day.",
         )
 
     def problems(self, parts: Sequence[Part], *, with_content: bool = False) -> list[str]:
@@ -222,7 +222,7 @@ class PredictionArchive:
                 day=f"{day:%Y-%m-%d}",
                 n_rows=content.n_differing,
                 request_id=content.differing_id,
-                note="These rows have the id of an archived row but different values; the archived rows are kept.",
+                note="These rows have the id of an archived row but different values. The archived rows are kept.",
             )
         return part
 

@@ -44,7 +44,7 @@ def path_of(part: Part, folder: Path) -> Path:
     """
     if not _FILE_NAME.fullmatch(part.file):
         raise DataError(
-            f"prediction_archives lists the file {part.file!r} for {part.day:%Y-%m-%d}; it is not a plain file name.",
+            f"prediction_archives lists the file {part.file!r} for {part.day:%Y-%m-%d}. This is not a plain file name.",
             next_step="No file was read. Find out who inserted that row.",
         )
     return folder / part.file

@@ -21,7 +21,7 @@ _ID = sa.literal_column("prediction_logs.request_id", sa.String)
 
 @dataclass(frozen=True)
 class LiveRows:
-    """Select the log's rows in the database, except rows whose id is in `hidden`."""
+    """The log's rows in the database, except the rows whose id is in `hidden`."""
 
     connection: sa.Connection
     hidden: Sequence[str] = ()

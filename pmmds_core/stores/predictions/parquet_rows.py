@@ -59,7 +59,7 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
         raise StoreError(
             f"{path} was written with {counted(n_rows, 'row')} and read back with {actual.n_rows:,}, or with "
             "other values.",
-            next_step="Check the disk; the rows are still in the database.",
+            next_step="Check the disk. The rows are still in the database.",
         )
     return written
 

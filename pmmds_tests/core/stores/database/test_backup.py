@@ -43,7 +43,7 @@ def check_restored(filled: Database, other: Database, contract: Contract, file: 
     assert labelled(other, contract) == labelled(filled, contract)
     again = make_records(contract, 500)
     assert PredictionLog(other, contract).append(again) == 0
-    with pytest.raises(StoreError, match=r"has tables; it was not overwritten"):
+    with pytest.raises(StoreError, match=r"has tables and was not overwritten"):
         restore(other, file)
     with pytest.raises(InputFileError, match=r"already exists"):
         back_up(filled, file)

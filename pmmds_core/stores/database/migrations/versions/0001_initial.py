@@ -35,7 +35,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("There is no earlier revision; restore a backup.")
+    raise NotImplementedError("There is no earlier revision. Restore a backup instead.")
 
 
 def _create_predictions(*, partitioned: bool) -> None:
