@@ -28,7 +28,7 @@ class Caller(NamedTuple):
 
     authorization: str
     address: str
-    # The Host header; None for gRPC calls, which have no Host header and cannot come from browsers.
+    # The Host header, or None for gRPC calls, which have no Host header and cannot come from browsers.
     host: str | None
     origin: str
     fetch_site: str

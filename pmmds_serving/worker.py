@@ -146,7 +146,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
 
 
 def _start_tracing(worker: Worker) -> None:
-    """Configure logging, and tracing if it is enabled; OpenTelemetry is not imported otherwise."""
+    """Configure logging and, if enabled, tracing. OpenTelemetry is not imported unless tracing is enabled."""
     settings = worker.deployment.settings
     if not settings.otlp_endpoint:
         configure_logging(settings.log_level)

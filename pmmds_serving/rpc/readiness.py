@@ -63,14 +63,14 @@ class Readiness:
         self._set_ready(is_ready=False)
 
     async def check(self, sent: AsyncIterator[bytes], context: Context) -> Status:
-        """Handle a call of Health.Check."""
+        """Handle the method Health.Check."""
         service = await self._service(sent, context)
         if service not in self._services:
             await context.abort(grpc.StatusCode.NOT_FOUND, "Unknown service")
         return _status(self._now())
 
     async def watch(self, sent: AsyncIterator[bytes], context: Context) -> None:
-        """Handle a call of Health.Watch."""
+        """Handle the method Health.Watch."""
         service = await self._service(sent, context)
         if self._n_watchers >= MAX_WATCHERS:
             message = f"The service has {MAX_WATCHERS} watchers. Use Check, or try again later"

@@ -37,7 +37,10 @@ _RUN = "SELECT artifact_uri FROM runs WHERE run_uuid = :run_id"
 
 
 class DirectAccessError(Exception):
-    """Raised if direct access fails or is not supported for this store; callers fall back to MLflow's library."""
+    """Raised if direct access fails or is not supported for this store.
+
+    Callers then fall back to MLflow's library.
+    """
 
 
 @dataclass(frozen=True)

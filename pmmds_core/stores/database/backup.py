@@ -121,7 +121,10 @@ def _start_of(file: Path) -> bytes:
 
 
 def _run(program: str, url: sa.URL, *arguments: str) -> None:
-    """Run a PostgreSQL program; the password is passed in the environment, so that no process list shows it."""
+    """Run a PostgreSQL program.
+
+    The password is passed in the environment, so that process lists do not show it.
+    """
     if shutil.which(program) is None:
         raise StoreError(
             f"{program} is not installed.", next_step="Install PostgreSQL's client programs (`postgresql-client`)."

@@ -20,7 +20,7 @@ _SQLITE_PARAMETERS = 8_000
 _POSTGRESQL_ROWS = 1_000
 # For fewer rows, the savepoint costs more than COPY saves.
 _MIN_COPIED = 20
-# This many rows are about 40 kB; the server reads them while the next ones are formatted.
+# This number of rows takes about 40 kB. The server reads these rows while the next rows are formatted.
 _ROWS_PER_WRITE = 200
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -34,18 +34,20 @@ def insert_new(
     key: Sequence[str],
     written_at: str,
 ) -> int:
-    """Insert the rows whose `key` is not in the table yet; of several rows with the same key, only the first.
+    """Insert the rows whose `key` is not in the table yet.
+
+    If several rows have the same key, only the first of them is inserted.
 
     Args:
         connection: a writing transaction.
-        table: the target.
+        table: the table to insert into.
         columns: all columns except `written_at`.
-        rows: values in the order of `columns`; no NaN.
-        key: the unique columns.
+        rows: the values in the order of `columns`, which must not contain NaN.
+        key: the columns that are unique in combination.
         written_at: the column that is set to the database's current time.
 
     Returns:
-        The number of rows inserted.
+        The number of inserted rows.
     """
     position = columns.index(key[0])
     # All writers use the same order, so that overlapping deliveries wait for each other instead of deadlocking.
@@ -88,7 +90,10 @@ def _insert_values(
 
 
 def _rows_at_once(n_left: int, n_columns: int) -> int:
-    """Number of rows per statement: a power of two, so that the driver caches only a few large statements."""
+    """Return the number of rows per statement.
+
+    The number is a power of two, so that the driver caches only a few large statements.
+    """
     limit = max(1, min(n_left, _SQLITE_PARAMETERS // n_columns))
     return 1 << (limit.bit_length() - 1)
 
@@ -102,9 +107,10 @@ def _with_text(row: Sequence[Any], timestamps: Sequence[int]) -> list[Any]:
 
 
 def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Write the rows with COPY, the fastest method; return False and write nothing if PostgreSQL rejects a row.
+    """Write the rows with COPY, which is the fastest method.
 
-    Rows already exist only if a shipper crashed between its commit and the deletion of its file.
+    Return False and write nothing if PostgreSQL rejects a row. Rows already exist only if a shipper crashed between its
+    commit and the deletion of its file.
     """
     from psycopg import Error
 
@@ -117,7 +123,7 @@ def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], ro
             for start in range(0, len(rows), _ROWS_PER_WRITE):
                 copy.write("".join(map(_as_line, rows[start : start + _ROWS_PER_WRITE])))
     except Error:
-        savepoint.rollback()  # raises a database error if the connection is lost
+        savepoint.rollback()  # This raises a database error if the connection is lost.
         return False
     savepoint.commit()
     return True
@@ -145,7 +151,10 @@ def _insert_recordset(
     key: Sequence[str],
     written_at: str,
 ) -> int:
-    """Insert rows as one JSON parameter: 13,000 rows/s instead of 4,000 with a VALUES list of 25 columns."""
+    """Insert rows as one JSON parameter.
+
+    This inserts 13,000 rows per second, compared with 4,000 for a VALUES list of 25 columns.
+    """
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(map(quote, columns))
     statement = (

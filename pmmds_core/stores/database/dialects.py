@@ -163,7 +163,7 @@ def lock_writers(connection: sa.Connection, what: str) -> None:
 
 
 def lock_table(connection: sa.Connection, table: sa.Table) -> None:
-    """Like `lock_writers`, but with a table lock that requires UPDATE or DELETE on `table`.
+    """Serialize writers like `lock_writers`, but with a table lock that requires UPDATE or DELETE on `table`.
 
     Use it for small tables only, because the lock and (auto)vacuum block each other. Rows can still be read and
     written.

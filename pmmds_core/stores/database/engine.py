@@ -26,7 +26,7 @@ from pmmds_core.stores.database.urls import parsed_url
 
 CONNECT_TIMEOUT_SECONDS = 5
 BUSY_TIMEOUT_SECONDS = 15.0
-# Maximum wait for a PostgreSQL lock, unless the transaction sets a different limit.
+# The maximum wait for a PostgreSQL lock, unless the transaction sets a different limit.
 LOCK_WAIT_SECONDS = 60
 
 

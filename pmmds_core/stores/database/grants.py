@@ -1,6 +1,6 @@
 """The privileges of each role on each table, and the error for a missing one.
 
-Add a line for each new table; a test requires it. Not here: the GRANT statements (roles.py).
+Add a line for each new table, which a test requires. Not here: the GRANT statements (roles.py).
 """
 
 from __future__ import annotations

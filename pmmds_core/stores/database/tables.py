@@ -1,6 +1,6 @@
 """Defines every table with SQLAlchemy Core.
 
-The prediction log's feature columns follow the contract; all others are fixed.
+The prediction log's feature columns follow the contract, and all other columns are fixed.
 
 Add a column both here and in a new migration. A test compares the two.
 Not here: queries (each store has its own) and server-side defaults.
@@ -164,7 +164,8 @@ drift_alerts = sa.Table(
     sa.Column("changed_by", sa.String(128)),
     sa.Column("changed_at", UtcDateTime),
     sa.Column("note", sa.Text),
-    # The model's name until the alert is resolved, then NULL; the unique index allows one unresolved alert per model.
+    # The model's name until the alert is resolved, and then NULL. The unique index allows one unresolved alert per
+    # model.
     sa.Column("live_for", sa.String(64), unique=True),
 )
 

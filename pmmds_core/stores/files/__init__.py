@@ -1,1 +1,1 @@
-"""Counts rows of files with DuckDB and Spark; downloads public data. Not here: reading training data (data)."""
+"""Counts the rows of files with DuckDB and Spark, and downloads public data. Not here: reading training data (data)."""

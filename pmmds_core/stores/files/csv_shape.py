@@ -29,10 +29,11 @@ QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 
 @dataclass(frozen=True)
 class CsvShape:
-    """The layout of a CSV file. `new_line`: the header's line ending; `has_mixed_ends`: some rows have a different one.
+    """The layout of a CSV file.
 
-    `names`: empty for a column without a name. `n_rows`: without header and blank lines. `n_skipped`: lines before the
-    header.
+    `names` has an empty string for a column without a name. `new_line` is the header's line ending, and
+    `has_mixed_ends` is True if some rows have a different line ending. `n_rows` excludes the header and blank lines.
+    `n_skipped` is the number of lines before the header.
     """
 
     delimiter: str

@@ -24,7 +24,7 @@ MAX_DETAIL = 500
 class Origin:
     """The person or program that acts.
 
-    `method`: how the name was proved. `address`: The client's address, or an empty string for the command line..
+    `method` is how the name was proved. `address` is the client's address, or an empty string for the command line.
     """
 
     actor: str

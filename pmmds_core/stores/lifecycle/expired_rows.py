@@ -1,6 +1,6 @@
 """Deletes rows past their retention period. Not here: files and model versions (workflows/retention.py).
 
-Keeps reports that an alert refers to, the newest report of each model, and labels that have a logged row.
+Reports that an alert refers to, the newest report of each model and labels with a logged row are kept.
 """
 
 from __future__ import annotations

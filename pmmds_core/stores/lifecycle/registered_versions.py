@@ -1,7 +1,8 @@
-"""Records which training run registered each model version; MLflow's alias `challenger` does not identify the run.
+"""Records which training run registered each model version.
 
-Not here: the versions (stores/artifacts/model_registry.py), their training rows
-(workflows/unseen_rows.py).
+MLflow's alias `challenger` does not identify the run.
+
+Not here: the versions (stores/artifacts/model_registry.py), their training rows (workflows/unseen_rows.py).
 """
 
 from __future__ import annotations

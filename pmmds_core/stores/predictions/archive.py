@@ -99,7 +99,7 @@ class PredictionArchive:
         )
 
     def problems(self, parts: Sequence[Part], *, with_content: bool = False) -> list[str]:
-        """Return one message for each part whose file is missing or differs from its record; see `problem_of`."""
+        """Return one message for each part whose file is missing or differs from its record. See `problem_of`."""
         compared = (problem_of(part, self._folder, with_content=with_content) for part in parts)
         return [problem for problem in compared if problem]
 
@@ -307,7 +307,10 @@ class _RowsChangedError(Exception):
 
 
 def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime], datetime]) -> None:
-    """Record the hours of rows that arrived after the last refresh; the next one could not detect archived rows."""
+    """Record the hours of rows that arrived after the last refresh.
+
+    The next refresh cannot detect the archived rows.
+    """
     marks = histogram_watermarks.c
     through = {
         r.model_name: r.ingested_through

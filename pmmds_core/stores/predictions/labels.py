@@ -82,8 +82,8 @@ class GroundTruthStore:
         """Store the most recently observed label of each logged request. The call is atomic and idempotent.
 
         An item names its request by prediction id or client id. Items are applied in order, so the second of two items
-        for one request replaces the first. Every observation is stored (label_history); if an id matches no logged row
-        or more than one, its observations wait for `match_waiting`.
+        for one request replaces the first. Every observation is stored (see label_history). If an id matches no logged
+        row or more than one, its observations wait for `match_waiting`.
         """
         given = list(items)
         now, ids = datetime.now(UTC), {item.request_id for item in given}

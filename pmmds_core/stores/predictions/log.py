@@ -166,9 +166,9 @@ class PredictionLog:
             return set(requests_named(connection, self._table, request_ids))
 
     def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
-        """Return the records in the database that each id refers to, oldest first; see `requests_named`.
+        """Return the records in the database that each id refers to, oldest first. See `requests_named`.
 
-        An archived row with such an id replaces the database's row.
+        If a row with such an id is archived, the archived row replaces the database's row.
         """
         with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
             named = requests_named(connection, self._table, request_ids)
