@@ -19,7 +19,7 @@ _OWN_USER_ONLY = 0o600
 
 
 def read_token(home: Path) -> str:
-    """Return the admin token in this PMMDS_HOME; empty if there is none.
+    """Return the admin token in this PMMDS_HOME, or an empty string if there is none.
 
     Raises:
         SettingError: the file exists but cannot be read or is not a single line of text.
@@ -43,7 +43,7 @@ def read_token(home: Path) -> str:
 
 
 def ensure_token(home: Path) -> Path:
-    """Return the token file in this PMMDS_HOME; create it with 256 random bits if it does not exist.
+    """Return the token file in this PMMDS_HOME. If the file does not exist, it is created with 256 random bits.
 
     Raises:
         SettingError: the file cannot be read.

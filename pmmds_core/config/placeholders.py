@@ -32,7 +32,7 @@ def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -
 
 
 def _secret_part(value: str) -> str:
-    """Return the decoded password of a URL, or any other text unchanged."""
+    """Return the decoded password if the text is a URL with a password, or the text unchanged."""
     if "://" not in value:
         return value.strip()
     try:

@@ -29,10 +29,11 @@ _MAX_BYTES = 64 * 1024
 
 
 def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
-    """The raw value of a setting: its variable, else the content of the file that its `_FILE` variable names.
+    """Return the raw value of a setting.
 
-    Surrounding whitespace is removed. The variable takes precedence, because a process passes its settings to child
-    processes as variables.
+    The value is that of the setting's variable or, if the variable is not set, the content of the file that the `_FILE`
+    variable names, without surrounding whitespace. The variable takes precedence, because a process passes its settings
+    to child processes as variables.
 
     Raises:
         SettingError: the file cannot be read, is empty or is not one line of text; the message never shows its content.
@@ -45,7 +46,7 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
 
 
 def secret_in(name: str, variable: str, path: str) -> str:
-    """The content of a secret's file, without surrounding whitespace.
+    """Return the content of a secret's file, without surrounding whitespace.
 
     Args:
         name: the setting.

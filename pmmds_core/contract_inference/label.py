@@ -98,7 +98,10 @@ def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError
 
 
 def _pandas_line(path: Path, suffix: str, expression: str) -> str:
-    """A shell command that reads the file as `d` and writes `expression` to a CSV file in the working directory."""
+    """Return a shell command that writes `expression` to a CSV file in the working directory.
+
+    In the expression, `d` is the data frame with the content of the file.
+    """
     name = _literal(str(path))
     if path.suffix in {".parquet", ".pq"}:
         read = f"p.read_parquet({name})"
@@ -109,12 +112,12 @@ def _pandas_line(path: Path, suffix: str, expression: str) -> str:
 
 
 def _literal(value: str | Sequence[str]) -> str:
-    """A Python literal with double quotes, which need no escaping within single quotes in a shell."""
+    """Return a Python literal with double quotes, because these need no escaping within single quotes in a shell."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _values(cells: Cells) -> Counter[str]:
-    """Count the values; equal values are counted under their most frequent spelling."""
+    """Count the values. Values that are equal are counted under their most frequent spelling."""
     written = Counter(decimal_text(cell) for cell in cells)
     spelling: dict[str, str] = {}
     counts: Counter[str] = Counter()

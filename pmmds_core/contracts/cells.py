@@ -58,9 +58,10 @@ _DATE = re.compile(DATE_PATTERN)
 
 
 def number_of(value: object, missing: Collection[str] = WORDS_FOR_NULL) -> float | None:
-    """The number in a cell: NaN for a missing value, None for text that is not a number.
+    """Return the number in a cell.
 
-    `missing`: words for a missing value, in lower case.
+    The result is NaN for a missing value and None for text that is not a number. `missing` has the words for a missing
+    value, in lower case.
     """
     if value is None:
         return math.nan
@@ -75,12 +76,15 @@ def number_of(value: object, missing: Collection[str] = WORDS_FOR_NULL) -> float
 
 
 def is_date(text: str) -> bool:
-    """True for a date, a time or a calendar period, in ISO 8601 or a usual local form."""
+    """Return True if the text is a date, a time or a calendar period, in ISO 8601 or a common local form."""
     return _DATE.fullmatch(text.strip(BLANKS).lower()) is not None
 
 
 def category_of(text: str, spelling: Spelling) -> str | None:
-    """The category in a text cell; None for a blank cell and, among booleans, for a word that means missing."""
+    """Return the category in a text cell, or None if the cell is blank.
+
+    In a column of booleans, the result is also None for a word that means missing.
+    """
     if spelling == "exact":
         return text
     trimmed = text.strip(BLANKS)
@@ -92,7 +96,10 @@ def category_of(text: str, spelling: Spelling) -> str | None:
 
 
 def decimal_text(text: str) -> str:
-    """The shortest text of a decimal number: 1 for 1.0, +1 and 1.; other text is unchanged."""
+    """Return the shortest form of a decimal number: 1 for 1.0, +1 and 1., for example.
+
+    Other text is returned unchanged.
+    """
     if not _DECIMAL.fullmatch(text):
         return text
     digits = text.lstrip("+")
@@ -101,15 +108,19 @@ def decimal_text(text: str) -> str:
 
 
 def are_booleans(texts: Collection[str]) -> bool:
-    """True for true and false in any case, or t and f, as PostgreSQL writes them. Yes and No are ordinary text."""
+    """Return True if the text is a boolean.
+
+    The booleans are true and false in any case, and t and f, as PostgreSQL writes them. Yes and No are ordinary text.
+    """
     lowered = {text.strip(BLANKS).lower() for text in texts}
     return bool(lowered) and (lowered <= {"true", "false"} or lowered == {"t", "f"})
 
 
 def spelling_of(categories: Collection[str]) -> Spelling:
-    """The spelling for reading a column with these categories, in which equal values have one text.
+    """Return the spelling for reading a column with these categories.
 
-    `exact` if a category has blanks around it, because it could never equal a trimmed cell.
+    In this spelling, equal values have the same text. It is `exact` if a category has blanks around it, because such a
+    category could never equal a trimmed cell.
     """
     if any(category != category.strip(BLANKS) or not category for category in categories):
         return "exact"

@@ -24,7 +24,7 @@ MISSING = "missing"
 
 
 def first_problem(contract: Contract) -> Problem | None:
-    """Return the path and message of the first mistake in a well-typed contract; None for a correct contract."""
+    """Return the path and the message of the first mistake in a well-typed contract, or None if there is none."""
     for problem in (*_label_problems(contract), *_feature_problems(contract), *_row_id_problems(contract)):
         return problem
     return None
@@ -128,7 +128,7 @@ def _spaces_in_values(feature: Feature) -> Iterator[Problem]:
 
 
 def _spaces(path: str, text: str) -> Iterator[Problem]:
-    """Report text with surrounding spaces, which would never match, because file cells are stripped."""
+    """Report text with surrounding spaces. It would never match, because the cells of files are stripped."""
     if text != text.strip() or not text:
         yield path, f"expected text without leading or trailing spaces, found {text!r}"
 

@@ -15,13 +15,13 @@ from pmmds_core.errors import ContractError
 
 @dataclass(frozen=True)
 class LinedDocument:
-    """Plain data with the line number (from 1) of each path, such as `$.features[3].minimum`."""
+    """Plain data with the line number, counted from 1, of each path, such as `$.features[3].minimum`."""
 
     data: Any
     lines: dict[str, int] = field(default_factory=dict)
 
     def line_of(self, path: str) -> int:
-        """The line of `path`, or of its nearest ancestor with a line."""
+        """Return the line of `path`, or the line of its nearest ancestor whose line is known."""
         while path and path not in self.lines:
             cut = max(path.rfind("."), path.rfind("["))
             path = path[:cut] if cut > 0 else ""
@@ -60,7 +60,7 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 class _Reader:
-    """Converts YAML nodes to plain data and records the line of each."""
+    """A constructor that converts YAML nodes to plain data and records the line of each node."""
 
     def __init__(self, name: str) -> None:
         self.name = name

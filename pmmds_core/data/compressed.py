@@ -53,5 +53,5 @@ DAMAGED = (OSError, EOFError, zlib.error)
 
 
 def other_format(start: bytes) -> str:
-    """The file format that these first bytes indicate; empty if it may be CSV or Parquet."""
+    """Return the file format that these first bytes indicate, or an empty string if it may be CSV or Parquet."""
     return next((name for magic, name in _OTHER_FORMATS.items() if start.startswith(magic)), "")

@@ -105,7 +105,7 @@ def _candidate(lines: Sequence[str], delimiter: str) -> _Candidate:
 
 
 def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> bool:
-    """True for cells that all differ and are quoted, text, or ascending whole numbers.
+    """Return True for cells that all differ and are quoted, text, or ascending whole numbers.
 
     Numbers next to a single column must ascend by 1, because the 1 of an unquoted 1,5 is not a row name.
     """
@@ -120,7 +120,7 @@ def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> b
 
 
 def name_problem(names: Sequence[str]) -> str:
-    """The problem with the column names; empty if there is none."""
+    """Return the problem with the column names, or an empty string if there is none."""
     if not any(names):
         return "line 1 has no column names"
     return ""

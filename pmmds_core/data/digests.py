@@ -37,7 +37,7 @@ def unordered_digest(frame: pd.DataFrame) -> str:
 
 
 def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
-    """A stable 64-bit hash of each row's `columns`; result: (n_rows,).
+    """Return a stable 64-bit hash of each row's `columns`; result: (n_rows,).
 
     Equal content gives equal digests, even if whole numbers are int in one frame and float in the other. The
     probability of any collision among a million distinct rows is about 3e-8. Each value is mixed with SplitMix64's

@@ -60,7 +60,7 @@ def run_suite(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
 
 
 def build_suite(contract: Contract) -> Any:
-    """The great_expectations.ExpectationSuite derived from the contract."""
+    """Return the great_expectations.ExpectationSuite derived from the contract."""
     import great_expectations as gx
 
     expectations = [*_about_the_table(contract), *_about_the_label(contract)]
@@ -89,7 +89,7 @@ def _validate(frame: pd.DataFrame, contract: Contract) -> Any:
 
 
 def _expectation_types() -> Any:
-    """The module of expectation classes; a type checker cannot follow its exports."""
+    """Return the module of expectation classes; a type checker cannot follow its exports."""
     import great_expectations.expectations
 
     return great_expectations.expectations
@@ -175,7 +175,10 @@ def _shortened(value: Any, at_most: int = 120) -> str:
 
 
 def _exception(info: Mapping[str, Any]) -> str:
-    """The first error of an expectation, such as a missing column. Great Expectations reports errors per metric."""
+    """Return the first error of an expectation, such as a missing column.
+
+    Great Expectations reports errors per metric.
+    """
     nested = [i for i in info.values() if isinstance(i, Mapping)] or [info]
     messages = [str(i["exception_message"]) for i in nested if i.get("exception_message")]
     return f"not evaluated: {_shortened(messages[0])}" if messages else ""

@@ -66,7 +66,7 @@ class NumberStyle:
         return f"{self.prefix}1{self.thousands}234{self.decimal}5{self.suffix}"
 
     def number_of(self, text: str) -> float | None:
-        """The number in a cell; None if it is not written in this style."""
+        """Return the number in a cell, or None if it is not written in this style."""
         if self.is_plain:
             return number_of(text)
         cell = text.strip(BLANKS).lower()
@@ -81,7 +81,9 @@ class NumberStyle:
 
 
 def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> list[NumberStyle]:
-    """The styles in which all texts are numbers; plain numbers have only the plain style. Empty if there is none.
+    """Return the styles in which all texts are numbers; plain numbers have only the plain style.
+
+    Empty if there is none.
 
     Two styles mean that the texts are ambiguous: 1,234 may be 1.234 or 1234.
 
@@ -99,7 +101,7 @@ def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> l
 
 
 def looks_like_number(text: str) -> bool:
-    """True for a decimal number in any form with text around it."""
+    """Return True for a decimal number in any form with text around it."""
     return _DECORATED.fullmatch(text.strip(BLANKS)) is not None
 
 
@@ -134,7 +136,8 @@ def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tup
 
 
 def _common(texts: Iterable[str]) -> str | None:
-    """The only non-empty text, without surrounding blanks; None if there are several, empty if there is none."""
+    """Return the only non-empty text, without surrounding blanks, or None if there are several, empty if there is none.
+    """
     distinct = {text.strip(BLANKS) for text in texts} - {""}
     return None if len(distinct) > 1 else next(iter(distinct), "")
 

@@ -80,7 +80,7 @@ def _column(feature: Feature) -> pa.Column:
 
 
 def pandas_dtype(feature: Feature) -> str:
-    """The dtype of a feature in SourceData.frame; nullable integers are float64 with NaN."""
+    """Return the dtype of a feature in SourceData.frame; nullable integers are float64 with NaN."""
     if feature.type == "string":
         return "object"
     return "int64" if feature.type == "integer" and not feature.is_nullable else "float64"

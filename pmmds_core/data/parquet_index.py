@@ -17,7 +17,7 @@ WITHOUT_NAME = "(no name)"
 
 
 def unnamed_index(names: Sequence[str], pandas_metadata: bytes | None) -> Collection[str]:
-    """The columns among `names` that pandas wrote for an index without a name; empty without metadata."""
+    """Return the columns among `names` that pandas wrote for an index without a name; empty without metadata."""
     if not pandas_metadata:
         return frozenset()
     try:

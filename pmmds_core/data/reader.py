@@ -98,7 +98,7 @@ def _normalize(table: TextTable, contract: Contract, needs_label: bool) -> Sourc
 
 
 def _find_columns(table: TextTable, contract: Contract, needs_label: bool) -> dict[str, str]:
-    """The file's column for each feature and the label: its source name, else its name in the contract."""
+    """Return the file's column for each feature and the label: its source name, else its name in the contract."""
     wanted: dict[str, str] = {f.name: f.source for f in contract.features}
     if needs_label:
         wanted[contract.label.name] = contract.label.source

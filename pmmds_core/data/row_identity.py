@@ -45,7 +45,10 @@ def identity_of(reference: pd.DataFrame, contract: Contract) -> str:
 
 
 def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The rows, indexed by a key of content, label and occurrence number. Reordering the file gives the same keys."""
+    """Return the rows, indexed by a key of content, label and occurrence number.
+
+    Reordering the file gives the same keys.
+    """
     import pandas as pd
 
     digests = row_digests(reference, (*contract.feature_names, contract.label.name))
@@ -54,7 +57,7 @@ def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataF
 
 
 def with_production_keys(labeled: pd.DataFrame) -> pd.DataFrame:
-    """The rows, indexed by a key of their `REQUEST_ID`."""
+    """Return the rows, indexed by a key of their `REQUEST_ID`."""
     return labeled.set_axis(_index(row_digests(labeled, (REQUEST_ID,))), axis=0)
 
 

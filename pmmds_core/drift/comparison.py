@@ -105,7 +105,7 @@ class FeatureDrift:
 
 
 def band(value: float | None) -> Band:
-    """The band of a PSI: none below 0.1, moderate below 0.2, significant below 0.25, else major."""
+    """Return the band of a PSI: none below 0.1, moderate below 0.2, significant below 0.25, else major."""
     if value is None or math.isnan(value):
         return Band.UNDETERMINED
     limits = ((0.1, Band.NONE), (0.2, Band.MODERATE), (0.25, Band.SIGNIFICANT))

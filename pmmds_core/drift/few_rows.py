@@ -27,13 +27,13 @@ _WITHHELD: Mapping[str, Any] = {
 
 
 def without_measures(feature: FeatureDrift) -> FeatureDrift:
-    """The feature with the shares of its bins, but without measures."""
+    """Return the feature with the shares of its bins, but without measures."""
     withheld = {name: value for name, value in _WITHHELD.items() if name not in ("band", "moved_bins")}
     return replace(feature, **withheld, band=Band.UNDETERMINED, moved_bins=())
 
 
 def has_enough_rows(document: Mapping[str, Any]) -> bool:
-    """False if the report has too few rows for a verdict, so that no feature may be shown as drifted."""
+    """Return False if the report has too few rows for a verdict, so that no feature may be shown as drifted."""
     verdicts = [r["verdict"] for r in document["rules"] if r["rule"] in _NEED_ONLY_ROWS]
     return not verdicts or any(v != Verdict.INSUFFICIENT_DATA for v in verdicts)
 

@@ -132,7 +132,7 @@ def report_document(
     segments: Sequence[SegmentDrift] = (),
     pairs: Sequence[PairDrift] = (),
 ) -> dict[str, Any]:
-    """The stored report, as plain JSON values in the format of `pmmds drift compare --json`.
+    """Return the stored report, as plain JSON values in the format of `pmmds drift compare --json`.
 
     Args:
         profile: the reference profile.

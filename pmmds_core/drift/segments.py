@@ -98,7 +98,7 @@ def compare_segments(
 
 
 def _compared(profile: ReferenceProfile, rows: Codes, segment: SegmentCounts) -> list[FeatureDrift]:
-    """All features except the score and the segment's own feature, which is constant within it."""
+    """Return all features except the score and the segment's own feature, which is constant within it."""
     compared = []
     for i, f in enumerate(profile.with_score):
         if f.bins.feature not in (SCORE, segment.feature):

@@ -26,7 +26,7 @@ def moved_bins(reference: Shares, current: Shares) -> list[int]:
 
 
 def statement(bins: FeatureBins, reference: Shares | None, current: Shares | None) -> str:
-    """The largest change of a share, as one sentence without a period.
+    """Return the largest change of a share, as one sentence without a period.
 
     Args:
         bins: the bins of the feature.
@@ -87,7 +87,7 @@ def _ordered(name: str, bins: FeatureBins, reference: Shares, current: Shares) -
 
 
 def percent(share: float) -> str:
-    """A share as text: "55%", with one decimal below 10% and above 90% unless it is whole.
+    """Return a share as text: "55%", with one decimal below 10% and above 90% unless it is whole.
 
     "0%" and "100%" mean exactly none and all.
     """

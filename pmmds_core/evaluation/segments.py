@@ -56,7 +56,7 @@ class SmallSegment:
 
 
 def segments_of(rows: Rows, contract: Contract) -> Segments:
-    """The mask of each segment's rows, by (feature, value), in the contract's order of values."""
+    """Return the mask of each segment's rows, by (feature, value), in the contract's order of values."""
     masks: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for position, feature in enumerate(contract.features):
         if feature.is_numeric:
@@ -94,7 +94,10 @@ def measure_segments(
 
 
 def worst_segment(segments: Sequence[SegmentPerformance]) -> SegmentPerformance | None:
-    """The segment with the most significant loss; without a champion, the lowest ROC-AUC. None without segments."""
+    """Return the segment with the most significant loss; without a champion, the lowest ROC-AUC.
+
+    None without segments.
+    """
     if not segments:
         return None
     return min(segments, key=lambda s: (-1.0 if s.p_value is None else s.p_value, s.difference or 0.0, s.challenger))

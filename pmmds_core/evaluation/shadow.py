@@ -137,7 +137,7 @@ def _labelled(rows: ShadowedRows) -> LabelledDisagreement | None:
 
 
 def _sign_test(k: int, n: int) -> float:
-    """The exact two-sided p-value P(|X - n/2| >= |k - n/2|) for n fair coin flips; log sums avoid overflow."""
+    """Return the exact two-sided p-value P(|X - n/2| >= |k - n/2|) for n fair coin flips; log sums avoid overflow."""
     tail = min(k, n - k)
     logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(tail + 1)]
     return min(1.0, 2.0 * math.fsum(math.exp(x) for x in logs))

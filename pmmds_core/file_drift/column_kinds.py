@@ -54,7 +54,9 @@ class ColumnNote:
 
     @property
     def remark(self) -> str:
-        """The reason as a sentence without a period, for readers of the result; empty if it is not notable."""
+        """The reason as a sentence without a period, for readers of the result, or an empty string if it is not
+        notable.
+        """
         if self.kind is None:
             return f"{self.column}: left out, {self.why}"
         return f"{self.column}: {self.why}" if self.is_notable else ""
@@ -81,7 +83,9 @@ class TextColumn:
 
     @property
     def missing(self) -> str:
-        """The words that mean missing in a numeric column, as text for the reason; empty if only blank cells do."""
+        """The words that mean missing in a numeric column, as text for the reason, or an empty string if only blank
+        cells do.
+        """
         present = set(self.present)
         words = [f"{v!r} ({n:,} rows)" for v, n in self.values.counts.items() if v not in present]
         return f"; missing: {', '.join(words[:5])}" if words else ""
@@ -114,7 +118,7 @@ class TextColumn:
         return styles[0] if styles else None
 
     def style_with(self, decimal: str, thousands: str) -> NumberStyle | None:
-        """The style with these marks, if the column fits it and has thousands separators."""
+        """Return the style with these marks, if the column fits it and has thousands separators."""
         style = NumberStyle(decimal, thousands, is_plain=False)
         return style if any(thousands in v for v in self.present) and self._fits(style) else None
 
@@ -124,7 +128,10 @@ class TextColumn:
         return not self.values.n_other_values or not self.n_texts_and_numbers(style)[0]
 
     def _fitting(self, sample: Sequence[str]) -> list[NumberStyle]:
-        """The styles of the sample that fit the column. Thousands separators may occur only in the longest values."""
+        """Return the styles of the sample that fit the column.
+
+        Thousands separators may occur only in the longest values.
+        """
         styles = styles_of(sample, self.options.decimal, self.options.thousands)
         if not self.values.n_other_values or not styles:
             return styles
@@ -135,7 +142,7 @@ class TextColumn:
         return self._fitting([*sample, *longest])
 
     def n_texts_and_numbers(self, style: NumberStyle | None = None) -> tuple[int, int]:
-        """The number of cells with other text, and of cells with a number in the style (None: plain)."""
+        """Return the number of cells with other text, and of cells with a number in the style (None: plain)."""
         reading = read_number(self.column, self.column.name, style=style, na=self.options.na)
         return self.counter.texts_among_numbers(reading)
 
@@ -155,7 +162,7 @@ def text_column(counter: FileCounter, file: DataFile, column: FileColumn, option
 
 
 def kind_of_type(column: FileColumn) -> ColumnNote | None:
-    """The kind by type alone; None for text, whose kind depends on its values."""
+    """Return the kind by type alone, or None for text, whose kind depends on its values."""
     if is_number(column):
         return ColumnNote(column.name, "numeric", column.type.lower())
     if column.type == "BOOLEAN":
@@ -168,7 +175,7 @@ def kind_of_type(column: FileColumn) -> ColumnNote | None:
 
 
 def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
-    """The kind of a text column by its values, and how its numbers are written.
+    """Return the kind of a text column by its values, and how its numbers are written.
 
     Raises:
         InputFileError: numbers mixed with other text, or ambiguous numbers, so that the intended kind is unclear.
@@ -187,10 +194,10 @@ def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
 
 
 def is_running_id(values: NDArray[np.float64]) -> bool:
-    """True for whole numbers, such as sequential ids, that differ in all rows although random ones would repeat.
+    """Return True for whole numbers, such as sequential ids, that differ in all rows although random ones would repeat.
 
-    n random numbers from a range of r numbers contain about n² / 2r repeats; at least 5 must be expected.
-    `values`: (n,), NaN for null.
+    n random numbers from a range of r numbers contain about n² / 2r repeats; at least 5 must be expected. `values`:
+    (n,), NaN for null.
     """
     few = values[:_A_FEW]
     if len(values) < MIN_IDS or not np.array_equal(few, np.floor(few)) or np.unique(few).size < len(few):

@@ -86,14 +86,14 @@ class FileComparison:
         }
 
     def to_html(self) -> str:
-        """The report as a self-contained HTML page."""
+        """Return the report as a self-contained HTML page."""
         from pmmds_core.reports.drift_page import FilesHead, render_page
 
         head = FilesHead(self.reference, self.current, self.rule.psi_threshold, datetime.now(UTC), self.remarks)
         return render_page(self.document, head)
 
     def _repr_html_(self) -> str:
-        """The verdict and a row per feature, largest PSI first, for notebooks; `to_html` has the charts."""
+        """Return the verdict and a row per feature, largest PSI first, for notebooks; `to_html` has the charts."""
         from pmmds_core.reports.notebook import html_table
 
         ordered = sorted(self.features, key=lambda f: (f.psi is None, -(f.psi or 0.0)))
@@ -204,7 +204,7 @@ def profile_of(
     score: str,
     options: FileOptions,
 ) -> tuple[FileProfile, str]:
-    """The reference's profile, and a warning if the current file has additional columns."""
+    """Return the reference's profile, and a warning if the current file has additional columns."""
     if contract is not None:
         _reject_kinds(options, "With a contract, the kinds and bins come from the contract")
         return profile_by_contract(connection, file, contract, score, options), ""
@@ -247,7 +247,7 @@ def contract_of(given: Contract | str | Path | None) -> Contract | None:
 
 
 def _saved_profile(path: Path) -> ReferenceProfile | None:
-    """The profile saved at `path`; None if the file contains rows or does not exist."""
+    """Return the profile saved at `path`, or None if the file contains rows or does not exist."""
     if not path.is_file() or path.stat().st_size > MAX_PROFILE_BYTES:
         return None
     with path.open("rb") as file:
@@ -266,7 +266,7 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
 
 
 def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contract | None) -> Contract | None:
-    """The contract that the profile was created with; the packaged one is the default.
+    """Return the contract that the profile was created with; the packaged one is the default.
 
     Raises:
         InputFileError: the given contract is a different one, or one is required.

@@ -34,7 +34,10 @@ def compare_frames(
     rule: DriftRule | None = None,
     options: FileOptions | None = None,
 ) -> FileComparison:
-    """The comparison of both frames, equal to that of their Parquet files. Arguments and errors: `compare_files`."""
+    """Return the comparison of both frames, equal to that of their Parquet files.
+
+    Arguments and errors: `compare_files`.
+    """
     given, chosen = contract_of(contract), options or FileOptions()
     connection = connect()
     try:

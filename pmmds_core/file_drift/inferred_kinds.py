@@ -97,7 +97,7 @@ class ColumnKinds:
             self.styles[name] = style
 
     def text(self, column: FileColumn) -> TextColumn:
-        """The column's values as text; counted once."""
+        """Return the column's values as text; counted once."""
         if column.name not in self._texts:
             self._texts[column.name] = text_column(self._counter, self._file, column, self._options)
         return self._texts[column.name]

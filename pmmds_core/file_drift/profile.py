@@ -122,7 +122,7 @@ def profile_by_values(
 def _styles(
     counter: FileCounter, file: DataFile, columns: Mapping[str, FileColumn], options: FileOptions
 ) -> dict[str, NumberStyle]:
-    """The styles of numeric features whose text is not all plain numbers, by feature."""
+    """Return the styles of numeric features whose text is not all plain numbers, by feature."""
     found = {}
     for name, column in columns.items():
         if column.type == "VARCHAR":

@@ -91,12 +91,12 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration | None:
-        """The calibration on the reference data; None if the bundle has none."""
+        """The calibration on the reference data, or None if the bundle has none."""
         return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
 
     @property
     def reference_rows(self) -> ReferenceRows | None:
-        """Bin numbers of reference rows; None if the bundle has none."""
+        """The bin numbers of reference rows, or None if the bundle has none."""
         return ReferenceRows.from_json(self.described[ROWS]) if ROWS in self.described else None
 
 

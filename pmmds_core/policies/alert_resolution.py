@@ -32,7 +32,7 @@ def is_worse(severity: str, previous: Sequence[str]) -> bool:
 
 
 def why_resolved(windows: Sequence[JudgedWindow], alerted_version: str, needed: int) -> str | None:
-    """Return the reason for resolving an alert; None if it stays open.
+    """Return the reason for resolving an alert, or None if it stays open.
 
     A window with too few rows neither counts as stable nor interrupts consecutive stable windows. Repeated reports on
     the same window count once.

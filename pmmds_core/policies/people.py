@@ -18,12 +18,12 @@ _RESERVED = frozenset({ADMIN, AUTOMATIC_ROLLBACK, "monitoring", "retraining"})
 
 
 def key_of(name: str) -> str:
-    """The form of a name that is compared: two names with the same key belong to the same person."""
+    """Return the form of a name that is compared: two names with the same key belong to the same person."""
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def checked_name(name: str) -> str:
-    """The name without surrounding spaces, in Unicode's composed form.
+    """Return the name without surrounding spaces, in Unicode's composed form.
 
     Raises:
         UsageError: the name is empty, longer than 128 characters, has control characters, or is reserved.

@@ -124,7 +124,7 @@ def judge_after_promotion(
 
 
 def _errors(requests: RequestTotals | None, bounds: RollbackBounds) -> str | None:
-    """Return the violation as text; empty if the limit is met, None if there is insufficient data."""
+    """Return the violation as text, or an empty string if the limit is met, None if there is insufficient data."""
     if requests is None or requests.n_requests < bounds.min_rows:
         return None
     rate = requests.n_errors / requests.n_requests

@@ -69,7 +69,7 @@ def fit_numeric_bins(
 
 
 def _discrete_values(values: NDArray[np.float64]) -> list[float]:
-    """Return the distinct values, ascending, if they are few and each occurs more than once; else none.
+    """Return the distinct values, ascending, if they are few and each occurs more than once, or none.
 
     A value that occurs only once suggests that another sample has additional values, as with a long-tailed count.
     """
@@ -155,7 +155,7 @@ class _Cuts:
         return tuple(edges), tuple(gaps), tuple(joined)
 
     def _all(self) -> Iterator[tuple[float, int | None]]:
-        """Return each cut, ascending, with the index of the group in the interval after it; None for a gap."""
+        """Return each cut, ascending, with the index of the group in the interval after it, or None for a gap."""
         if self._is_closed(0):
             yield self._below(0), 0
         for i, ((_, left), (right, _)) in enumerate(pairwise(self.groups)):

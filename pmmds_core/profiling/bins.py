@@ -84,14 +84,14 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def n_values(self) -> int:
-        """Number of bins for reference values. They come before the special bins."""
+        """The number of bins for reference values. They come before the special bins."""
         return (
             len(self.edges) + 1 - len(self.gaps) - len(self.joined) if self.kind == "numeric" else len(self.categories)
         )
 
     @property
     def n_ordered(self) -> int:
-        """Number of ordered bins, which come first; 0 for a categorical feature."""
+        """The number of ordered bins, which come first; 0 for a categorical feature."""
         return self.n_values if self.kind == "numeric" else 0
 
     @property
@@ -104,22 +104,22 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def unseen_index(self) -> int:
-        """Bin of values that do not occur in the reference: other categories, and numbers in a gap."""
+        """The bin of values that do not occur in the reference: other categories, and numbers in a gap."""
         return self.n_values
 
     @property
     def out_of_range_index(self) -> int | None:
-        """Bin of infinities and numbers outside [low, high]."""
+        """The bin of infinities and numbers outside [low, high]."""
         return self.n_values + 1 if self.kind == "numeric" else None
 
     @property
     def not_a_number_index(self) -> int | None:
-        """Bin of text in a numeric column. Only files can contain such text."""
+        """The bin of text in a numeric column. Only files can contain such text."""
         return self.n_values + 2 if self.kind == "numeric" else None
 
     @cached_property
     def bin_of_interval(self) -> tuple[int, ...]:
-        """Bin number of each interval between the edges, (len(edges) + 1,)."""
+        """The bin number of each interval between the edges, (len(edges) + 1,)."""
         bins, current = [], -1
         for i in range(len(self.edges) + 1):
             current += i not in self.gaps and i not in self.joined
@@ -128,7 +128,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def _ranges(self) -> list[tuple[float, float]]:
-        """Start and end of each ordered bin, including the gaps inside it."""
+        """The start and end of each ordered bin, including the gaps inside it."""
         ranges: list[tuple[float, float]] = []
         for i, (start, end) in enumerate(pairwise((-math.inf, *self.edges, math.inf))):
             if i in self.joined:
@@ -139,7 +139,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Display names of the bins, in order. A category with the name of a special bin is quoted."""
+        """The display names of the bins, in order. A category with the name of a special bin is quoted."""
         if self.kind == "categorical":
             return (*(repr(c) if c in (UNSEEN, NULL) else c for c in self.categories), UNSEEN, NULL)
         ordered = (self._label(start, end) for start, end in self._ranges)

@@ -136,7 +136,7 @@ def merge(profiles: Sequence[ReferenceProfile]) -> ReferenceProfile:
 
 
 def _differing_bins(first: ReferenceProfile, second: ReferenceProfile) -> str:
-    """Return a feature whose bins differ; empty if all are equal."""
+    """Return a feature whose bins differ, or an empty string if all are equal."""
     left = {f.bins.feature: f.bins for f in first.with_score}
     right = {f.bins.feature: f.bins for f in second.with_score}
     if list(left) != list(right):

@@ -40,7 +40,7 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def codes(self) -> Codes:
-        """Bin numbers, (n_rows, n_features), in the order of `features`.
+        """The bin numbers, (n_rows, n_features), in the order of `features`.
 
         Raises ArtifactCorruptError if there are too many rows.
         """

@@ -17,7 +17,9 @@ _OWN_SITE = frozenset({"", "none", "same-origin"})
 
 
 def host_of(authority: str) -> str:
-    """Return a Host header's lowercase host without port and square brackets; empty if the header is malformed."""
+    """Return a Host header's lowercase host without port and square brackets, or an empty string if the header is
+    malformed.
+    """
     match = _AUTHORITY.fullmatch(authority.lower())
     return match[1].strip("[]") if match else ""
 

@@ -138,7 +138,7 @@ def split_with_labels(
 
 
 def _why_unfit(labels: pd.Series[int], what_for: Literal["evaluate", "train"] = "evaluate") -> str:
-    """Return the reason why a model cannot be trained or evaluated with these labels; empty if it can."""
+    """Return the reason why a model cannot be trained or evaluated with these labels, or an empty string if it can."""
     n_positive = int(labels.sum())
     n_negative = len(labels) - n_positive
     if min(n_positive, n_negative) == 0:

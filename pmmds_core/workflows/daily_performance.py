@@ -113,7 +113,7 @@ def _estimated(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """Return the CBPE estimate for all rows of the day, labeled or not; None if there are fewer than `min_rows`."""
+    """Return the CBPE estimate for all rows of the day, labeled or not, or None if there are fewer than `min_rows`."""
     if profile is None:
         reasons: tuple[str, ...] = ("this model version is not in the registry",)
     else:

@@ -16,7 +16,7 @@ _REMOVED = ".removed"
 
 
 def n_bytes_of(path: Path) -> int:
-    """Return the size of a file, or of all files in a folder; 0 if it does not exist."""
+    """Return the size of a file, or of all files in a folder, or 0 if it does not exist."""
     if path.is_dir():
         return sum(n_bytes_of(child) for child in path.iterdir())
     try:

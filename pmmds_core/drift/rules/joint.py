@@ -121,7 +121,7 @@ class _Measured:
 
 
 def _measure(levels: Levels, current_rows: NDArray[np.intp]) -> _Measured:
-    """Every pair's PSI with `current_rows` as the current rows and all others as the reference."""
+    """Return every pair's PSI with `current_rows` as the current rows and all others as the reference."""
     is_current = np.zeros(len(levels.one_hot), dtype=bool)
     is_current[current_rows] = True
     current, reference = levels.one_hot[is_current], levels.one_hot[~is_current]
@@ -153,7 +153,8 @@ def _deviate(statistic: Matrix, degrees: Matrix) -> Matrix:
 def _permuted(
     levels: Levels, observed: float, n_permutations: int, rng: np.random.Generator
 ) -> tuple[list[float], int]:
-    """The largest deviates, and how many permutations ran until ENOUGH_EXCEEDANCES reached the observed deviate."""
+    """Return the largest deviates, and how many permutations ran until ENOUGH_EXCEEDANCES reached the observed deviate.
+    """
     largest: list[float] = []
     n_exceeding = 0
     while len(largest) < n_permutations and n_exceeding < ENOUGH_EXCEEDANCES:

@@ -38,7 +38,10 @@ class Levels:
 
     @classmethod
     def of(cls, profile: ReferenceProfile, reference: Codes, current: Codes) -> Levels:
-        """The rows of both sides with a level in every included feature. Arguments: (n, n_features) bin numbers."""
+        """Return the rows of both sides with a level in every included feature.
+
+        Arguments: (n, n_features) bin numbers.
+        """
         level_of = {f.bins.feature: levels_of(f) for f in profile.features}
         sides = [
             {name: level[side[:, i]] for i, (name, level) in enumerate(level_of.items())}
@@ -100,7 +103,7 @@ class Levels:
 
 
 def levels_of(feature: FeatureProfile) -> NDArray[np.intp]:
-    """The level of each bin, (n_bins,); −1 if the reference has too few rows in the bin."""
+    """Return the level of each bin, (n_bins,); −1 if the reference has too few rows in the bin."""
     counts = np.asarray(feature.counts, dtype=np.float64)
     shares = counts / max(counts.sum(), 1.0)
     special = special_indices(feature.bins)
@@ -128,7 +131,7 @@ def _renumbered(level: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _rows(side: Mapping[str, NDArray[np.intp]], names: tuple[str, ...]) -> NDArray[np.intp]:
-    """The levels, (n, F), of the rows that have a level in every feature."""
+    """Return the levels, (n, F), of the rows that have a level in every feature."""
     rows = np.stack([side[name] for name in names], axis=1) if names else np.zeros((0, 0), dtype=np.intp)
     complete: NDArray[np.intp] = rows[(rows >= 0).all(axis=1)]
     return complete

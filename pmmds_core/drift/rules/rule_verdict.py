@@ -27,7 +27,7 @@ class RuleVerdict:
 
 
 def too_few_rows(rule: str, n_reference: int, n_current: int, min_samples: int) -> RuleVerdict | None:
-    """The verdict `insufficient_data` with its reason; None if both sides have enough rows."""
+    """Return the verdict `insufficient_data` with its reason, or None if both sides have enough rows."""
     if min(n_reference, n_current) >= min_samples:
         return None
     n, side = (n_current, "window") if n_current < min_samples else (n_reference, "reference")

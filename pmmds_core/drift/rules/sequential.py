@@ -92,7 +92,7 @@ def judge_sequential(
 def _drifted(
     profile: ReferenceProfile, windows: list[Mapping[str, Counts]], values: list[EValue], reason: str
 ) -> RuleVerdict:
-    """The verdict `drifted`, with the features that exceed the limit alone and their changes."""
+    """Return the verdict `drifted`, with the features that exceed the limit alone and their changes."""
     carrying = sorted(values, key=lambda e: -e.value)[:MAX_FINDINGS]
     feature_of = {f.bins.feature: f for f in profile.features}
     reasons = [reason] + [_lasting(feature_of[e.feature], e, windows) for e in carrying]

@@ -31,7 +31,7 @@ class SpecRule:
     feature_thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def is_over(self, feature: FeatureDrift) -> bool:
-        """True if the feature's PSI is above its threshold; never for the score."""
+        """Return True if the feature's PSI is above its threshold; never for the score."""
         limit = self.feature_thresholds.get(feature.feature, self.psi_threshold)
         return feature.feature != SCORE and (feature.psi or 0.0) > limit
 
