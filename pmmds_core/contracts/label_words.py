@@ -43,8 +43,7 @@ class LabelWords:
         return [*self.words, *numbers, *(flag for flag in (False, True) if self.code_of(flag) is not None)]
 
     def code_of(self, raw: object) -> int | None:
-        """Return the class (1 or 0) of a text, an integer, a float or a boolean, or None if the value is not a label.
-        """
+        """Return the class, 1 or 0, of a text, integer, float or boolean, or None if the value is not a label."""
         if not isinstance(raw, str | int | float):
             return None
         text = str(raw).strip()

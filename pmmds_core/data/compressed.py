@@ -29,14 +29,17 @@ _OTHER_FORMATS = {
 
 
 def compression_of(path: Path) -> Compression:
-    """Detect the compression from the file's first bytes. Raises OSError if the file cannot be read."""
+    """Detect the compression from the first bytes of the file. Raises OSError if the file cannot be read."""
     with path.open("rb") as file:
         start = file.read(4)
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "none")
 
 
 def open_decompressed(path: Path) -> BinaryIO:
-    """Open the file for reading. Raises OSError if it cannot be opened; reading raises OSError if it is damaged."""
+    """Open the file for reading.
+
+    Raises OSError if the file cannot be opened. Reading from it raises OSError if the file is damaged.
+    """
     match compression_of(path):
         case "none":
             return path.open("rb")
@@ -53,5 +56,5 @@ DAMAGED = (OSError, EOFError, zlib.error)
 
 
 def other_format(start: bytes) -> str:
-    """Return the file format that these first bytes indicate, or an empty string if it may be CSV or Parquet."""
+    """Return the file format that the first bytes indicate, or an empty string if the file may be CSV or Parquet."""
     return next((name for magic, name in _OTHER_FORMATS.items() if start.startswith(magic)), "")

@@ -22,9 +22,9 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 class CsvDialect:
     """The delimiter and the header of a CSV file.
 
-    `names`: stripped; empty for a column without a name. `n_header_lines`: number of lines up to the end of the header,
-    which may contain line ends in quotes. `n_skipped`: number of lines before the header (blank lines and `sep=;`).
-    `n_blank`: number of empty lines among these.
+    `names` has the stripped column names, which are empty for columns without a name. `n_header_lines` is the number of
+    lines up to the end of the header, which may contain line ends in quotes. `n_skipped` is the number of lines before
+    the header, which are blank lines and `sep=;`. `n_blank` is the number of these lines that are empty.
     """
 
     delimiter: str
@@ -35,10 +35,12 @@ class CsvDialect:
 
 
 def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
-    """Choose the delimiter that gives the first rows as many cells as the header, and of several the one with most.
+    """Choose the delimiter by comparing the header with the first rows.
 
-    If every row has one cell more than the header, that cell is the last if it is always empty (a delimiter ends the
-    lines), or the first if it holds row names, as R's write.table writes them. Either column has no name.
+    The best delimiter gives the rows as many cells as the header. If there are several such delimiters, the one with
+    the most cells is chosen. If every row has one cell more than the header, one column has no name. This is the last
+    column if its cells are always empty, because a delimiter ends the lines. Otherwise it is the first column, which
+    holds row names, as in files that R's write.table creates.
 
     Args:
         lines: the first lines with their line ends, the header first.
@@ -67,7 +69,10 @@ def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """The first lines split at a delimiter. `fit`: 2 if rows have the header's number of cells, 1 with row names."""
+    """The first lines of a file, split at a delimiter.
+
+    `fit` is 2 if the rows have as many cells as the header, and 1 if the rows also have row names.
+    """
 
     delimiter: str
     names: tuple[str, ...]
@@ -76,7 +81,10 @@ class _Candidate:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """A file without the delimiter always fits as a single column, so a single column is the last choice."""
+        """The rank of this candidate among the delimiters.
+
+        A file without the delimiter always fits as a single column, so a single column is the last choice.
+        """
         n_names = len(self.names)
         return (self.fit if n_names > 1 else 0, n_names, self.fit)
 
@@ -105,9 +113,10 @@ def _candidate(lines: Sequence[str], delimiter: str) -> _Candidate:
 
 
 def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> bool:
-    """Return True for cells that all differ and are quoted, text, or ascending whole numbers.
+    """Return True if the cells could be row names.
 
-    Numbers next to a single column must ascend by 1, because the 1 of an unquoted 1,5 is not a row name.
+    The cells must all differ, and they must be quoted, text, or ascending whole numbers. If there is only one other
+    column, the numbers must ascend by 1, because the 1 of an unquoted 1,5 is not a row name.
     """
     if len(set(cells)) < len(cells):
         return False

@@ -30,11 +30,12 @@ _DECORATED = re.compile(
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How a column's numbers are written.
+    """The way in which the numbers of a column are written.
 
-    `decimal`: "." or ",". `thousands`: "" or the thousands separator; " " stands for any space. `prefix`,
-    `suffix`: text that may surround a number, such as $ or %. `is_plain`: True if none of these is used. In other
-    styles, parentheses or a minus sign at the end mean a negative number, and − is a minus sign.
+    `decimal` is "." or ",". `thousands` is the thousands separator, or empty. A space stands for any kind of space.
+    `prefix` and `suffix` are the text that may surround a number, such as $ or %. `is_plain` is True if none of these
+    is used. In all other styles, a number is negative if it is in parentheses or has a minus sign at the end, and − is
+    accepted as a minus sign.
     """
 
     decimal: str = "."
@@ -45,7 +46,10 @@ class NumberStyle:
 
     @cached_property
     def pattern(self) -> str:
-        """A regular expression, for RE2 and Python, that matches a whole lower-case cell without surrounding blanks."""
+        """A regular expression that matches a whole cell in lower case without surrounding blanks.
+
+        The expression has the same meaning in RE2 and Python.
+        """
         d = re.escape(self.decimal)
         grouped = rf"[1-9][0-9]{{0,2}}({_mark(self.thousands)}[0-9]{{2,3}})*{_mark(self.thousands)}[0-9]{{3}}|"
         whole = rf"({grouped if self.thousands else ''}[0-9]+)"
@@ -57,16 +61,16 @@ class NumberStyle:
 
     @property
     def thousands_marks(self) -> str:
-        """Every character that separates groups of digits."""
+        """All characters that separate groups of digits."""
         return "".join(_marks(self.thousands))
 
     @property
     def example(self) -> str:
-        """The number 1234.5 written in this style, for messages."""
+        """The number 1234.5 written in this style, for use in messages."""
         return f"{self.prefix}1{self.thousands}234{self.decimal}5{self.suffix}"
 
     def number_of(self, text: str) -> float | None:
-        """Return the number in a cell, or None if it is not written in this style."""
+        """Return the number in a cell, or None if the cell is not a number in this style."""
         if self.is_plain:
             return number_of(text)
         cell = text.strip(BLANKS).lower()
@@ -81,11 +85,10 @@ class NumberStyle:
 
 
 def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> list[NumberStyle]:
-    """Return the styles in which all texts are numbers; plain numbers have only the plain style.
+    """Return the styles in which all texts are numbers, or an empty list if there is no such style.
 
-    Empty if there is none.
-
-    Two styles mean that the texts are ambiguous: 1,234 may be 1.234 or 1234.
+    If the texts are plain numbers, only the plain style is returned. If there are two styles, the texts are ambiguous.
+    For example, 1,234 may be 1.234 or 1234.
 
     Args:
         texts: cells without blank ones and words for missing values.
@@ -101,7 +104,7 @@ def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> l
 
 
 def looks_like_number(text: str) -> bool:
-    """Return True for a decimal number in any form with text around it."""
+    """Return True if the text is a decimal number in any form, with or without text around it."""
     return _DECORATED.fullmatch(text.strip(BLANKS)) is not None
 
 
@@ -122,7 +125,10 @@ def _decorated_styles(cells: Sequence[str], decimal: str, thousands: str) -> lis
 
 
 def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tuple[str, str]]:
-    """Pairs of decimal mark and thousands separator that fit all bodies, without separators that never occur."""
+    """Return the pairs of decimal mark and thousands separator that are consistent with all the numbers.
+
+    Pairs whose thousands separator never occurs are left out.
+    """
     used = "".join(bodies)
     marks = [thousands] if thousands else ["", *(t for t in (",", ".", " ", "'") if any(m in used for m in _marks(t)))]
     pairs = [(d, t) for d in ([decimal] if decimal else [".", ","]) for t in marks if t != d]
@@ -136,7 +142,9 @@ def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tup
 
 
 def _common(texts: Iterable[str]) -> str | None:
-    """Return the only non-empty text, without surrounding blanks, or None if there are several, empty if there is none.
+    """Return the only non-empty text without surrounding blanks.
+
+    The result is an empty string if all texts are empty, and None if there are several different texts.
     """
     distinct = {text.strip(BLANKS) for text in texts} - {""}
     return None if len(distinct) > 1 else next(iter(distinct), "")

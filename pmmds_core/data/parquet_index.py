@@ -17,7 +17,10 @@ WITHOUT_NAME = "(no name)"
 
 
 def unnamed_index(names: Sequence[str], pandas_metadata: bytes | None) -> Collection[str]:
-    """Return the columns among `names` that pandas wrote for an index without a name; empty without metadata."""
+    """Return the columns among `names` that pandas wrote for an index without a name.
+
+    The result is empty if the file has no pandas metadata.
+    """
     if not pandas_metadata:
         return frozenset()
     try:

@@ -37,7 +37,11 @@ BY_CONTENT, BY_OCCURRENCE = "content", "occurrence"
 
 
 def identity_of(reference: pd.DataFrame, contract: Contract) -> str:
-    """BY_OCCURRENCE if more than `MAX_REPEATED` of the rows repeat the content of an earlier row, else BY_CONTENT."""
+    """Return the kind of identity for the rows of a reference.
+
+    The result is BY_OCCURRENCE if more than `MAX_REPEATED` of the rows repeat the content of an earlier row, and
+    BY_CONTENT otherwise.
+    """
     if reference.empty:
         return BY_CONTENT
     n_contents = len(np.unique(row_digests(reference, contract.feature_names)))
@@ -45,9 +49,9 @@ def identity_of(reference: pd.DataFrame, contract: Contract) -> str:
 
 
 def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """Return the rows, indexed by a key of content, label and occurrence number.
+    """Return the rows, indexed by a key derived from the content, the label and the occurrence number.
 
-    Reordering the file gives the same keys.
+    Reordering the file does not change the keys.
     """
     import pandas as pd
 
@@ -57,12 +61,15 @@ def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataF
 
 
 def with_production_keys(labeled: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows, indexed by a key of their `REQUEST_ID`."""
+    """Return the rows, indexed by a key derived from their `REQUEST_ID`."""
     return labeled.set_axis(_index(row_digests(labeled, (REQUEST_ID,))), axis=0)
 
 
 def keys_of(frame: pd.DataFrame, columns: Sequence[str]) -> Keys:
-    """Row keys, (n,): those in the index if it has them, else the digests of `columns`."""
+    """Return the row keys as an array of shape (n,).
+
+    These are the keys in the index, if it has them, or else the digests of `columns`.
+    """
     if frame.index.name == ROW_KEY:
         return frame.index.to_numpy(dtype=np.int64)
     return row_digests(frame, columns)
@@ -75,9 +82,10 @@ def _index(keys: Keys) -> Any:
 
 
 def digests_of(content: bytes) -> Keys | None:
-    """Read row keys, (n,), from a `.npy` file's bytes; None unless they are a non-empty int64 vector of that length.
+    """Read row keys from the bytes of a `.npy` file.
 
-    The length in the header is checked against the content before any allocation.
+    The result has shape (n,). It is None unless the bytes are a non-empty int64 vector of the expected length. The
+    length in the header is compared with the content before any memory is allocated.
     """
     head = _NPY_HEAD.match(content)
     if head is None:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 
 def seeded_uniform(digests: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """Numbers in [0, 1), (n,), that depend only on the digest and the seed (SplitMix64's finalizer)."""
+    """Return an array of shape (n,) with numbers in [0, 1) that depend only on the digest and the seed.
+
+    The numbers are computed with SplitMix64's finalizer.
+    """
     mixed = digests.astype(np.uint64)
     with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is intended
         mixed = mixed + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)

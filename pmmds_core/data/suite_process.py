@@ -24,14 +24,16 @@ _started: list[ProcessPoolExecutor] = []
 
 
 def start() -> None:
-    """Start the process and its import; `validate` uses it once."""
+    """Start the process, which then imports the library. `validate` uses the process once."""
     pool = ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
     pool.submit(_import_library)
     _started.append(pool)
 
 
 def validate(frame: pd.DataFrame, contract: Contract, meanwhile: Callable[[], object] = lambda: None) -> SuiteResult:
-    """Run the suite like `run_suite`: in the started process, or in this one if none was started or it was killed.
+    """Run the suite like `run_suite`, but in the process that `start` created.
+
+    The suite runs in this process if no other process was started or if that process was killed.
 
     Args:
         frame: rows as in `run_suite`.

@@ -27,7 +27,7 @@ _WITHHELD: Mapping[str, Any] = {
 
 
 def without_measures(feature: FeatureDrift) -> FeatureDrift:
-    """Return the feature with the shares of its bins, but without measures."""
+    """Return the feature with the shares of its bins, but without its measures."""
     withheld = {name: value for name, value in _WITHHELD.items() if name not in ("band", "moved_bins")}
     return replace(feature, **withheld, band=Band.UNDETERMINED, moved_bins=())
 
@@ -39,9 +39,9 @@ def has_enough_rows(document: Mapping[str, Any]) -> bool:
 
 
 def without_findings(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Remove the measures of features and pairs from a `policy.report_document` if it has too few rows.
+    """Remove the measures of features and pairs from a `policy.report_document` that has too few rows.
 
-    Bands become `undetermined`, as in a report without current rows.
+    The bands become `undetermined`, as in a report without current rows.
     """
     if has_enough_rows(document):
         return dict(document)

@@ -33,9 +33,9 @@ _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band
 class DriftRule:
     """The settings of all rules.
 
-    `psi_threshold`, `min_features`, `feature_thresholds`: settings of the rule `spec`. `min_samples`: minimum rows on
-    each side for a verdict. `false_alarm_rate`: rate per window, 0–1, of the rules `calibrated` and `joint`.
-    `alert_rules`: the rules that determine the verdict.
+    `psi_threshold`, `min_features` and `feature_thresholds` are settings of the rule `spec`. `min_samples` is the
+    minimum number of rows on each side for a verdict. `false_alarm_rate` is the rate per window, from 0 to 1, of the
+    rules `calibrated` and `joint`. `alert_rules` has the rules that determine the verdict.
     """
 
     psi_threshold: float
@@ -62,10 +62,12 @@ class DriftRule:
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """The combined verdict. `rules`: every evaluated rule; `alert_rules`: names of rules that determine the verdict.
+    """The combined verdict.
 
-    `drifted_features`: above the PSI threshold, largest PSI first; none without a verdict. `severity`: worst band
-    of these features and of those flagged by the alerting rules; at least moderate if drifted.
+    `rules` has every evaluated rule, and `alert_rules` has the names of the rules that determine the verdict.
+    `drifted_features` has the features above the PSI threshold, largest PSI first. It is empty without a verdict.
+    `severity` is the worst band of these features and of the features flagged by the alerting rules. It is at least
+    moderate if the verdict is drifted.
     """
 
     verdict: Verdict
@@ -92,8 +94,8 @@ def judge(
 ) -> DriftVerdict:
     """Combine the verdicts of the rules on a comparison.
 
-    The verdict is drifted if an alerting rule detected drift; stable if none did and at least one was evaluated; else
-    insufficient_data.
+    The verdict is drifted if an alerting rule detected drift. It is stable if no alerting rule detected drift and at
+    least one was evaluated. Otherwise, it is insufficient_data.
 
     Args:
         features: result of `comparison.compare`; the score is never counted as a feature.
@@ -132,7 +134,7 @@ def report_document(
     segments: Sequence[SegmentDrift] = (),
     pairs: Sequence[PairDrift] = (),
 ) -> dict[str, Any]:
-    """Return the stored report, as plain JSON values in the format of `pmmds drift compare --json`.
+    """Return the report document to store, as plain JSON values in the format of `pmmds drift compare --json`.
 
     Args:
         profile: the reference profile.

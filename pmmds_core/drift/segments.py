@@ -27,7 +27,10 @@ from pmmds_core.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class SegmentCounts:
-    """Current rows of one segment. `value`: a bin label of `feature`; `counts`: (n_bins,) counts by feature."""
+    """The current rows of one segment.
+
+    `value` is a bin label of `feature`. `counts` maps each feature to counts of shape (n_bins,).
+    """
 
     feature: str
     value: str
@@ -37,9 +40,9 @@ class SegmentCounts:
 
 @dataclass(frozen=True)
 class SegmentDrift:
-    """Verdict on one segment, with the feature that changed most among its rows.
+    """The verdict on one segment, with the feature that changed most among the segment's rows.
 
-    `worst_q_value`: Benjamini–Hochberg over all features of all segments with enough rows.
+    `worst_q_value` is adjusted by the Benjamini–Hochberg method over all features of all segments with enough rows.
     """
 
     feature: str
@@ -71,7 +74,7 @@ def compare_segments(
     false_alarm_rate: float,
     min_samples: int,
 ) -> tuple[SegmentDrift, ...]:
-    """Test each segment: drifted if one of its features has a q-value of at most `false_alarm_rate`.
+    """Test each segment, which has drifted if one of its features has a q-value of at most `false_alarm_rate`.
 
     Without drift, the probability that any segment is called drifted is at most that rate.
 
@@ -98,7 +101,7 @@ def compare_segments(
 
 
 def _compared(profile: ReferenceProfile, rows: Codes, segment: SegmentCounts) -> list[FeatureDrift]:
-    """Return all features except the score and the segment's own feature, which is constant within it."""
+    """Return all features except the score and the segment's own feature, which is constant within the segment."""
     compared = []
     for i, f in enumerate(profile.with_score):
         if f.bins.feature not in (SCORE, segment.feature):

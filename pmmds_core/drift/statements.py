@@ -19,14 +19,17 @@ MAX_MOVED_BINS = 3
 
 
 def moved_bins(reference: Shares, current: Shares) -> list[int]:
-    """Indices of the bins whose share of rows changed most, largest first, at most MAX_MOVED_BINS."""
+    """Return the indices of the bins whose share of rows changed most, largest change first.
+
+    There are at most MAX_MOVED_BINS indices.
+    """
     change = np.abs(current - reference)
     order = np.argsort(-change, kind="stable")[:MAX_MOVED_BINS]
     return [int(i) for i in order if change[i] > 0]
 
 
 def statement(bins: FeatureBins, reference: Shares | None, current: Shares | None) -> str:
-    """Return the largest change of a share, as one sentence without a period.
+    """Describe the largest change of a share in one sentence without a period.
 
     Args:
         bins: the bins of the feature.
@@ -47,7 +50,7 @@ def statement(bins: FeatureBins, reference: Shares | None, current: Shares | Non
 
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
-    """Indices of the bins null, unseen, out of range and not a number, if the layout has them."""
+    """Return the indices of the bins null, unseen, out of range and not a number, if the layout has these bins."""
     return frozenset(range(bins.n_values, bins.n_bins))
 
 
@@ -72,7 +75,7 @@ def _value(name: str, bins: FeatureBins, index: int, reference: Shares, current:
 
 
 def _ordered(name: str, bins: FeatureBins, reference: Shares, current: Shares) -> Sequence[tuple[float, str]]:
-    """Changes of the rows below or above each limit, and of each single inner bin."""
+    """Return the changes in the share of rows below and above each limit, and in each single inner bin."""
     n_ordered = bins.n_ordered
     shares = [(bins.labels[i], float(reference[i]), float(current[i])) for i in range(1, n_ordered - 1)]
     moves = [(abs(c - r), f"{name}: {label} in {percent(r)} → {percent(c)} of rows") for label, r, c in shares]
@@ -87,9 +90,9 @@ def _ordered(name: str, bins: FeatureBins, reference: Shares, current: Shares) -
 
 
 def percent(share: float) -> str:
-    """Return a share as text: "55%", with one decimal below 10% and above 90% unless it is whole.
+    """Format a share as text, such as "55%".
 
-    "0%" and "100%" mean exactly none and all.
+    A share below 10% or above 90% has one decimal unless it is whole. "0%" and "100%" mean exactly none and all.
     """
     value = round(100 * float(share), 9)  # a sum of shares may be 0.9999999999999999
     if value in (0.0, 100.0) or 10 <= value <= 90:

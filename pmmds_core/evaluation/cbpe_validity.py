@@ -32,9 +32,9 @@ def why_invalid(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> tuple[str, ...]:
-    """Reasons why the estimate is invalid; empty if the rows are inside the reference's support.
+    """Return the reasons why the estimate is invalid, or none if the rows are inside the support of the reference.
 
-    Concept drift (same rows, different labels) cannot be detected without labels.
+    Concept drift, where the same rows have different labels, cannot be detected without labels.
 
     Args:
         profile: profile of the version that served the rows.
@@ -85,7 +85,10 @@ def _feature_reasons(profile: ReferenceProfile, counts: Mapping[str, NDArray[np.
 
 
 def unsupported_share(reference: NDArray[np.int64], current: NDArray[np.int64]) -> float:
-    """Share of current rows in bins that hold less than RARE_SHARE of the reference; both (B,)."""
+    """Return the share of current rows in bins that hold less than RARE_SHARE of the reference.
+
+    Both arguments have shape (B,).
+    """
     n_reference, n_current = int(reference.sum()), int(current.sum())
     if n_reference == 0 or n_current == 0:
         return 0.0 if n_current == 0 else 1.0

@@ -37,13 +37,12 @@ class CandidateModel:
 class ModelEvaluation:
     """The measurements of an evaluation.
 
-    Without a champion, the champion's fields are None. Latencies are in milliseconds per row.
-
-    `*_measures`: value and 95% interval of each measure. `score_table`, `champion_score_table`: reliability tables.
-    `segments`, `small_segments`, `worst_segment`: fields of evaluation/segments.py. `replay`: fields of
-    evaluation/replay.py, or only `n_rows` (0) without traffic. `shadow`: fields of shadow.ShadowAgreement, if the
-    challenger scored live traffic before the evaluation. `challenger_files`: `Bundle.files_digest` of the evaluated
-    files; no other files may be promoted.
+    Without a champion, the champion's fields are None. Latencies are in milliseconds per row. The fields `*_measures`
+    have the value and the 95% interval of each measure. `score_table` and `champion_score_table` are reliability
+    tables. `segments`, `small_segments` and `worst_segment` have the fields defined in evaluation/segments.py. `replay`
+    has the fields defined in evaluation/replay.py, or only `n_rows` (0) without traffic. `shadow` has the fields of
+    shadow.ShadowAgreement if the challenger scored live traffic before the evaluation. `challenger_files` is the
+    `Bundle.files_digest` of the evaluated files. No other files may be promoted.
     """
 
     challenger_version: str

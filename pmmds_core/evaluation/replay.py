@@ -25,10 +25,10 @@ _N_BINS = 10
 
 @dataclass(frozen=True)
 class Replay:
-    """How predictions would change with the challenger. Shares are of `n_rows`.
+    """The change in predictions if the challenger were promoted.
 
-    `shift`: mean of challenger minus champion. `bins`: shares of rows in each tenth of the score range, for champion
-    and challenger.
+    All shares are relative to `n_rows`. `shift` is the mean of challenger minus champion. `bins` has the share of rows
+    in each tenth of the score range, for the champion and the challenger.
     """
 
     n_rows: int
@@ -46,7 +46,10 @@ class Replay:
 
 
 def replay(challenger: Scorer, champion: Scorer, rows: Rows) -> Replay | None:
-    """Score the rows with both models. None if there are no rows, which is not the same as no change."""
+    """Score the rows with both models.
+
+    Returns None if there are no rows, which does not mean that nothing would change.
+    """
     if not rows:
         return None
     new, old = score_rows(challenger, rows), score_rows(champion, rows)

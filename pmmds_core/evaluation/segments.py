@@ -25,10 +25,11 @@ Segments = Mapping[tuple[str, str], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class SegmentPerformance:
-    """ROC-AUC in one segment. The champion's fields are None without a champion.
+    """The ROC-AUC in one segment.
 
-    `p_value`: DeLong, one-sided; the null hypothesis is that the challenger is not worse in this segment. `q_value`:
-    adjusted for the number of segments (Benjamini–Hochberg).
+    The champion's fields are None without a champion. `p_value` is the one-sided p-value of DeLong's test, where the
+    null hypothesis is that the challenger is not worse in this segment. `q_value` is adjusted for the number of
+    segments by the Benjamini–Hochberg method.
     """
 
     feature: str
@@ -56,7 +57,7 @@ class SmallSegment:
 
 
 def segments_of(rows: Rows, contract: Contract) -> Segments:
-    """Return the mask of each segment's rows, by (feature, value), in the contract's order of values."""
+    """Return the mask of each segment's rows by feature and value, in the contract's order of values."""
     masks: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for position, feature in enumerate(contract.features):
         if feature.is_numeric:
@@ -72,7 +73,9 @@ def segments_of(rows: Rows, contract: Contract) -> Segments:
 def measure_segments(
     segments: Segments, labels: Labels, challenger: Probabilities, champion: Probabilities | None
 ) -> tuple[tuple[SegmentPerformance, ...], tuple[SmallSegment, ...]]:
-    """Measure every segment with at least `MIN_ROWS_A_CLASS` rows of each class; other segments are returned as small.
+    """Measure every segment with at least `MIN_ROWS_A_CLASS` rows of each class.
+
+    The other segments are returned as small segments.
 
     Args:
         segments: result of `segments_of`, masks of shape (n,).
@@ -94,9 +97,9 @@ def measure_segments(
 
 
 def worst_segment(segments: Sequence[SegmentPerformance]) -> SegmentPerformance | None:
-    """Return the segment with the most significant loss; without a champion, the lowest ROC-AUC.
+    """Return the segment with the most significant loss, or None if there are no segments.
 
-    None without segments.
+    Without a champion, return the segment with the lowest ROC-AUC.
     """
     if not segments:
         return None

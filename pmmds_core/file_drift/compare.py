@@ -46,10 +46,11 @@ MAX_PROFILE_BYTES = 50_000_000
 
 @dataclass(frozen=True)
 class FileComparison:
-    """Comparison of a current file with a reference.
+    """The comparison of a current file with a reference.
 
-    `features`: in the reference's order. `notes`: the kind of each column. `profile`: the reference's profile, which
-    can be saved and used instead of the reference. `warnings`: sentences about what was not compared.
+    `features` is in the order of the reference. `notes` has the kind of each column. `profile` is the reference's
+    profile, which can be saved and used in place of the reference. `warnings` has sentences about what was not
+    compared.
     """
 
     reference: str
@@ -69,12 +70,12 @@ class FileComparison:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Remarks on columns that were left out or interpreted specially, then the warnings."""
+        """The remarks on columns that were left out or interpreted specially, followed by the warnings."""
         return (*(note.remark for note in self.notes if note.remark), *self.warnings)
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """Plain JSON values, in the format of `pmmds drift compare --json` and of a stored drift report."""
+        """Return plain JSON values in the format of `pmmds drift compare --json` and of a stored drift report."""
         document = report_document(self.profile, self.features, self.n_current, self.verdict)
         notes = [asdict(note) for note in self.notes]
         return {
@@ -93,7 +94,10 @@ class FileComparison:
         return render_page(self.document, head)
 
     def _repr_html_(self) -> str:
-        """Return the verdict and a row per feature, largest PSI first, for notebooks; `to_html` has the charts."""
+        """Return the verdict and a table of the features, largest PSI first, for notebooks.
+
+        The page that `to_html` returns also has the charts.
+        """
         from pmmds_core.reports.notebook import html_table
 
         ordered = sorted(self.features, key=lambda f: (f.psi is None, -(f.psi or 0.0)))
@@ -167,7 +171,7 @@ def judged(
     rule: DriftRule | None,
     warning: str,
 ) -> FileComparison:
-    """Count the current rows in the reference's bins, measure, and apply the rules.
+    """Count the current rows in the bins of the reference, compute the measures, and apply the rules.
 
     Args:
         connection: the connection that `now` was opened with.
@@ -237,7 +241,7 @@ def _reject_kinds(options: FileOptions, why: str) -> None:
 
 
 def contract_of(given: Contract | str | Path | None) -> Contract | None:
-    """Load the contract of a file or of the packaged name; return a contract or None unchanged."""
+    """Load the contract from a file or by its packaged name. A contract or None is returned unchanged."""
     if given is None or not isinstance(given, str | Path):
         return given
     from pmmds_core.contracts.contract import PACKAGED, load_contract
@@ -266,7 +270,7 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
 
 
 def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contract | None) -> Contract | None:
-    """Return the contract that the profile was created with; the packaged one is the default.
+    """Return the contract with which the profile was created. The packaged contract is the default.
 
     Raises:
         InputFileError: the given contract is a different one, or one is required.

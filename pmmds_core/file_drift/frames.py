@@ -34,9 +34,10 @@ def compare_frames(
     rule: DriftRule | None = None,
     options: FileOptions | None = None,
 ) -> FileComparison:
-    """Return the comparison of both frames, equal to that of their Parquet files.
+    """Compare two data frames.
 
-    Arguments and errors: `compare_files`.
+    The result is the same as for the Parquet files of the two frames. The arguments and errors are those of
+    `compare_files`.
     """
     given, chosen = contract_of(contract), options or FileOptions()
     connection = connect()

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileColumn]:
-    """Return the file's column for each feature: its source name, else its name in the contract.
+    """Return the file's column for each feature.
+
+    A column has the feature's source name or, failing that, its name in the contract.
 
     Raises:
         InputFileError: a column is missing.
@@ -35,7 +37,7 @@ def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileCol
 
 
 def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[str, FileColumn]:
-    """Return the columns named `wanted`. `where`: the file that has them, for messages.
+    """Return the columns named `wanted`. `where` is the file that has these columns, for use in messages.
 
     Raises:
         InputFileError: a column is missing.
@@ -51,8 +53,9 @@ def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[s
 
 
 def additional_columns(reference: DataFile, current: DataFile) -> str:
-    """Return a warning that names the columns of the current file that the reference lacks, or an empty string if there
-    are none.
+    """Return a warning that names the columns of the current file that the reference lacks.
+
+    The warning is empty if there are no such columns.
     """
     more = [c.name for c in current.columns if c.name not in reference.by_name]
     if not more:

@@ -64,7 +64,7 @@ GOLDEN_TOLERANCE = 1e-12
 
 
 class Golden(msgspec.Struct, frozen=True):
-    """Rows with features in the contract's order, and the trained pipeline's probabilities for them."""
+    """Rows with features in the contract's order, and the trained pipeline's probabilities for these rows."""
 
     rows: tuple[tuple[FeatureValue, ...], ...]
     probabilities: tuple[float, ...]
@@ -72,10 +72,10 @@ class Golden(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle, ready to score.
+    """A loaded bundle that is ready to score.
 
     `files_digest` is the result of the function `files_digest`. `described` has the verified bytes of the files that
-    are decoded on access (calibration, reference rows), by file name.
+    are decoded on access, which are the calibration and the reference rows, by file name.
     """
 
     directory: Path
@@ -96,7 +96,7 @@ class Bundle:
 
     @property
     def reference_rows(self) -> ReferenceRows | None:
-        """The bin numbers of reference rows, or None if the bundle has none."""
+        """The bin numbers of the reference rows, or None if the bundle has none."""
         return ReferenceRows.from_json(self.described[ROWS]) if ROWS in self.described else None
 
 

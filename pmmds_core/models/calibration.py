@@ -23,9 +23,10 @@ _SEED = 20260301
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """A non-decreasing function from score to probability: linear between the points, constant outside them.
+    """A non-decreasing function from score to probability.
 
-    `scores` and `probabilities` are the points, ascending. `n_rows` is the number of reference rows used for fitting.
+    The function is linear between the points and constant outside them. `scores` and `probabilities` are the
+    coordinates of the points, in ascending order. `n_rows` is the number of reference rows used for fitting.
     """
 
     scores: tuple[float, ...]
@@ -41,7 +42,7 @@ class Calibration(msgspec.Struct, frozen=True):
         return self.scores[-1]
 
     def apply(self, scores: Probabilities) -> Probabilities:
-        """Convert (n,) scores to calibrated probabilities."""
+        """Convert scores of shape (n,) to calibrated probabilities."""
         calibrated: Probabilities = np.interp(scores, self.scores, self.probabilities)
         return calibrated
 
@@ -66,7 +67,7 @@ def check_calibration(calibration: Calibration) -> None:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected metrics, assuming that the calibration is valid, with a 95% interval from simulated labels."""
+    """The expected metrics, which assume that the calibration is valid, with a 95% interval from simulated labels."""
 
     roc_auc: float
     roc_auc_low: float

@@ -24,7 +24,7 @@ _MIN_ROWS = 5
 
 @dataclass(frozen=True)
 class ScoringTime:
-    """Scoring times in milliseconds per row, and the challenger/champion ratio with its 96.5% interval."""
+    """The scoring times in milliseconds per row, and the challenger/champion ratio with its 96.5% interval."""
 
     challenger_ms: float
     champion_ms: float

@@ -20,7 +20,9 @@ MAX_LEVELS = 500
 
 
 def check_scorer(scorer: Scorer, is_numeric: Sequence[bool]) -> None:
-    """Check a portable scorer against its features. `is_numeric` has a value per feature, in the contract's order.
+    """Check a portable scorer against its features.
+
+    `is_numeric` has one value per feature, in the contract's order.
 
     Raises:
         ArtifactCorruptError: scoring could fail, run forever, or return a value that is not a probability.

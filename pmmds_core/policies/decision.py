@@ -40,11 +40,11 @@ EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision.
+    """A promotion decision.
 
-    `document` is its JSON object. `promoted` is True if the alias must point to `challenger_version`. `changed_by` is
-    the person who approved, rejected or requested it. `fencing_token` is the production pointer's token after this
-    decision moved it.
+    `document` is the decision's JSON object. `promoted` is True if the alias must point to `challenger_version`.
+    `changed_by` is the person who approved, rejected or requested the decision. `fencing_token` is the token of the
+    production pointer after this decision moved the pointer.
     """
 
     decision_id: str
@@ -66,7 +66,7 @@ class Decision:
 
     @property
     def status(self) -> str:
-        """The state with its reason, e.g. `aborted: champion changed`."""
+        """The state with its reason, such as `aborted: champion changed`."""
         return f"{self.state}: {self.state_reason}" if self.state_reason else self.state
 
     def to_document(self) -> dict[str, Any]:

@@ -18,7 +18,10 @@ _RESERVED = frozenset({ADMIN, AUTOMATIC_ROLLBACK, "monitoring", "retraining"})
 
 
 def key_of(name: str) -> str:
-    """Return the form of a name that is compared: two names with the same key belong to the same person."""
+    """Return the form of a name that is used for comparison.
+
+    Two names with the same form belong to the same person.
+    """
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 

@@ -43,7 +43,8 @@ class RetrainingTrigger:
 class PastRetraining:
     """A recorded retraining.
 
-    `cause` is the trigger's key (None if manual); `n_new_labels` counts labels new to the champion.
+    `cause` is the key of the trigger, or None if the retraining was requested manually. `n_new_labels` is the number of
+    labels that are new to the champion.
     """
 
     cause: str | None
@@ -70,7 +71,10 @@ class RetrainingLimits:
 
 @dataclass(frozen=True)
 class RequestRetraining:
-    """A decision to start this attempt for this trigger (None for a manual request while no trigger is active)."""
+    """A decision to start this attempt for this trigger.
+
+    The trigger is None for a manual request that is made while no trigger is active.
+    """
 
     trigger: RetrainingTrigger | None
     attempt: int
@@ -131,8 +135,9 @@ def by_person(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """Return the outcome of a manual request, which ignores the cool-down and attempt limit and, if forced, the daily
-    cap.
+    """Return the outcome of a manual request.
+
+    A manual request ignores the cool-down and the attempt limit and, if it is forced, also the daily cap.
 
     Args:
         trigger: the trigger whose next attempt this is; None if none is active.
@@ -171,7 +176,7 @@ def _waits_for_approval(past: Sequence[PastRetraining]) -> Wait | None:
 
 
 def _cap(past: Sequence[PastRetraining], now: datetime, limits: RetrainingLimits) -> Wait | None:
-    """Apply the daily cap to the last 24 hours, because calendar days would allow a burst around midnight."""
+    """Apply the daily cap to the last 24 hours. Calendar days would allow a burst around midnight."""
     recent = sorted(p.started_at for p in past if now - DAY < p.started_at <= now + DAY)
     if len(recent) < limits.max_per_day:
         return None
@@ -213,7 +218,10 @@ def _step(
 
 
 def _missing_labels(blocked: PastRetraining, limits: RetrainingLimits) -> int:
-    """Return how many labels the blocked attempt lacked, but at least a few, because all may be of one class."""
+    """Return the number of labels that the blocked attempt lacked.
+
+    The result is at least a few labels, because all labels may be of one class.
+    """
     return max(limits.min_labels - (blocked.n_new_labels or 0), limits.min_labels // 10, 1)
 
 

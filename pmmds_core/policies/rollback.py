@@ -23,7 +23,10 @@ ROLL_BACK, KEEP, PERIOD_OVER = "roll_back", "keep", "period_over"
 
 @dataclass(frozen=True)
 class RequestTotals:
-    """HTTP prediction requests since the service started. `n_errors` counts those with a 5xx response."""
+    """The HTTP prediction requests since the service started.
+
+    `n_errors` is the number of requests with a 5xx response.
+    """
 
     n_requests: int
     n_errors: int
@@ -31,10 +34,10 @@ class RequestTotals:
 
 @dataclass(frozen=True)
 class ServedAnswers:
-    """Served predictions of one version in a period.
+    """The served predictions of one version in a period.
 
-    `latency_ms` is the median. `roc_auc` is realized, with its interval; it is None until enough labels of both classes
-    have arrived.
+    `latency_ms` is the median latency. `roc_auc` is the realized ROC-AUC with its interval, or None until enough labels
+    of both classes have arrived.
     """
 
     n_rows: int
@@ -59,9 +62,9 @@ class RollbackBounds:
 
 @dataclass(frozen=True)
 class RollbackVerdict:
-    """The policy's verdict.
+    """The verdict of the policy.
 
-    `reasons` lists the violated limits or, with `insufficient_data`, the missing measurements.
+    `reasons` has the violated limits or, with `insufficient_data`, the missing measurements.
     """
 
     verdict: str
@@ -124,7 +127,10 @@ def judge_after_promotion(
 
 
 def _errors(requests: RequestTotals | None, bounds: RollbackBounds) -> str | None:
-    """Return the violation as text, or an empty string if the limit is met, None if there is insufficient data."""
+    """Return the violation as text.
+
+    The result is an empty string if the limit is met, and None if there is insufficient data.
+    """
     if requests is None or requests.n_requests < bounds.min_rows:
         return None
     rate = requests.n_errors / requests.n_requests
@@ -146,7 +152,10 @@ def _latency(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds
 
 
 def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds) -> str | None:
-    """Check for a drop that exceeds the limit and is significant, that is, its 95% interval lies above zero."""
+    """Check for a drop that exceeds the limit and is significant.
+
+    A drop is significant if its 95% interval lies above zero.
+    """
     if before.roc_auc is None or after.roc_auc is None or min(before.n_labelled, after.n_labelled) < bounds.min_rows:
         return None
     from pmmds_core.statistics.auc_difference import (

@@ -27,10 +27,10 @@ _ON_DISK = "<u2"  # Little-endian, so that the file is the same on every machine
 
 
 class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
-    """Bin numbers of reference rows, without values or ids.
+    """The bin numbers of reference rows, without values and ids.
 
-    `packed` has one (n_rows,) uint16 array after another, by feature, compressed with zlib. `profile_digest` is the
-    digest of the profile that defines the bins.
+    `packed` has one uint16 array of shape (n_rows,) after another, in the order of the features and compressed with
+    zlib. `profile_digest` is the digest of the profile that defines the bins.
     """
 
     profile_digest: str
@@ -40,7 +40,7 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def codes(self) -> Codes:
-        """The bin numbers, (n_rows, n_features), in the order of `features`.
+        """The bin numbers, with shape (n_rows, n_features), in the order of `features`.
 
         Raises ArtifactCorruptError if there are too many rows.
         """
@@ -82,7 +82,7 @@ def fit_reference_rows(
 
 
 def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) -> Codes:
-    """Return bin numbers, (n, n_features), in the order of `profile.with_score`.
+    """Return the bin numbers in the order of `profile.with_score`, with shape (n, n_features).
 
     Raises:
         DataError: a column is missing.
@@ -94,9 +94,10 @@ def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) ->
 
 
 def code_column(bins: FeatureBins, values: NDArray[Any]) -> Codes:
-    """Return the bin number of each value, (n,); np.bincount of the result equals count_numeric or count_categorical.
+    """Return the bin number of each value, with shape (n,).
 
-    `values` are numbers with NaN for null, or strings with None or NaN for null.
+    Applying np.bincount to the result gives the result of count_numeric or count_categorical. `values` contains numbers
+    with NaN for null, or strings with None or NaN for null.
     """
     if bins.kind == "categorical":
         index = {c: i for i, c in enumerate(bins.categories)}

@@ -60,11 +60,11 @@ def to_text(compiled: Mapping[str, Any]) -> str:
 
 
 def _plain(chart: Any) -> Any:
-    """Apply the common configuration: no background, the page's font and color, and only title and description for
-    screen readers.
+    """Apply the common configuration.
 
-    `labelLimit=0` disables truncation, which would double the rendering time, because Vega measures each label several
-    times.
+    Charts have no background, use the font and color of the page, and show only the title and the description to screen
+    readers. `labelLimit=0` disables truncation, which would double the rendering time, because Vega measures each label
+    several times.
     """
     return (
         chart.configure(background="none", font="inherit", padding=2)
@@ -89,7 +89,10 @@ def _plain(chart: Any) -> Any:
 
 
 def _histogram() -> Any:
-    """Return a histogram: the share of rows in each bin, reference above current. Rows: label (keyed), side, share."""
+    """Return a histogram of the share of rows in each bin, with the reference above the current data.
+
+    The rows have label (keyed), side and share.
+    """
     import altair as alt
 
     side = alt.Scale(domain=["reference", "current"], range=["var(--reference)", "var(--current)"])
@@ -106,9 +109,9 @@ def _histogram() -> Any:
 
 
 def _heatmap() -> Any:
-    """Return a heatmap with a cell per feature and time range.
+    """Return a heatmap with a cell for each feature and time range.
 
-    Rows: feature, column (both keyed), excess (null: too few rows).
+    The rows have feature and column (both keyed) and excess, which is null if there are too few rows.
     """
     import altair as alt
 
@@ -136,7 +139,7 @@ def _names() -> alt.Axis:
 
 
 def _when() -> alt.X:
-    """Return a time axis; charts.py fills in its range and ticks."""
+    """Return a time axis whose range and ticks are filled in by charts.py."""
     import altair as alt
 
     axis = alt.Axis(grid=False, labelOverlap=False, labelFlush=False)
@@ -144,9 +147,9 @@ def _when() -> alt.X:
 
 
 def _history() -> Any:
-    """Return a line chart of PSI in past reports, one line per feature.
+    """Return a line chart of the PSI in past reports, with one line per feature.
 
-    Rows: at (ms), feature (keyed), psi. Limits: psi (the threshold).
+    The rows have at (ms), feature (keyed) and psi. The limits have psi, which is the threshold.
     """
     import altair as alt
 
@@ -166,7 +169,7 @@ def _history() -> Any:
 def _daily() -> Any:
     """Return a chart of a daily metric with its interval, drawn over the wide, pale interval of its estimate.
 
-    Rows: at (ms), value, low, high, what, and the sizes stroke, size (pixels), pale, opacity (0-1).
+    The rows have at (ms), value, low, high, what, and the sizes stroke, size (pixels), pale and opacity (0-1).
     """
     import altair as alt
 
@@ -198,7 +201,7 @@ def _daily() -> Any:
 def _events() -> Any:
     """Return a chart of events with one lane per kind, on the same time axis as `daily`.
 
-    Rows: at (ms), lane (keyed), tone.
+    The rows have at (ms), lane (keyed) and tone.
     """
     import altair as alt
 
@@ -222,9 +225,9 @@ def _events() -> Any:
 
 
 def _reliability() -> Any:
-    """Return a calibration chart: mean probability against observed share.
+    """Return a calibration chart, which compares the mean probability with the observed share.
 
-    Rows: mean_probability, positive_share, low, high; diagonal: at.
+    The rows have mean_probability, positive_share, low and high. The diagonal has at.
     """
     import altair as alt
 
@@ -249,7 +252,7 @@ def _reliability() -> Any:
 def _bars() -> Any:
     """Return a chart of horizontal bars in the order of the rows.
 
-    Rows: label (keyed), value, over (the threshold). Limits: at.
+    The rows have label (keyed), value and over, which is True at or above the threshold. The limits have at.
     """
     import altair as alt
 
@@ -267,7 +270,7 @@ def _bars() -> Any:
 def _line() -> Any:
     """Return a line chart of values by ordered label.
 
-    A point marks each value, so that a single one is visible. Rows: label (keyed), value.
+    A point marks each value, so that a single value is visible. The rows have label (keyed) and value.
     """
     import altair as alt
 

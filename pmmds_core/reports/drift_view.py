@@ -46,7 +46,10 @@ class HistoryView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """The data for the template. The score is the last of `features`; `charted` are the features with a chart."""
+    """The data for the template.
+
+    The last of the `features` is the score. `charted` has the features with a chart.
+    """
 
     verdict: str
     tone: str
@@ -146,7 +149,7 @@ def _histogram_text(feature: Mapping[str, Any]) -> charts.ChartText:
 
 
 def _rules(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rules, those that raise an alert first."""
+    """Return the rules, with the rules that raise an alert first."""
     rules = [{**r, "alerts": r["rule"] in document["alert_rules"]} for r in document["rules"]]
     return sorted(rules, key=lambda r: not r["alerts"])
 
@@ -210,7 +213,7 @@ def _heatmap(
 
 
 def _columns(starts: Collection[datetime], hours: int) -> list[datetime]:
-    """Return every start between the first and the last, including those of hours without rows."""
+    """Return every start between the first and the last start, including the starts of hours without rows."""
     first, last = min(starts), max(starts)
     return [first + i * hours * HOUR for i in range((last - first) // (hours * HOUR) + 1)]
 

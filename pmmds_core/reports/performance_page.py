@@ -22,7 +22,7 @@ Documents = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class PerformanceHead:
-    """Head of the page, for the `n_days` UTC days up to and including that of `created_at`."""
+    """The head of the page, for the `n_days` UTC days up to and including the day of `created_at`."""
 
     model_name: str
     n_days: int

@@ -23,7 +23,8 @@ _MINUTE, _DATE, _DATE_OF_YEAR, _MONTH = "%d %b %H:%M", "%d %b", "%d %b %Y", "%b 
 class TimeAxis:
     """A time axis.
 
-    `low` and `high` are its range. `ticks` has (time, label) in ascending order with distinct labels.
+    `low` and `high` are the range of the axis. `ticks` has pairs of time and label in ascending order, with distinct
+    labels.
     """
 
     low: datetime
@@ -32,7 +33,7 @@ class TimeAxis:
 
 
 def day_axis(days: Sequence[datetime]) -> TimeAxis:
-    """Return the axis for daily values. Each time is noon of its UTC day."""
+    """Return the axis for daily values. The time of each value is noon of its UTC day."""
     return _axis(days, NOON, offset=NOON, by_day=True)
 
 

@@ -13,7 +13,9 @@ from typing import IO
 
 
 def try_lock_file(lock_file: Path) -> IO[str] | None:
-    """Acquire the lock without waiting. Returns None if another process holds it; close the result to release it.
+    """Acquire the lock without waiting.
+
+    Returns None if another process holds the lock. Closing the result releases the lock.
 
     Raises:
         OSError: the file cannot be written.

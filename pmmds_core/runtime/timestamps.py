@@ -20,7 +20,7 @@ _EXPECTED = "an ISO 8601 timestamp such as 2026-03-01T12:00:00Z"
 
 
 class InvalidTimestampError(ValueError):
-    """The value is not a timestamp in the accepted range. `expected` describes the accepted values."""
+    """Raised for a value that is not a timestamp in the accepted range. `expected` describes the accepted values."""
 
     def __init__(self, expected: str) -> None:
         super().__init__(f"expected {expected}")

@@ -28,7 +28,7 @@ _SINGLE = ("host", "origin", "content-type", "sec-fetch-site", "sec-fetch-mode",
 
 
 class Problem(NamedTuple):
-    """The reason for rejecting a request, as status and message."""
+    """The reason for rejecting a request, as a status and a message."""
 
     status: HTTPStatus
     sentence: str
@@ -98,9 +98,9 @@ class WebGuard:
         return None
 
     def _is_accepted(self, content_type: str) -> bool:
-        """Return True if a POST may have this type.
+        """Return True if a POST may have this content type.
 
-        Unless it is exactly `application/json`, Dagster reads the query from the URL.
+        If the type is not exactly `application/json`, Dagster reads the query from the URL.
         """
         if self._allows_forms and media_type(content_type) == _FORM:
             return True
@@ -110,7 +110,10 @@ class WebGuard:
 
 
 def _headers(scope: Scope) -> dict[str, str] | Problem:
-    """Return the checked headers by name, empty if absent, or a problem if one is duplicated."""
+    """Return the checked headers by name, or a problem if one of them is duplicated.
+
+    A header that is absent is empty.
+    """
     headers = dict.fromkeys(_SINGLE, "")
     seen: set[str] = set()
     for raw_name, value in scope["headers"]:
@@ -124,7 +127,7 @@ def _headers(scope: Scope) -> dict[str, str] | Problem:
 
 
 def _is_link(scope: Scope, headers: dict[str, str]) -> bool:
-    """Return True for a top-level navigation from a link on another page, with a read-only method."""
+    """Return True if the request is a top-level navigation from a link on another page, with a read-only method."""
     navigates = (headers["sec-fetch-mode"], headers["sec-fetch-dest"]) == ("navigate", "document")
     return scope["type"] == "http" and scope["method"] in _READS and navigates and not headers["origin"]
 

@@ -17,8 +17,9 @@ _OWN_SITE = frozenset({"", "none", "same-origin"})
 
 
 def host_of(authority: str) -> str:
-    """Return a Host header's lowercase host without port and square brackets, or an empty string if the header is
-    malformed.
+    """Return the lowercase host in a Host header, without the port and square brackets.
+
+    The result is an empty string if the header is malformed.
     """
     match = _AUTHORITY.fullmatch(authority.lower())
     return match[1].strip("[]") if match else ""
@@ -39,7 +40,10 @@ def is_loopback_address(address: str) -> bool:
 
 
 def is_allowed_host(authority: str, names: Collection[str]) -> bool:
-    """Return True if a Host header is loopback or one of `names` (lowercase `host` or `host:port`)."""
+    """Return True if a Host header is loopback or one of `names`.
+
+    The names are lowercase and have the form `host` or `host:port`.
+    """
     host = host_of(authority)
     return bool(host) and (is_loopback_host(authority) or host in names or authority.lower() in names)
 

@@ -37,9 +37,10 @@ def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts
 
 
 def survival(statistic: float, degrees: int) -> float:
-    """Return P(X > statistic) for a chi-square variable X with `degrees` degrees of freedom; 1 if `degrees` is 0.
+    """Return P(X > statistic) for a chi-square variable X with `degrees` degrees of freedom.
 
-    Uses the finite sums of positive terms in Abramowitz and Stegun (1964), 26.4.4 and 26.4.5.
+    The result is 1 if `degrees` is 0. It is computed from the finite sums of positive terms in Abramowitz and Stegun
+    (1964), 26.4.4 and 26.4.5.
     """
     half = statistic / 2
     if degrees <= 0 or half <= 0:

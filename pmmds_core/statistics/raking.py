@@ -24,7 +24,8 @@ MAX_TILT = 6.0
 class Raked:
     """The reweighted reference.
 
-    `tables` has the (L, L) weighted shares of all pairs of levels; `n_effective` is Kish's effective sample size.
+    `tables` has the weighted shares of all pairs of levels, with shape (L, L). `n_effective` is Kish's effective sample
+    size.
     """
 
     tables: Matrix

@@ -22,7 +22,8 @@ RULE = "calibrated"
 class CalibratedRule:
     """The settings of the rule.
 
-    `false_alarm_rate`: share of undrifted windows called drifted, 0–1. `min_samples`: minimum rows on each side.
+    `false_alarm_rate` is the share of windows without drift that are called drifted, from 0 to 1. `min_samples` is the
+    minimum number of rows on each side.
     """
 
     false_alarm_rate: float
@@ -32,7 +33,7 @@ class CalibratedRule:
 def judge_calibrated(
     features: Sequence[FeatureDrift], n_reference: int, n_current: int, rule: CalibratedRule
 ) -> RuleVerdict:
-    """Drifted if any feature has a q-value of at most the false-alarm rate."""
+    """Return the verdict, which is drifted if the q-value of any feature is at most the false-alarm rate."""
     if (too_few := too_few_rows(RULE, n_reference, n_current, rule.min_samples)) is not None:
         return too_few
     candidates = [f for f in features if f.feature != SCORE]

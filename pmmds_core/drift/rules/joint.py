@@ -44,7 +44,8 @@ MIN_EFFECTIVE = 100.0
 class JointRule:
     """The settings of the rule.
 
-    `false_alarm_rate`: share of unchanged windows called drifted. `min_samples`: minimum number of current rows.
+    `false_alarm_rate` is the share of unchanged windows that are called drifted. `min_samples` is the minimum number of
+    current rows.
     """
 
     false_alarm_rate: float
@@ -53,15 +54,15 @@ class JointRule:
 
     @property
     def n_permutations(self) -> int:
-        """The number of permutations, sufficient for p-values down to a fifth of the false-alarm rate."""
+        """The number of permutations, which is sufficient for p-values down to a fifth of the false-alarm rate."""
         return max(99, math.ceil(5 / self.false_alarm_rate) - 1)
 
 
 @dataclass(frozen=True)
 class PairDrift:
-    """The joint table of two features, compared with that of the reweighted reference.
+    """The joint table of two features, compared with the joint table of the reweighted reference.
 
-    `p_value`: probability that the largest pair is at least this large without a change.
+    `p_value` is the probability that the largest pair is at least this large if nothing changed.
     """
 
     features: tuple[str, str]
@@ -71,14 +72,14 @@ class PairDrift:
 
 @dataclass(frozen=True)
 class JointFinding:
-    """The verdict and the pairs that changed most, at most MAX_PAIRS_SHOWN."""
+    """The verdict and the pairs that changed most. There are at most MAX_PAIRS_SHOWN pairs."""
 
     verdict: RuleVerdict
     pairs: tuple[PairDrift, ...] = ()
 
 
 def judge_joint(profile: ReferenceProfile, reference: Codes, current: Codes, rule: JointRule) -> JointFinding:
-    """Test current rows against reference rows.
+    """Test whether pairs of features are related differently in the current rows than in the reference rows.
 
     Args:
         profile: the profile whose bins the codes refer to; the score is ignored.
@@ -109,7 +110,10 @@ def not_evaluated(reason: str) -> JointFinding:
 
 @dataclass(frozen=True)
 class _Measured:
-    """The PSI of every pair, (n_pairs,). `scaled`: PSI as a standard normal deviate of the pair's chi-square."""
+    """The PSI of every pair, as an array of shape (n_pairs,).
+
+    `scaled` has the PSI converted to a standard normal deviate by the pair's chi-square distribution.
+    """
 
     psi: Matrix
     scaled: Matrix
@@ -121,7 +125,7 @@ class _Measured:
 
 
 def _measure(levels: Levels, current_rows: NDArray[np.intp]) -> _Measured:
-    """Return every pair's PSI with `current_rows` as the current rows and all others as the reference."""
+    """Return the PSI of every pair, with `current_rows` as the current rows and all other rows as the reference."""
     is_current = np.zeros(len(levels.one_hot), dtype=bool)
     is_current[current_rows] = True
     current, reference = levels.one_hot[is_current], levels.one_hot[~is_current]
@@ -134,7 +138,10 @@ def _measure(levels: Levels, current_rows: NDArray[np.intp]) -> _Measured:
 
 
 def _pair_psi(levels: Levels, reference: Matrix, current: Matrix, n_reference: float, n_current: int) -> Matrix:
-    """PSI of each pair, (n_pairs,), from (L, L) tables of all levels; cells without rows are ignored."""
+    """Return the PSI of each pair, with shape (n_pairs,), from the (L, L) tables of all levels.
+
+    Cells without rows are ignored.
+    """
     cells = levels.n_cells_by_level_pair
     r = (reference + SMOOTHING) / (n_reference + SMOOTHING * cells)
     c = (current + SMOOTHING) / (n_current + SMOOTHING * cells)
@@ -144,7 +151,10 @@ def _pair_psi(levels: Levels, reference: Matrix, current: Matrix, n_reference: f
 
 
 def _deviate(statistic: Matrix, degrees: Matrix) -> Matrix:
-    """Chi-square values as standard normal deviates, comparable across pairs. Wilson and Hilferty (1931)."""
+    """Convert chi-square values to standard normal deviates, which can be compared across pairs.
+
+    See Wilson and Hilferty (1931).
+    """
     part = 2 / (9 * degrees)
     deviates: Matrix = (np.cbrt(statistic / degrees) - (1 - part)) / np.sqrt(part)
     return deviates
@@ -153,7 +163,9 @@ def _deviate(statistic: Matrix, degrees: Matrix) -> Matrix:
 def _permuted(
     levels: Levels, observed: float, n_permutations: int, rng: np.random.Generator
 ) -> tuple[list[float], int]:
-    """Return the largest deviates, and how many permutations ran until ENOUGH_EXCEEDANCES reached the observed deviate.
+    """Return the largest deviate of each permutation, and the number of permutations that were run.
+
+    The permutations stop early when ENOUGH_EXCEEDANCES of them have reached the observed deviate.
     """
     largest: list[float] = []
     n_exceeding = 0

@@ -29,7 +29,11 @@ MAX_UNKNOWN = 0.05
 
 @dataclass(frozen=True)
 class Levels:
-    """Rows of both sides, current rows first. `one_hot`: (n, L) of 0 and 1; `feature_of`: (L,) index of the feature."""
+    """The rows of both sides, with the current rows first.
+
+    `one_hot` has shape (n, L) and contains 0 and 1. `feature_of` has shape (L,) and contains the index of each level's
+    feature.
+    """
 
     features: tuple[str, ...]
     one_hot: Matrix
@@ -38,9 +42,9 @@ class Levels:
 
     @classmethod
     def of(cls, profile: ReferenceProfile, reference: Codes, current: Codes) -> Levels:
-        """Return the rows of both sides with a level in every included feature.
+        """Return the rows of both sides that have a level in every included feature.
 
-        Arguments: (n, n_features) bin numbers.
+        The arguments are bin numbers of shape (n, n_features).
         """
         level_of = {f.bins.feature: levels_of(f) for f in profile.features}
         sides = [
@@ -61,13 +65,13 @@ class Levels:
 
     @cached_property
     def membership(self) -> Matrix:
-        """Membership matrix, (L, F): 1 if the level belongs to the feature, else 0."""
+        """The membership matrix of shape (L, F), which is 1 if the level belongs to the feature and 0 otherwise."""
         member: Matrix = (self.feature_of[:, None] == np.arange(len(self.features))).astype(np.float64)
         return member
 
     @cached_property
     def is_used(self) -> NDArray[np.bool_]:
-        """The used cells, (L, L): True if the cell has a row on either side."""
+        """An array of shape (L, L) that is True for the cells that have a row on either side."""
         used: NDArray[np.bool_] = (self.one_hot.T @ self.one_hot) > 0
         return used
 
@@ -78,7 +82,7 @@ class Levels:
 
     @cached_property
     def n_cells_by_level_pair(self) -> Matrix:
-        """For each cell, (L, L), the number of used cells in the table of its feature pair."""
+        """The number of used cells in the table of each cell's feature pair, as an array of shape (L, L)."""
         return self._n_cells[np.ix_(self.feature_of, self.feature_of)]
 
     @cached_property
@@ -95,7 +99,10 @@ class Levels:
 
     @cached_property
     def degrees(self) -> Matrix:
-        """Degrees of freedom of each pair's table given both margins, (n_pairs,), at least 1."""
+        """The degrees of freedom of each pair's table given both margins, with shape (n_pairs,).
+
+        They are at least 1.
+        """
         n_levels = self.membership.sum(axis=0)
         cells = self._n_cells[self.first, self.second]
         free: Matrix = np.maximum(cells - n_levels[self.first] - n_levels[self.second] + 1, 1.0)
@@ -103,7 +110,7 @@ class Levels:
 
 
 def levels_of(feature: FeatureProfile) -> NDArray[np.intp]:
-    """Return the level of each bin, (n_bins,); −1 if the reference has too few rows in the bin."""
+    """Return the level of each bin, with shape (n_bins,). It is −1 if the reference has too few rows in the bin."""
     counts = np.asarray(feature.counts, dtype=np.float64)
     shares = counts / max(counts.sum(), 1.0)
     special = special_indices(feature.bins)
@@ -131,7 +138,7 @@ def _renumbered(level: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _rows(side: Mapping[str, NDArray[np.intp]], names: tuple[str, ...]) -> NDArray[np.intp]:
-    """Return the levels, (n, F), of the rows that have a level in every feature."""
+    """Return the levels, with shape (n, F), of the rows that have a level in every feature."""
     rows = np.stack([side[name] for name in names], axis=1) if names else np.zeros((0, 0), dtype=np.intp)
     complete: NDArray[np.intp] = rows[(rows >= 0).all(axis=1)]
     return complete

@@ -40,20 +40,23 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SequentialRule:
-    """The settings of the rule. `false_alarms_per_year`: average number of false alarms in a year without drift."""
+    """The settings of the rule.
+
+    `false_alarms_per_year` is the average number of false alarms in a year without drift.
+    """
 
     false_alarms_per_year: float
     window_hours: float
 
     @property
     def threshold(self) -> float:
-        """Alarm limit of the detector, which equals the mean number of windows to a false alarm."""
+        """The alarm limit of the detector, which equals the mean number of windows to a false alarm."""
         return max(1.0, HOURS_PER_YEAR / self.window_hours / self.false_alarms_per_year)
 
 
 @dataclass(frozen=True)
 class EValue:
-    """Detector value of one feature. `began`: index of the most likely first window of a change."""
+    """The detector value of one feature. `began` is the index of the most likely first window of a change."""
 
     feature: str
     value: float
@@ -63,7 +66,7 @@ class EValue:
 def judge_sequential(
     profile: ReferenceProfile, windows: Sequence[Mapping[str, Counts]], rule: SequentialRule
 ) -> RuleVerdict:
-    """Test successive, non-overlapping windows.
+    """Test successive windows that do not overlap.
 
     Args:
         profile: the profile of the model version that served all of them.
@@ -92,7 +95,7 @@ def judge_sequential(
 def _drifted(
     profile: ReferenceProfile, windows: list[Mapping[str, Counts]], values: list[EValue], reason: str
 ) -> RuleVerdict:
-    """Return the verdict `drifted`, with the features that exceed the limit alone and their changes."""
+    """Return the verdict `drifted`, with the features that exceed the limit on their own and their changes."""
     carrying = sorted(values, key=lambda e: -e.value)[:MAX_FINDINGS]
     feature_of = {f.bins.feature: f for f in profile.features}
     reasons = [reason] + [_lasting(feature_of[e.feature], e, windows) for e in carrying]
@@ -107,7 +110,7 @@ def _lasting(feature: FeatureProfile, change: EValue, windows: list[Mapping[str,
 
 
 def e_values(features: Sequence[FeatureProfile], windows: Sequence[Mapping[str, Counts]]) -> list[EValue]:
-    """Detector value of each feature after the last window. `windows`: oldest first."""
+    """Return the detector value of each feature after the last window. The oldest of the `windows` is first."""
     n_bins = max(f.bins.n_bins for f in features)
     padded = [(0, n_bins - f.bins.n_bins) for f in features]
     reference = np.array(
@@ -127,7 +130,9 @@ def e_values(features: Sequence[FeatureProfile], windows: Sequence[Mapping[str, 
 
 
 def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> Array:
-    """Log likelihood ratio of the windows since a change, (F, T), by feature and first window of the change.
+    """Return the log likelihood ratio of the windows since a change, by feature and first window of the change.
+
+    The result has shape (F, T).
 
     Args:
         reference: (F, B) counts.
@@ -149,9 +154,9 @@ def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> A
 
 
 def _log_likelihood(counts: Array, alpha: Array) -> Array:
-    """Dirichlet–multinomial log likelihood, (F, T), of rows in a given order (Minka 2000). Arguments: (F, T, B).
+    """Return the Dirichlet–multinomial log likelihood of rows in a given order, with shape (F, T).
 
-    Bins with alpha 0 are padding.
+    The arguments have shape (F, T, B). Bins with an alpha of 0 are padding. See Minka (2000).
     """
     weight, n = alpha.sum(axis=2), counts.sum(axis=2)
     alpha = np.where(alpha > 0, alpha, 1.0)
