@@ -13,7 +13,10 @@ from pmmds_core.stores.lifecycle.notifier import deliver
 
 
 def resolve_alert(deployment: Deployment) -> str | None:
-    """Resolve the model's live alert if the reports since its last drift allow it. Returns the reason, or None."""
+    """Resolve the model's live alert if the reports since its last drift allow it.
+
+    Returns the reason, or None if the alert was not resolved.
+    """
     alert = deployment.alerts.live(deployment.model_name)
     if alert is None:
         return None
@@ -30,7 +33,10 @@ def resolve_alert(deployment: Deployment) -> str | None:
 
 
 def send_notifications(deployment: Deployment) -> str:
-    """Send due notifications and return a summary. Never raises, so that monitoring continues if sending them fails."""
+    """Send the notifications that are due, and return a summary.
+
+    This function never raises, so that monitoring continues if sending fails.
+    """
     try:
         return deliver(deployment.outbox, deployment.alert_urls).text
     except StoreError as error:

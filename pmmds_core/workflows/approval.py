@@ -11,7 +11,9 @@ from pmmds_core.workflows.promotion_outcome import record_outcome
 
 
 def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
-    """Approve a pending promotion, and carry it out when PMMDS_PROMOTION_APPROVALS people have approved it.
+    """Approve a pending promotion.
+
+    The promotion is carried out when PMMDS_PROMOTION_APPROVALS people have approved it.
 
     Returns:
         The decision as it is now: still `pending_approval` if another person must approve it too.
@@ -34,7 +36,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 
 
 def _approve(deployment: Deployment, decision: Decision, by: str) -> bool:
-    """Record the approval; True if enough people have approved, so that the promotion is to be carried out."""
+    """Record the approval, and return True if enough people have approved the promotion to carry it out."""
     with deployment.decisions.transaction() as transaction:
         now = transaction.decision(decision.decision_id)
         if now.state != PENDING_APPROVAL:
@@ -51,7 +53,7 @@ def _approve(deployment: Deployment, decision: Decision, by: str) -> bool:
 
 
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
-    """Reject a pending promotion, even after a first approval. Its alert stays open.
+    """Reject a pending promotion, even after a first approval. The alert of the promotion stays open.
 
     Raises UsageError and RightMissingError, as `approve` does.
     """

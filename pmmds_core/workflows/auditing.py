@@ -20,7 +20,9 @@ log = get_logger("pmmds.audit")
 
 @contextmanager
 def audited(deployment: Deployment, origin: Origin, action: str, target: str, detail: str = "") -> Iterator[None]:
-    """Record the change that is made in the block: done, refused (UsageError) or failed (any other error).
+    """Record the change that is made in the block.
+
+    The outcome is done, refused (UsageError) or failed (any other error).
 
     Args:
         deployment: the deployment.
@@ -44,7 +46,7 @@ def audited(deployment: Deployment, origin: Origin, action: str, target: str, de
 
 
 def record(deployment: Deployment, origin: Origin, action: str, target: str, outcome: str, detail: str) -> None:
-    """Store one event; if the store fails, log it."""
+    """Store one event. If the store fails, the event is logged."""
     try:
         deployment.audit.add(origin, action, target, outcome, detail)
     except StoreError as error:

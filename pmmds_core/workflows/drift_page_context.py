@@ -27,7 +27,9 @@ def page_context(
     end: datetime,
     document: Mapping[str, Any],
 ) -> PageContext:
-    """Return the hourly PSI in [start, end), empty if the window has too few rows, with this and previous reports.
+    """Return the hourly PSI in [start, end), and the current report with the previous reports.
+
+    The hourly PSI is empty if the window has too few rows.
 
     Args:
         deployment: the deployment.

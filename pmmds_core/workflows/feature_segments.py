@@ -28,7 +28,9 @@ class FeatureSegment:
 
 
 def feature_by_segment(deployment: Deployment, report: DriftReport, feature: str, by: str) -> list[FeatureSegment]:
-    """Return the segments of a stored report's window, largest first, or an empty list if there are no reference rows.
+    """Return the segments of a stored report's window, with the largest segment first.
+
+    The result is an empty list if there are no reference rows.
 
     Raises:
         UsageError: `by` is not a categorical feature.

@@ -29,7 +29,7 @@ from pmmds_core.workflows.rule_inputs import MonitoredWindow, apply_joint, apply
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """The result of one monitoring run. The window is [window_start, window_end), UTC."""
+    """The result of one monitoring run. The window is [window_start, window_end) in UTC."""
 
     model_version: str
     window_start: datetime
@@ -46,7 +46,7 @@ class MonitorResult:
 
     @property
     def has_enough_rows(self) -> bool:
-        """False if the document has no measures for features because of too few rows (drift/few_rows.py)."""
+        """False if the document has too few rows to have measures for features (drift/few_rows.py)."""
         return has_enough_rows(self.document)
 
     @property
@@ -55,13 +55,13 @@ class MonitorResult:
 
     @property
     def reasons(self) -> str:
-        """The reasons from all rules that raise alerts."""
+        """The reasons given by all rules that raise alerts."""
         alerting = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
         return " ".join(reason for rule in alerting for reason in rule["reasons"])
 
     @property
     def verdicts_by_rule(self) -> list[dict[str, str]]:
-        """All rules, including those that do not raise alerts."""
+        """All rules, including the rules that do not raise alerts."""
         alerting = self.document["alert_rules"]
         return [
             {
@@ -153,7 +153,10 @@ def _store(
     html_path: Path,
     run_id: str,
 ) -> int | None:
-    """Store the report and, if the data drifted, raise its alert in the same transaction. Returns the alert's id."""
+    """Store the report and, if the data drifted, raise its alert in the same transaction.
+
+    Returns the id of the alert, or None if no alert was raised.
+    """
     with deployment.database.begin() as connection:
         report_id = deployment.drift.save(
             document,

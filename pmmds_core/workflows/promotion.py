@@ -34,7 +34,10 @@ from pmmds_core.stores.lifecycle.promotion_lock import PromotionTransaction
 
 @dataclass(frozen=True)
 class Promotion:
-    """The result of a promotion. `version` is now in production. `moved` is True if this call moved the alias."""
+    """The result of a promotion.
+
+    `version` is the version that is now in production. `moved` is True if this call moved the alias.
+    """
 
     version: str
     previous_version: str | None
@@ -62,7 +65,7 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
 
 
 def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decision]:
-    """Finish or abort all unfinished promotions. Returns these decisions with their new states.
+    """Finish or abort all unfinished promotions, and return their decisions with the new states.
 
     Raises:
         RegistryUnavailableError, DatabaseUnavailableError: the remaining decisions can be retried.
@@ -103,7 +106,10 @@ def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_f
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim the promotion if the version's files equal the evaluated and previously promoted ones, or else abort it."""
+    """Claim the promotion if the version's files equal the evaluated and previously promoted files.
+
+    Otherwise, the promotion is aborted.
+    """
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
     judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
@@ -134,7 +140,10 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
 
 
 def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> bool:
-    """Move the alias to a claimed decision's version and record it. Returns True if this call moved the alias."""
+    """Move the alias to the version of a claimed decision, and record the move.
+
+    Returns True if this call moved the alias.
+    """
     moved = False
     try:
         with decisions.transaction() as transaction:
@@ -167,7 +176,7 @@ def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
 
 
 def _abort_for_another_champion(transaction: PromotionTransaction, decision: Decision, alias: str | None) -> None:
-    """Abort the decision and keep the alias, because it was moved to another version in MLflow."""
+    """Abort the decision. The alias is kept, because it was moved to another version in MLflow."""
     transaction.abort(decision, CHAMPION_CHANGED)
     if alias != _pointed_at(transaction):
         transaction.record_external_alias_change(alias)

@@ -105,10 +105,11 @@ def decide_rollback(
 
 
 def previous(deployment: Deployment, pointer: ProductionPointer | None) -> str:
-    """Return the champion that the production version replaced. A second rollback restores the version before that.
+    """Return the champion that the production version replaced.
 
-    If the production version was never promoted, this is the version replaced by the current decision. Skips versions
-    without recorded files (alias moved in MLflow). Raises UsageError if there is no such version.
+    A second rollback restores the version before that champion. If the production version was never promoted, the
+    result is the version that the current decision replaced. Versions without recorded files are skipped, because their
+    alias was moved in MLflow. Raises UsageError if there is no such version.
     """
     if pointer is None:
         raise UsageError(

@@ -20,9 +20,8 @@ _MODULES = ("sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection
 def prepare_training(deployment: Deployment) -> None:
     """Import the training libraries, and open the registry.
 
-    Its database is migrated when first opened, which takes seconds.
-
-    An unavailable registry is not an error here, because the step that needs the registry reports it.
+    The registry's database is migrated when it is first opened, which takes seconds. An unavailable registry is not an
+    error here, because the step that needs the registry reports it.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads this variable when it is imported
     for name in _MODULES:
