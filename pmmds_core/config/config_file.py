@@ -39,7 +39,7 @@ class ConfigFile:
     """The settings in one `pmmds.toml`.
 
     Raises:
-        SettingError: the file cannot be read or is not TOML, or a table, a key or a value is not valid; the message
+        SettingError: the file cannot be read or is not TOML, or a table, a key or a value is not valid. The message
             names the line.
     """
 

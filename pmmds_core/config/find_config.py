@@ -53,7 +53,8 @@ def _named(path: Path) -> Path:
 def _found() -> Path | None:
     try:
         folder = Path.cwd()
-    except FileNotFoundError:  # the working directory was deleted
+    # The working directory was deleted.
+    except FileNotFoundError:
         return None
     file = next((f / FILE for f in (folder, *folder.parents) if (f / FILE).is_file()), None)
     if file is not None and file.stat().st_uid not in (_ROOT_USER, os.geteuid()):

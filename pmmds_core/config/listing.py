@@ -60,7 +60,7 @@ def find_setting(rows: Sequence[SettingInfo], key: str) -> SettingInfo:
     """Return the row of a setting, which is found by its variable or by its place in pmmds.toml.
 
     Raises:
-        UsageError: there is no such setting; the message suggests the nearest name.
+        UsageError: there is no such setting. The message suggests the nearest name.
     """
     by_key = {r.path: r for r in rows} | {r.variable: r for r in rows}
     if key in by_key:

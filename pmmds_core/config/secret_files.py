@@ -23,7 +23,8 @@ SECRETS = frozenset(
         "console_oidc_client_secret",
     }
 )
-# Settings whose file may be empty. For other settings an empty file would select the default, so it is an error.
+# Settings whose file may be empty. For all other settings, an empty file is an error, because it would select the
+# default.
 _MAY_BE_EMPTY = frozenset({"alert_urls"})
 _MAX_BYTES = 64 * 1024
 
@@ -36,7 +37,7 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
     to child processes as variables.
 
     Raises:
-        SettingError: the file cannot be read, is empty or is not one line of text; the message never shows its content.
+        SettingError: the file cannot be read, is empty or is not one line of text. The message never shows its content.
     """
     given = source.get(variable, "")
     path = source.get(variable + SUFFIX, "") if name in SECRETS else ""
@@ -54,7 +55,7 @@ def secret_in(name: str, variable: str, path: str) -> str:
         path: the file.
 
     Raises:
-        SettingError: as for `raw_value`.
+        SettingError: the file cannot be used, as described for `raw_value`.
     """
     value = _read(variable, Path(path).expanduser())
     if not value and name not in _MAY_BE_EMPTY:

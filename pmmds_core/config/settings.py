@@ -295,8 +295,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. A variable takes precedence over `pmmds.toml`, which takes precedence over the default.
 
     Args:
-        environment: the variables to read; None: those of this process. Only for None are the working directory and the
-            folders above it searched for `pmmds.toml`; otherwise PMMDS_CONFIG must name it.
+        environment: the variables to read, or None for the variables of this process. Only with None, the working
+            directory and the folders above it are searched for `pmmds.toml`. Otherwise, PMMDS_CONFIG must name the
+            file.
 
     Raises:
         SettingError: a variable or a line of the file is not valid, the file of a secret cannot be read, or a secret is

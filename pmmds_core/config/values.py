@@ -35,7 +35,7 @@ RuleNames = Annotated[
     ),
 ]
 TextList = Annotated[str, Meta(extra={"is_list": True})]
-# A path; in pmmds.toml it is relative to the file's folder.
+# A path. In pmmds.toml, it is relative to the folder of the file.
 PathText = Annotated[str, Meta(extra={"path": True})]
 BrokerUrl = Annotated[
     str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})

@@ -19,11 +19,11 @@ from pmmds_core.runtime.plurals import counted
 if TYPE_CHECKING:
     from pmmds_core.data.text_table import Cells
 
-# Limited because each allowed value is a line of the contract and an input of the model.
+# The number is limited because each allowed value is a line of the contract and an input of the model.
 MAX_VALUES = 2000
 # Words that mean blank in numeric columns but are often a category in text columns.
 WORDS_FOR_CATEGORIES = frozenset({"none", "nil"})
-# NA is also a country code: it remains a category if all other values have two letters as well.
+# NA is also a country code, so it remains a category if all other values also have two letters.
 _CODE_LENGTH = 2
 
 

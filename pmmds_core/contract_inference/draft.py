@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pmmds_core.contracts.contract import Contract, Feature, Label
 
-# Evidence for a column that identifies each row.
+# The evidence for a column that identifies each row.
 UNIQUE = "a different value in every row"
 
 

@@ -34,7 +34,7 @@ from pmmds_core.stores.files.file_options import FileOptions, listed, reject_unk
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Each feature is a column of the prediction log; PostgreSQL allows 1,600 columns in a table.
+# Each feature is a column of the prediction log, and PostgreSQL allows at most 1,600 columns in a table.
 MAX_FEATURES = 1500
 _NEXT_KIND = "Pass words for missing values with --na, or the column's name with --categorical, --numeric or --ignore."
 

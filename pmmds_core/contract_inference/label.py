@@ -36,7 +36,8 @@ def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -
         table: the file's cells.
         path: the file, for messages.
         column: the label's column in the file.
-        positive: the value of class 1; empty: a usual word for it such as yes, otherwise the rarer value.
+        positive: the value of class 1. If it is empty, a usual word for this class, such as yes, is looked for, and
+            otherwise the rarer value is used.
 
     Raises:
         InputFileError: the column is missing, has blank cells, does not have exactly two values, or does not have the

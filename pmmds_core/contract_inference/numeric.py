@@ -19,7 +19,7 @@ from pmmds_core.data.expectations import MIN_KNOWN_SHARE
 from pmmds_core.file_drift.column_kinds import MIN_IDS, is_running_id
 from pmmds_core.runtime.plurals import counted
 
-# Largest magnitude up to which a float represents every integer.
+# The largest magnitude up to which a float represents every integer.
 _EXACT = 2**53
 _ID_NAME = re.compile(r"(^|_)(id|ids|uuid|guid|key|no|nr|num|number|code)$")
 # A column that is named like an identifier is treated as one if at least this share of its values is distinct.

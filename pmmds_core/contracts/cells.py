@@ -14,7 +14,8 @@ from typing import Literal
 
 # A number in a text file. Python and the engines each accept different additional forms (1_000, 0x10, ١٢).
 NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-# A number whose text may differ between files: 1, 1.0, +1 and 1.50 are 1, 1, 1 and 1.5; 007 and 1e3 are codes.
+# A number whose text may differ between files. For example, 1, 1.0, +1 and 1.50 are the numbers 1, 1, 1 and 1.5, but
+# 007 and 1e3 are codes.
 DECIMAL_PATTERN = r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?"
 WORDS_FOR_INFINITY = frozenset({"inf", "infinity"})
 WORDS_FOR_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", "t": "true", "f": "false"} | {
@@ -23,13 +24,13 @@ WORDS_FOR_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", 
     "y": "true",
     "n": "false",
 }
-# Words for a missing value in a numeric column, in lower case: those of pandas, R, SQL, SAS and spreadsheets.
+# The words for a missing value in a numeric column, in lower case. They come from pandas, R, SQL, SAS and spreadsheets.
 WORDS_FOR_NULL = frozenset(
     {"", "nan", "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "missing", "-", "--", ".", "?", "nat"}
     | {"-nan", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#div/0!", "#value!", "#ref!", "#num!"}
     | {"#name?", "#null!", "n.a.", "\\n", "(null)", "[null]", "(blank)", "–", "—", "..", "..."}
 )
-# Characters that str.strip() removes and that occur in text files; the no-break spaces come from spreadsheets.
+# Characters that str.strip() removes and that occur in text files. The no-break spaces come from spreadsheets.
 BLANKS = " \t\r\n\f\x0b\u00a0\u202f\ufeff"
 
 # Dates and times as text. Without a contract, columns that contain them are left out, like columns with a date type.
@@ -49,7 +50,7 @@ _PERIOD = (
 _DURATION = r"-?[0-9]+ days?,?( [+-]?[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?)?"
 DATE_PATTERN = rf"(({_DAY}|{_NAMED_DAY}|[0-9]{{1,2}}\. {_MONTH} {_Y})([t ,]+{_CLOCK})?|{_CLOCK}|{_PERIOD}|{_DURATION})"
 
-# How the text of a categorical column is read: exactly, or by one spelling for equal values.
+# How the text of a categorical column is read: unchanged, or with the same spelling for equal values.
 Spelling = Literal["exact", "trimmed", "decimal", "boolean"]
 
 _NUMBER = re.compile(NUMBER_PATTERN)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Problem = tuple[str, str]
 
-# Columns of prediction_logs and of tables joined with it; no feature may have one of these names.
+# The columns of prediction_logs and of the tables that are joined with it. No feature may have one of these names.
 RESERVED_NAMES = frozenset(
     {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
     | {"latency_ms", "client_request_id", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}

@@ -16,7 +16,7 @@ from pmmds_core.runtime.plurals import counted
 
 MESSAGE = "Inference payload validation failed"
 
-# Error messages repeat the rejected value, cut to this many characters.
+# The rejected value in an error message is cut to this many characters.
 _MAX_ECHO = 80
 
 # The numbers that both databases store exactly: 64-bit integers and finite doubles.
@@ -88,7 +88,8 @@ def _categorical_check(feature: Feature) -> Check:
     def check(value: Any) -> FeatureValue:
         if isinstance(value, str) and value in allowed:
             return value
-        # As in files, true, "True" and 1 are one category if all are booleans, and 1 and "1.0" if all are numbers.
+        # As in files, true, "True" and 1 are the same category if all values are booleans, and 1 and "1.0" are the same
+        # category if all values are numbers.
         if spelling in ("boolean", "decimal") and isinstance(value, str | int | float):
             text = str(int(value) if isinstance(value, bool) and spelling == "decimal" else value)
             known = written.get(category_of(text, spelling))

@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, cast
 Compression = Literal["none", "gzip", "zstd"]
 
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-# Formats that people rename to .csv or export by mistake, by their first bytes.
+# File formats that people rename to .csv or export by mistake, with the first bytes of such files.
 _OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 DELIMITERS = (",", ";", "\t", "|")
-# Number of rows that are compared with the header to choose the delimiter.
+# The number of rows that are compared with the header to choose the delimiter.
 N_SAMPLED_ROWS = 20
 # The line that specifies the delimiter for Excel.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -44,7 +44,7 @@ def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
 
     Args:
         lines: the first lines with their line ends, the header first.
-        delimiter: the delimiter to use; empty: detect it.
+        delimiter: the delimiter to use. If it is empty, the delimiter is detected.
 
     Raises:
         csv.Error: a quote in the header is not closed.
@@ -59,7 +59,8 @@ def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
     for mark in delimiters:
         try:
             candidates.append(_candidate(lines[n_skipped:], mark))
-        except csv.Error as error:  # a quoted name followed by another delimiter
+        # A quoted name is followed by another delimiter.
+        except csv.Error as error:
             problem = error
     if not candidates:
         raise problem
@@ -100,7 +101,8 @@ def _candidate(lines: Sequence[str], delimiter: str) -> _Candidate:
     try:
         for _, row in zip(range(N_SAMPLED_ROWS), (row for row in reader if row), strict=False):
             rows.append(row)
-    except csv.Error:  # the sample may end inside a quoted cell
+    # The sample may end inside a quoted cell.
+    except csv.Error:
         pass
     widths = {len(row) for row in rows}
     if widths == {len(names) + 1} and all(names):

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 50
-# Minimum share of each class; below it, most classification metrics are noise.
+# The minimum share of each class. With a smaller share, most classification metrics are noise.
 MIN_CLASS_SHARE = 0.01
-# Minimum share of rows in which a nullable feature has a value.
+# The minimum share of rows in which a nullable feature has a value.
 MIN_KNOWN_SHARE = 0.5
 N_EXAMPLES = 5
 

@@ -22,7 +22,7 @@ _CORE = re.compile(
 # Currencies before a number: EUR, Rs., kr.
 _CURRENCY = re.compile(r"[A-Z]{3}|[^\W\d_]{1,4}\.")
 _UNIT = re.compile(r"([^\W\d_]|[°²³/%‰^. ]){1,12}")
-# One decimal number with other text around it; not a version or an address such as 10.0.0.1.
+# A decimal number with other text around it, but not a version or an address such as 10.0.0.1.
 _DECORATED = re.compile(
     rf"([^\d.,]{{0,6}}|[^\W\d_]{{1,4}}\.[{SPACES}]*)\d[\d'’{SPACES}]*[.,]\d+([.,]\d{{1,3}})?([^\d.,].{{0,12}})?"
 )
@@ -91,10 +91,11 @@ def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> l
     For example, 1,234 may be 1.234 or 1234.
 
     Args:
-        texts: cells without blank ones and words for missing values.
-        decimal: the only decimal mark to consider; empty: both. Plain numbers remain plain even if they use the other
-            mark.
-        thousands: the only thousands separator to consider; empty: all of them, or none.
+        texts: the cells, without blank cells and words for missing values.
+        decimal: the only decimal mark to consider. If it is empty, both marks are considered. Plain numbers remain
+            plain even if they use the other mark.
+        thousands: the only thousands separator to consider. If it is empty, all separators and no separator are
+            considered.
     """
     cells = [text.strip(BLANKS) for text in texts]
     if cells and (decimal or thousands):
@@ -137,7 +138,8 @@ def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tup
         for pair in pairs
         if all(re.fullmatch(NumberStyle(*pair, is_plain=False).pattern, b.strip(SPACES)) for b in bodies)
     ]
-    # If no mark occurs, both decimal marks fit. 1.5 is a plain number, not 15 with a thousands separator.
+    # If no mark occurs, both decimal marks are consistent. The text 1.5 is a plain number, not 15 with a thousands
+    # separator.
     return fitting[:1] if any(pair == (".", "") for pair in fitting) else fitting
 
 

@@ -57,7 +57,7 @@ def check_frame(frame: pd.DataFrame, contract: Contract) -> SchemaCheck:
     """Check every column and report all failures together.
 
     Args:
-        frame: as SourceData.frame; with or without the label column.
+        frame: a frame like SourceData.frame, with or without the label column.
         contract: the contract to check against.
     """
     from pandera.errors import SchemaErrors

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 _UNNAMED = re.compile(r"__index_level_\d+__")
-# The name for unnamed columns in messages.
+# The name that messages use for columns without a name.
 WITHOUT_NAME = "(no name)"
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SourceData", "content_digest", "read_source", "row_digests", "source_from_frame", "to_columns"]
 
-# Largest magnitude up to which a float represents every integer.
+# The largest magnitude up to which a float represents every integer.
 _EXACT = 2**53
 
 
@@ -55,8 +55,8 @@ def read_source(path: str | Path, contract: Contract, *, needs_label: bool = Tru
 
     Args:
         path: the file.
-        contract: names, types, allowed values and the meaning of blanks.
-        needs_label: False for rows without labels; the frame then has no label column.
+        contract: the names, types, allowed values and the meaning of blanks.
+        needs_label: False for rows without labels. The frame then has no label column.
 
     Raises:
         DataError: the file is unreadable, a column is missing or a value is invalid. The message lists all problems

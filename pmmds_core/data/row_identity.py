@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Keys = NDArray[np.int64]
-# Header of a one-dimensional int64 array in NumPy's file format 1.0.
+# The header of a one-dimensional int64 array in version 1.0 of NumPy's file format.
 _NPY_HEAD = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '<i8', 'fortran_order': False, 'shape': \((\d{1,12}),\), \}", re.DOTALL
 )
 ROW_KEY = "row_key"
-# Column of the labeled data set, named as in prediction_logs; reserved in contracts.
+# A column of the labeled data set with the same name as in prediction_logs. The name is reserved in contracts.
 REQUEST_ID = "request_id"
-# Above this share of duplicate rows, content cannot identify a row. Telco: 0.6% of 7,043 rows.
+# If the share of duplicate rows is larger, content cannot identify a row. For Telco, the share is 0.6% of 7,043 rows.
 MAX_REPEATED = 0.05
-# Values of a version's tag `row_identity` and of its data set. A version without the tag uses BY_CONTENT.
+# The values of the tag `row_identity` of a version and its data set. A version without the tag uses BY_CONTENT.
 BY_CONTENT, BY_OCCURRENCE = "content", "occurrence"
 
 

@@ -15,7 +15,8 @@ def seeded_uniform(digests: NDArray[np.int64], seed: int) -> NDArray[np.float64]
     The numbers are computed with SplitMix64's finalizer.
     """
     mixed = digests.astype(np.uint64)
-    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is intended
+    # Arithmetic modulo 2^64 is intended.
+    with np.errstate(over="ignore"):
         mixed = mixed + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -36,9 +36,9 @@ def validate(frame: pd.DataFrame, contract: Contract, meanwhile: Callable[[], ob
     The suite runs in this process if no other process was started or if that process was killed.
 
     Args:
-        frame: rows as in `run_suite`.
-        contract: their contract.
-        meanwhile: called in this process while the started process works; not called if no process was started.
+        frame: the rows, as in `run_suite`.
+        contract: the contract of the rows.
+        meanwhile: called in this process while the started process works. It is not called if no process was started.
 
     Raises the same errors as `run_suite`, and those of `meanwhile`.
     """

@@ -124,8 +124,9 @@ def compare(
 
     Args:
         profile: the reference profile of the model version that served the current rows.
-        current_counts: counts in the profile's bins by feature and `__score__`; may be empty without rows.
-        n_current: number of current rows.
+        current_counts: the counts in the profile's bins by feature and `__score__`, which may be empty if there are no
+            rows.
+        n_current: the number of current rows.
 
     Raises:
         DataError: counts are missing or have the wrong number of bins.

@@ -14,7 +14,7 @@ from pmmds_core.drift.comparison import Band, FeatureDrift
 from pmmds_core.drift.rules import calibrated, spec
 from pmmds_core.statistics.verdict import Verdict
 
-# Rules that are in every report and whose only requirement is a minimum number of rows.
+# Rules that are in every report and require only a minimum number of rows.
 _NEED_ONLY_ROWS = (spec.RULE, calibrated.RULE)
 _WITHHELD: Mapping[str, Any] = {
     **dict.fromkeys(("psi", "kl_divergence", "js_divergence", "js_distance", "wasserstein_distance", "ks_distance")),

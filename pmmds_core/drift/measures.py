@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from pmmds_core.statistics.arrays import Counts, Shares
 
-# Added to every bin, so that the logarithm of an empty one is finite: the Jeffreys (expected-likelihood) estimate,
-# Krichevsky and Trofimov (1981). Replacing zeros by a small share distorts rare bins: one missing row moves PSI from
-# 0.017 to 0.023 with a replacement of 1e-4, and to 0.0176 with this.
+# This number is added to every bin, so that the logarithm of an empty bin is finite. It is the Jeffreys
+# (expected-likelihood) estimate of Krichevsky and Trofimov (1981). Replacing zeros by a small share instead would
+# distort rare bins: one missing row moves the PSI from 0.017 to 0.023 if zeros are replaced by 1e-4, and to 0.0176 with
+# this estimate.
 SMOOTHING = 0.5
 
 
@@ -89,8 +90,8 @@ def wasserstein_distance(reference_counts: Counts, current_counts: Counts, n_ord
     Vallender (1973). The result is NaN if a side has no rows.
 
     Args:
-        reference_counts: (B,).
-        current_counts: (B,).
+        reference_counts: an array of shape (B,).
+        current_counts: an array of shape (B,).
         n_ordered: number of leading bins that are ordered, at least 1.
     """
     steps = np.ones(len(reference_counts) - 1)
@@ -115,7 +116,7 @@ MEASURES: Mapping[str, Measure] = {
         Measure("kl_divergence", lambda r, c, _n: kl_divergence(r, c)),
         Measure("js_divergence", lambda r, c, _n: js_divergence(r, c), largest=math.log(2)),
         Measure("js_distance", lambda r, c, _n: js_distance(r, c), largest=math.sqrt(math.log(2))),
-        # Its bound depends on the number of unordered bins.
+        # The upper bound of the distance depends on the number of unordered bins.
         Measure("wasserstein_distance", wasserstein_distance, needs_order=True),
         Measure("ks_distance", lambda r, c, _n: ks_distance(r, c), needs_order=True, largest=1.0),
     )

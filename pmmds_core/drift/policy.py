@@ -98,11 +98,11 @@ def judge(
     least one was evaluated. Otherwise, it is insufficient_data.
 
     Args:
-        features: result of `comparison.compare`; the score is never counted as a feature.
-        n_reference: rows of the reference.
-        n_current: rows of the window.
-        rule: thresholds and alerting rules.
-        further: verdicts of the rules that need more than the counts (joint, sequential).
+        features: the result of `comparison.compare`. The score is never counted as a feature.
+        n_reference: the number of rows in the reference.
+        n_current: the number of rows in the window.
+        rule: the thresholds and the alerting rules.
+        further: the verdicts of the rules that need more than the counts (joint, sequential).
     """
     verdicts = (
         judge_spec(features, n_reference, n_current, rule.spec),
@@ -111,7 +111,7 @@ def judge(
     )
     alerting = [r for r in verdicts if r.rule in rule.alert_rules]
     verdict = _combined({r.verdict for r in alerting})
-    # With too few rows, no feature must be reported as drifted.
+    # If there are too few rows, no feature must be reported as drifted.
     over = [] if verdict is Verdict.INSUFFICIENT_DATA else over_threshold(features, rule.spec)
     moved = {name for r in alerting if r.verdict is Verdict.DRIFTED for name in r.flagged} | {f.feature for f in over}
     severity = max((f.band for f in features if f.feature in moved), key=_SEVERITY.index, default=Band.NONE)
@@ -138,11 +138,11 @@ def report_document(
 
     Args:
         profile: the reference profile.
-        features: result of `comparison.compare`.
-        n_current: rows of the window.
-        verdict: result of `judge`.
-        segments: comparisons within segments, if requested.
-        pairs: feature pairs measured by the joint rule, if it was evaluated.
+        features: the result of `comparison.compare`.
+        n_current: the number of rows in the window.
+        verdict: the result of `judge`.
+        segments: the comparisons within segments, if requested.
+        pairs: the feature pairs measured by the joint rule, if it was evaluated.
     """
     return {
         "n_reference": profile.n_rows,

@@ -80,10 +80,10 @@ def compare_segments(
 
     Args:
         profile: the profile whose bins are used.
-        reference: (N, n_features) bin numbers of reference rows.
-        current: every segment with rows on either side.
-        false_alarm_rate: 0–1.
-        min_samples: minimum rows of a segment on each side.
+        reference: an array of shape (N, n_features) with bin numbers of reference rows.
+        current: all segments with rows on either side.
+        false_alarm_rate: the rate, from 0 to 1.
+        min_samples: the minimum number of rows of a segment on each side.
     """
     columns = {f.bins.feature: i for i, f in enumerate(profile.with_score)}
     sides: list[tuple[SegmentCounts, int, list[FeatureDrift]]] = []

@@ -33,8 +33,8 @@ def statement(bins: FeatureBins, reference: Shares | None, current: Shares | Non
 
     Args:
         bins: the bins of the feature.
-        reference: (n_bins,) shares of rows; None without rows.
-        current: same as `reference`.
+        reference: an array of shape (n_bins,) with the shares of rows, or None if there are no rows.
+        current: the same for the current rows.
     """
     name = "score" if bins.feature == SCORE else bins.feature
     if reference is None or current is None:
@@ -82,7 +82,8 @@ def _ordered(name: str, bins: FeatureBins, reference: Shares, current: Shares) -
     for i, limit in enumerate(bins.upper_limits[:-1]):
         below = float(reference[: i + 1].sum()), float(current[: i + 1].sum())
         above = float(reference[i + 1 : n_ordered].sum()), float(current[i + 1 : n_ordered].sum())
-        # State the side that grew: the rows above the edge if values increased, below it if they decreased.
+        # State the side that grew. This is the rows above the edge if the values increased, and the rows below it if
+        # they decreased.
         side, (before, after) = ("at most", below) if below[1] - below[0] >= above[1] - above[0] else ("over", above)
         shares_text = f"{percent(before)} → {percent(after)} of rows"
         moves.append((abs(after - before), f"{name}: {side} {number_text(limit)} in {shares_text}"))
@@ -94,7 +95,8 @@ def percent(share: float) -> str:
 
     A share below 10% or above 90% has one decimal unless it is whole. "0%" and "100%" mean exactly none and all.
     """
-    value = round(100 * float(share), 9)  # a sum of shares may be 0.9999999999999999
+    # A sum of shares may be 0.9999999999999999.
+    value = round(100 * float(share), 9)
     if value in (0.0, 100.0) or 10 <= value <= 90:
         return f"{value:.0f}%"
     if value < 0.1:

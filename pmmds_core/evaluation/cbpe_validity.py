@@ -17,10 +17,11 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.arrays import Probabilities
 
-# A bin with a smaller share of the reference is too rare for the calibration.
+# A bin with a smaller share of the reference is too rare for the calibration to be valid.
 RARE_SHARE = 0.001
 MAX_UNSUPPORTED = 0.01
-# From this PSI on, drift is major (drift/comparison.py): the calibration was fitted on a different score distribution.
+# From this PSI on, drift is major (drift/comparison.py), and the calibration was fitted on a different score
+# distribution.
 MAX_SCORE_PSI = 0.25
 MAX_REASONS = 3
 
@@ -37,11 +38,12 @@ def why_invalid(
     Concept drift, where the same rows have different labels, cannot be detected without labels.
 
     Args:
-        profile: profile of the version that served the rows.
-        calibration: None for a version without one.
-        scores: (n,) of the rows.
-        counts: the rows' counts in the profile's bins, by feature and `__score__`; empty if not counted yet.
-        min_rows: minimum number of rows.
+        profile: the profile of the version that served the rows.
+        calibration: the calibration, or None if the version has none.
+        scores: an array of shape (n,) with the scores of the rows.
+        counts: the rows' counts in the profile's bins, by feature and `__score__`, or empty if the rows have not been
+            counted yet.
+        min_rows: the minimum number of rows.
     """
     if calibration is None:
         return ("this model version has no calibration",)

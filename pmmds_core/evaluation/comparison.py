@@ -104,13 +104,13 @@ def evaluate(
 
     Args:
         challenger: the new model.
-        champion: the production model; None for the first model.
-        rows: (n, features) holdout rows in the contract's order.
-        labels: (n,) labels of both classes (see holdout_checks).
+        champion: the production model, or None for the first model.
+        rows: an array of shape (n, features) with holdout rows in the contract's order.
+        labels: an array of shape (n,) with labels of both classes (see holdout_checks).
         primary_metric: the metric that the promotion policy compares.
-        holdout_kind: source of the rows, `reference` or `production`.
-        segments: masks of rows to measure separately.
-        recent_rows: recent production rows for the traffic replay; labels are not needed.
+        holdout_kind: the source of the rows, `reference` or `production`.
+        segments: the masks of rows to measure separately.
+        recent_rows: recent production rows for the traffic replay, which do not need labels.
 
     Raises:
         EvaluationError: a model returned a score that is not a probability.

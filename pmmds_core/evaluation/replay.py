@@ -16,9 +16,9 @@ from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.statistics.intervals import wilson
 
 HOURS = 24
-# Enough for a busy day: with 5,000 rows a share is accurate to ± 0.014.
+# This is enough for a busy day. With 5,000 rows, a share is accurate to ± 0.014.
 MAX_ROWS = 5_000
-# With fewer requests the share of changed predictions is accurate to 0.1 at best.
+# With fewer requests, the share of changed predictions is accurate to 0.1 at best.
 MIN_ROWS = 100
 _N_BINS = 10
 

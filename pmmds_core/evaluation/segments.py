@@ -17,7 +17,7 @@ from pmmds_core.statistics.arrays import Labels, Probabilities
 from pmmds_core.statistics.classification import auc_interval, paired_auc
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
 
-# With fewer rows of a class the normal approximation of DeLong's test does not hold.
+# With fewer rows of a class, the normal approximation of DeLong's test does not hold.
 MIN_ROWS_A_CLASS = 20
 _MISSING = "(missing)"
 Segments = Mapping[tuple[str, str], NDArray[np.bool_]]
@@ -78,10 +78,10 @@ def measure_segments(
     The other segments are returned as small segments.
 
     Args:
-        segments: result of `segments_of`, masks of shape (n,).
-        labels: (n,) labels.
-        challenger: (n,) probabilities of the challenger.
-        champion: (n,) probabilities of the champion; None for the first model.
+        segments: the result of `segments_of`, which has masks of shape (n,).
+        labels: an array of shape (n,) with the labels.
+        challenger: an array of shape (n,) with the probabilities of the challenger.
+        champion: an array of shape (n,) with the probabilities of the champion, or None for the first model.
     """
     measured: list[SegmentPerformance] = []
     small: list[SmallSegment] = []

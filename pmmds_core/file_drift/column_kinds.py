@@ -29,13 +29,14 @@ if TYPE_CHECKING:
     from pmmds_core.stores.files.duckdb_counts import CategoryCounts, FileCounter
     from pmmds_core.stores.files.file_options import FileOptions
 
-# Without a contract, at most this many of a column's categories, the most frequent ones, have their own bin.
+# Without a contract, only this many of a column's most frequent categories have their own bin.
 MAX_CATEGORIES = 100
-# A column whose most frequent values cover a smaller share of the rows is an identifier.
+# A column is an identifier if its most frequent values cover a smaller share of the rows.
 MIN_SHARE_IN_BINS = 0.1
 # With fewer values, a column may have no duplicates without being an identifier.
 MIN_IDS = 20
-# A text column with more distinct numbers is numeric with unknown words, unlike categories such as 1, 2, 3, 4+.
+# A text column with more distinct numbers is numeric and has unknown words. A column with fewer has categories such as
+# 1, 2, 3 and 4+.
 MAX_NUMBERS_AMONG_CATEGORIES = 10
 _A_FEW = 4096
 

@@ -131,13 +131,15 @@ def compare_files(
     A path may also name a folder of Parquet files or a pattern such as `2026-*/*.parquet`.
 
     Args:
-        reference: the accepted data, on which the bins are frozen, or a saved profile.
+        reference: the accepted data, from which the bins are computed, or a saved profile.
         current: the data to compare with it.
-        contract: names, kinds, ranges and the meaning of blanks; None: inferred from the reference.
+        contract: the names, kinds, ranges and the meaning of blanks. If it is None, the contract is inferred from the
+            reference.
         columns: without a contract, compare only these columns.
-        score: column of the model's score, 0–1, in both files; reported but not counted as a feature.
-        rule: thresholds; None: the defaults of the settings.
-        options: formats, missing words, kinds, bins and thresholds of single columns.
+        score: the column of the model's score, from 0 to 1, in both files. The score is reported but not counted as a
+            feature.
+        rule: the thresholds, or None for the defaults of the settings.
+        options: the formats, words for missing values, kinds, bins and thresholds of single columns.
 
     Raises:
         InputFileError: a file is unreadable or empty, or does not match the other file, the contract or the options.
@@ -175,14 +177,14 @@ def judged(
 
     Args:
         connection: the connection that `now` was opened with.
-        reference: path or name of the reference, for messages.
+        reference: the path or the name of the reference, for use in messages.
         now: the current rows.
         made: the reference's profile.
         contract: see `compare_files`.
         score: see `compare_files`.
         options: see `compare_files`.
         rule: see `compare_files`.
-        warning: a warning about columns that are not compared; may be empty.
+        warning: a warning about columns that are not compared, which may be empty.
 
     Raises:
         InputFileError: the current rows do not match the reference, the contract or the options.
@@ -261,7 +263,8 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
     try:
         return ReferenceProfile.from_json(raw)
     except msgspec.DecodeError as error:
-        if not raw[1:].lstrip().startswith(b'"'):  # a CSV file whose first name starts with a brace
+        # The file is a CSV file whose first name starts with a brace.
+        if not raw[1:].lstrip().startswith(b'"'):
             return None
         raise InputFileError(
             f"{path} is not a saved profile: {str(error).rstrip('.')}.",

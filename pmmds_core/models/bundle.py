@@ -59,7 +59,7 @@ __all__ = [
     "write_bundle",
 ]
 
-# Maximum absolute difference between the probabilities of the portable scorer and the pipeline.
+# The maximum absolute difference between the probabilities of the portable scorer and the pipeline.
 GOLDEN_TOLERANCE = 1e-12
 
 

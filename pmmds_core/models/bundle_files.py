@@ -30,7 +30,7 @@ CARD = "model_card.md"
 CALIBRATION = "calibration.json"
 
 
-# Maximum total size of a bundle's files, and maximum number of files in the manifest.
+# The maximum total size of a bundle's files, and the maximum number of files in the manifest.
 MAX_BYTES = 500_000_000
 MAX_MANIFEST_BYTES = 10_000_000
 MAX_FILES = 100

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# Limits the size of a calibration, which is part of every bundle. More points would not improve accuracy.
+# This limits the size of a calibration, which is part of every bundle. More points would not improve the accuracy.
 MAX_POINTS = 200
 _N_DRAWS = 200
 _SEED = 20260301
@@ -79,8 +79,8 @@ def fit_calibration(scores: Probabilities, labels: Labels) -> Calibration:
     """Fit an isotonic regression of the label on the score.
 
     Args:
-        scores: (n,) out-of-fold probabilities.
-        labels: (n,) of 0 and 1.
+        scores: an array of shape (n,) with out-of-fold probabilities.
+        labels: an array of shape (n,) with 0 and 1.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -96,9 +96,9 @@ def estimate(scores: Probabilities, predictions: Labels, calibrated: Probabiliti
     """Estimate the metrics of rows without labels by confidence-based performance estimation (CBPE).
 
     Args:
-        scores: (n,) probabilities from the model, which rank the rows.
-        predictions: (n,) predictions of the model, 0 or 1.
-        calibrated: (n,) calibrated P(1) of each row.
+        scores: an array of shape (n,) with probabilities from the model, which rank the rows.
+        predictions: an array of shape (n,) with the predictions of the model, 0 or 1.
+        calibrated: an array of shape (n,) with the calibrated P(1) of each row.
     """
     correct = np.where(predictions == 1, calibrated, 1 - calibrated)
     drawn = _drawn_aucs(scores, calibrated)

@@ -13,9 +13,9 @@ from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Sc
 
 # Larger parameters could overflow to infinity, and infinity minus infinity is NaN.
 LARGEST, SMALLEST_SCALE = 1e100, 1e-100
-# Maximum number of nodes in all trees; scikit-learn trains far fewer.
+# The maximum number of nodes in all trees. scikit-learn trains far fewer nodes.
 MAX_NODES = 5_000_000
-# Limits the time to score one row.
+# This limits the time to score one row.
 MAX_LEVELS = 500
 
 

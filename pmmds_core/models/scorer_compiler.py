@@ -27,7 +27,7 @@ from pmmds_core.models.sklearn_trees import baseline_of, trees_of
 if TYPE_CHECKING:
     import pandas as pd
 
-# Names of pipeline steps in training/pipelines.py.
+# The names of the pipeline steps in training/pipelines.py.
 PREPROCESS, NUMERIC, CATEGORICAL, ESTIMATOR = "preprocess", "numeric", "categorical", "estimator"
 PARITY_TOLERANCE = 1e-12
 

@@ -27,14 +27,16 @@ CHAMPION_CHANGED = "champion changed"
 CHALLENGER_GONE = "challenger deleted from the registry"
 FILES_CHANGED = "the version's files differ from those that were evaluated or promoted"
 
-# Key in a decision's document for the version's Bundle.files_digest, recorded when the decision moved the alias.
+# The key in a decision's document for the version's Bundle.files_digest, recorded when the decision moved the alias.
 BUNDLE_DIGEST = "bundle_digest"
-# Key in the decision's evaluation for the Bundle.files_digest of the evaluated files.
+# The key in the decision's evaluation for the Bundle.files_digest of the evaluated files.
 JUDGED_FILES = "challenger_files"
 
-# Kinds of decision: by the promotion policy, a manual or automatic rollback, an alias move made directly in MLflow.
+# The kinds of decisions: by the promotion policy, a rollback (manual or automatic), or a move of the alias made
+# directly in MLflow.
 PROMOTION, ROLLBACK, MANUAL = "promotion", "rollback", "manual"
-# Kinds whose record verifies a version's files. A move in MLflow does not, because its author is unknown.
+# The kinds of decisions whose record verifies the files of a version. A move in MLflow does not verify them, because
+# its author is unknown.
 EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 

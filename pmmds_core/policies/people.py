@@ -13,7 +13,7 @@ from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 MAX_LENGTH = 128
 ADMIN = "admin"
 """The name behind the admin token, which belongs to no person."""
-# Recorded for changes that no person made.
+# The name that is recorded for changes that no person made.
 _RESERVED = frozenset({ADMIN, AUTOMATIC_ROLLBACK, "monitoring", "retraining"})
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE_LEVEL = 0.05
 MET, NOT_MET, NOT_EVALUATED = "met", "not met", "not evaluated"
-# Order of the criteria in the reason text.
+# The order of the criteria in the reason text.
 _REASON_ORDER = ("improvement", "validation", "latency", "significance", "segments")
 
 

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from pmmds_core.runtime.plurals import counted, plural
 from pmmds_core.runtime.time_windows import DAY
 
-# Outcomes of a retraining.
+# The outcomes of a retraining.
 RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "held", "blocked_no_labels", "failed"
 # The retraining has finished, and its model is pending approval.
 WAITING = "pending_approval"
-# Trigger types in order of priority.
+# The trigger types in order of priority.
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
-# These triggers stay active if the model is held; the others end as soon as a model was evaluated.
+# These triggers stay active if the model is held. All other triggers end as soon as a model has been evaluated.
 _PERSISTENT = (ALERT, PERFORMANCE)
-# Dagster ends a run after 30 minutes, so a record that is `running` much longer belongs to a killed process.
+# Dagster ends a run after 30 minutes, so a record that has been `running` for much longer belongs to a killed process.
 MAX_RUN = timedelta(hours=2)
 
 
@@ -109,8 +109,8 @@ def next_retraining(
         triggers: active triggers in order of priority.
         past: all attempts of these triggers and all retrainings of the last day, in any order.
         is_in_flight: True if a retraining is queued or running in Dagster.
-        now: the current time. Later records exist if the clock was set back: up to a day ahead, they count as if they
-            had just happened; beyond that, they count only as attempts.
+        now: the current time. Later records exist if the clock was set back. If they are up to a day ahead, they count
+            as if they had just happened. Otherwise, they count only as attempts.
         limits: the retraining limits.
     """
     if not triggers:
@@ -140,9 +140,10 @@ def by_person(
     A manual request ignores the cool-down and the attempt limit and, if it is forced, also the daily cap.
 
     Args:
-        trigger: the trigger whose next attempt this is; None if none is active.
-        past: same as in `next_retraining`.
-        is_in_flight: same as in `next_retraining`; two retrainings never run at once, even if forced.
+        trigger: the trigger whose next attempt this is, or None if none is active.
+        past: the same as in `next_retraining`.
+        is_in_flight: the same as in `next_retraining`. Two retrainings never run at the same time, even if one is
+            forced.
         is_forced: True to ignore the daily cap and a model that is pending approval.
         now: the current time.
         limits: the retraining limits.

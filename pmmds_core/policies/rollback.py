@@ -109,11 +109,11 @@ def judge_after_promotion(
     """Evaluate a promotion by the measurements after it.
 
     Args:
-        age: time since the alias moved.
-        before: predictions of the replaced version in the period before the alias moved.
-        after: predictions of the promoted version since then.
-        requests: the service's requests since then; None if it is unreachable.
-        bounds: limits on the deviations.
+        age: the time since the alias moved.
+        before: the predictions of the replaced version in the period before the alias moved.
+        after: the predictions of the promoted version since then.
+        requests: the service's requests since then, or None if the service is unreachable.
+        bounds: the limits on the deviations.
     """
     if age > bounds.period:
         return RollbackVerdict(PERIOD_OVER, ())
@@ -160,10 +160,11 @@ def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBo
         return None
     from pmmds_core.statistics.auc_difference import (
         measure_drop,
-    )  # Imported here, because importing numpy would slow down commands that only read decisions.
+    )  # numpy is imported here, because importing it would slow down commands that only read decisions.
 
     measured = measure_drop(before.roc_auc, after.roc_auc)
-    # Of two equally good models with 200 labels each, a given one is worse by 0.05 in one of seven cases by chance.
+    # If two models are equally good and have 200 labels each, one is worse than the other by 0.05 by chance in one of
+    # seven cases.
     if measured.drop <= bounds.max_metric_drop or measured.low <= 0:
         return ""
     interval = f"95%: {measured.low:.4f} to {measured.high:.4f}"

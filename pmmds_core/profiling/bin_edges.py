@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from pmmds_core.profiling.bins import FeatureBins
 
-# A number counts as equal to a reference value up to this relative difference; that of float32 is 6e-8.
+# A number counts as equal to a reference value up to this relative difference. The relative precision of float32 is
+# 6e-8.
 TOLERANCE = 1e-6
-# The tolerance around whole numbers, so that two of them are never merged (below 2**53, where floats are exact).
+# The tolerance around whole numbers, which never merges two of them below 2**53, where floats are exact.
 WHOLE_TOLERANCE = 0.25
 # The tolerance for a column whose only value is 0, because such a column has no scale.
 ZERO_TOLERANCE = 1e-9
@@ -41,11 +42,11 @@ def fit_numeric_bins(
     are at most MAX_DISCRETE_VALUES distinct values and none of them occurs only once.
 
     Args:
-        feature: name of the feature.
-        values: (n,), NaN for null.
-        n_bins: number of bins, which have equal shares of the reference rows.
-        low: the smallest value in range; None for no limit.
-        high: the largest value in range; None for no limit.
+        feature: the name of the feature.
+        values: an array of shape (n,) with the values, which are NaN for null.
+        n_bins: the number of bins, which have equal shares of the reference rows.
+        low: the smallest value in range, or None for no limit.
+        high: the largest value in range, or None for no limit.
     """
     empty = FeatureBins(feature, "numeric", low=low, high=high)
     # Adding 0.0 converts −0.0 to 0.0.
@@ -96,7 +97,8 @@ def _groups(values: NDArray[np.float64], n_bins: int) -> list[Group]:
 
     `values` has shape (n,), is finite and is not empty.
     """
-    # Checking the first rows avoids sorting whole columns, because most have many distinct values there.
+    # Checking the first rows avoids sorting whole columns, because the first rows of most columns have many distinct
+    # values.
     if np.unique(values[:_A_FEW]).size <= n_bins:
         distinct = np.unique(values)
         if distinct.size <= n_bins:

@@ -26,7 +26,7 @@ from pmmds_core.contracts.cells import number_of
 
 SCORE = "__score__"
 
-# The limits of an unbounded range; infinities are out of range.
+# The limits of an unbounded range. Infinities are out of range.
 LOWEST, HIGHEST = -sys.float_info.max, sys.float_info.max
 
 UNSEEN, OUT_OF_RANGE, NOT_A_NUMBER, NULL = "(unseen)", "(out of range)", "(not a number)", "(null)"

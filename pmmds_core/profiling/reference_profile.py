@@ -94,8 +94,9 @@ def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64
 
     Args:
         contract: each feature's kind, values, range and number of bins.
-        columns: (n,) array by feature name; float64 with NaN for numeric, object with None for categorical.
-        scores: (n,) probabilities of the model for the same rows.
+        columns: arrays of shape (n,) by feature name. They are float64 with NaN for numeric features, and object with
+            None for categorical features.
+        scores: an array of shape (n,) with the probabilities of the model for the same rows.
     """
     features = []
     for feature in contract.features:

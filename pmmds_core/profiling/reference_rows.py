@@ -23,7 +23,7 @@ Codes = NDArray[np.int32]
 
 # Larger references are sampled. 10,000 rows of 19 features take about 100 KB.
 MAX_ROWS = 10_000
-_ON_DISK = "<u2"  # Little-endian, so that the file is the same on every machine
+_ON_DISK = "<u2"  # The numbers are little-endian, so that the file is the same on every machine.
 
 
 class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
@@ -69,9 +69,9 @@ def fit_reference_rows(
 
     Args:
         profile: the bins.
-        columns: (n,) array by feature, as for reference_profile.fit_profile.
-        scores: (n,) probabilities.
-        seed: seed of the sample.
+        columns: arrays of shape (n,) by feature, as for reference_profile.fit_profile.
+        scores: an array of shape (n,) with probabilities.
+        seed: the seed of the sample.
     """
     n = len(scores)
     chosen = np.arange(n) if n <= MAX_ROWS else np.sort(np.random.default_rng(seed).choice(n, MAX_ROWS, replace=False))

@@ -20,9 +20,10 @@ COMPILED = Path(__file__).parent / "templates" / "charts.compiled.json"
 _INK, _LINE = "currentColor", "var(--line)"
 _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
 _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
-# Steps of the heatmap (PSI above chance): the bands in drift/comparison.py, and one step below them.
+# The steps of the heatmap, which shows the PSI above chance, are the bands in drift/comparison.py and one step below
+# the bands.
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
-# Width in pixels to the left of the plot, which aligns the time axes of charts placed above each other.
+# The width in pixels to the left of the plot, which aligns the time axes of charts placed above each other.
 _EXTENT = 80
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
@@ -116,7 +117,7 @@ def _heatmap() -> Any:
     import altair as alt
 
     scale = alt.Scale(type="threshold", domain=list(HEAT_STEPS), range=list(HEAT_COLORS))
-    # Vega positions labels by a fraction of the axis.
+    # Vega positions a label at a fraction of the length of the axis.
     position = "round(datum.index * (domain('x').length - 1))"
     every_few = f"{position} % max(6, ceil(domain('x').length / 4)) == 0 ? {_LABEL} : ''"
     axis = alt.Axis(labelAngle=0, labelExpr=every_few, ticks=False, domain=False, labelOverlap=False)

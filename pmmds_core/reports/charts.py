@@ -20,15 +20,15 @@ from pmmds_core.reports.time_axis import DAY, TimeAxis, day_axis, minute_axis
 
 Rows = Sequence[Mapping[str, Any]]
 MAX_LABEL = 24
-# Number of characters kept at the end of a shortened label, because names often differ only there.
+# The number of characters that are kept at the end of a shortened label, because names often differ only there.
 _TAIL = 9
 REALIZED = "realized"
 # Up to this maximum, an axis of counts has a tick at every integer.
 MAX_COUNTED = 5
-# Length of the time axis in the designs `daily` and `events`, in pixels.
+# The length in pixels of the time axis in the designs `daily` and `events`.
 DAILY_WIDTH = 520
 _ROOT = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
-# Invisible paths, and attributes that the root element can have once, make up half of Vega's output.
+# Half of Vega's output consists of invisible paths and of attributes that the root element can have once.
 _NOISE = re.compile(r'<path class="(?:background|foreground)"[^>]*/>| pointer-events="none"')
 _ATTRIBUTES = re.compile(
     r' class="[^"]*"| role="graphics-[^"]*"| aria-roledescription="[^"]*"| aria-hidden="true"| opacity="1"'

@@ -103,7 +103,7 @@ def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:
             r.model_version,
             r.n_current,
             r.verdict,
-            # Reports from older releases have measures even if there were too few rows.
+            # Reports from older releases also have measures if there were too few rows.
             {f["feature"]: f["psi"] for f in without_findings(r.document)["features"]},
         )
         for r in reports

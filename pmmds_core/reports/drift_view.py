@@ -20,7 +20,7 @@ from pmmds_core.runtime.plurals import counted
 from pmmds_core.runtime.time_windows import HOUR
 from pmmds_core.statistics.verdict import Verdict
 
-# Keeps a page with 1,000 features under 1 MB; only the most significant features have charts.
+# This keeps a page with 1,000 features under 1 MB. Only the most significant features have charts.
 MAX_CHARTS = 100
 MAX_HEAT_ROWS = 40
 MAX_SERIES = 5
@@ -233,7 +233,7 @@ def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext)
     if len(context.reports) == 1:
         return HistoryView("", "", context.reports)
     names = (ordered or _last_compared(context.reports))[:MAX_SERIES]
-    # If a window has several reports, only the newest is shown.
+    # If a window has several reports, only the newest report is shown.
     newest = {report.window_end: report for report in reversed(context.reports)}
     points = [
         {"at": end, "feature": name, "psi": report.psi.get(name)}

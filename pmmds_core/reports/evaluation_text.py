@@ -14,7 +14,7 @@ from pmmds_core.runtime.plurals import counted, plural
 from pmmds_core.statistics.p_values import format_p_value
 
 _DASH = "–"
-# Display names of the metrics, in order of importance.
+# The display names of the metrics, in order of importance.
 _MEASURES = {
     "roc_auc": "ROC-AUC",
     "average_precision": "PR-AUC",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 MAX_TICKS = 6
 DAY, NOON = timedelta(days=1), timedelta(hours=12)
-# Fraction of the range left free on each side, so that no point lies on the edge.
+# The fraction of the range that is left free on each side, so that no point lies on the edge.
 _MARGIN = 0.02
 _STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720))
 _DAY_STEPS, _MONTH_STEPS = (1, 2, 3, 4, 5, 7, 10, 14), (1, 3, 6, 12, 24, 60)

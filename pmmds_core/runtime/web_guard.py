@@ -23,7 +23,7 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM = "application/x-www-form-urlencoded"
 _FORM_TYPES = frozenset({"", "text/plain", _FORM, "multipart/form-data"})
 _POLICY_VIOLATION = 1008
-# Headers that may occur only once, because guard and server could interpret duplicates differently.
+# Headers that may occur only once, because the guard and the server could interpret duplicates differently.
 _SINGLE = ("host", "origin", "content-type", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 
 

@@ -52,9 +52,9 @@ def is_foreign(origin: str, fetch_site: str, authority: str) -> bool:
     """Return True if a browser sent the request from a page with another origin.
 
     Args:
-        origin: the Origin header; empty if absent.
-        fetch_site: the Sec-Fetch-Site header; empty if absent.
-        authority: the Host header; `origin` must have the same host and port.
+        origin: the Origin header, or empty if the request has none.
+        fetch_site: the Sec-Fetch-Site header, or empty if the request has none.
+        authority: the Host header, whose host and port must be those of `origin`.
     """
     if fetch_site.lower() not in _OWN_SITE:
         return True

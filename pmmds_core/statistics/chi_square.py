@@ -21,8 +21,8 @@ def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts
     statistic (decision 11). For a large reference, G² is 2n times the KL divergence of the current shares.
 
     Args:
-        reference_counts: (B,).
-        current_counts: (B,); both samples must have rows.
+        reference_counts: an array of shape (B,). There must be rows.
+        current_counts: an array of shape (B,). There must be rows.
     """
     table = np.stack([reference_counts, current_counts]).astype(np.float64)
     table = table[:, table.sum(axis=0) > 0]

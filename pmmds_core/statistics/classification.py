@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# Predict 1 for probabilities of at least this value.
+# The prediction is 1 for probabilities of at least this value.
 DECISION_THRESHOLD = 0.5
 
-# Minimum rows per class for a ROC-AUC, because DeLong's variance is an average over the rows of a class.
+# The minimum number of rows per class for a ROC-AUC, because DeLong's variance is an average over the rows of a class.
 MIN_ROWS_A_CLASS = 10
 
 _Z_95 = 1.959963984540054
@@ -58,8 +58,8 @@ def classification_metrics(
     """Return metrics by their scikit-learn names.
 
     Args:
-        labels: (n,) of 0 and 1, both present.
-        probabilities: (n,) P(1).
+        labels: an array of shape (n,) with 0 and 1, both of which are present.
+        probabilities: an array of shape (n,) with P(1).
         threshold: predict 1 for probabilities of at least this value.
     """
     from sklearn import metrics

@@ -52,8 +52,8 @@ def p_value(
     probability). The result is the probability that the smallest p-value of all tests is at most the observed one.
 
     Args:
-        reference_counts: (B,).
-        current_counts: (B,); both samples have rows.
+        reference_counts: an array of shape (B,). There must be rows.
+        current_counts: an array of shape (B,). There must be rows.
         special: bins that are never pooled (null, out of range).
         unseen: the bin of unseen values. It is pooled with the rare bins, because if most values are rare, a window has
             many unseen values even without drift.

@@ -17,7 +17,7 @@ from pmmds_core.statistics.classification import auc_interval, score_table
 _Z_95 = 1.959963984540054
 _N_DRAWS = 200
 _SEED = 20260302
-# Avoids log(0). The value is the same as in scikit-learn.
+# This avoids log(0). The value is the same as in scikit-learn.
 _MIN_PROBABILITY = float(np.finfo(np.float64).eps)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.synthetic.nodes import Column, Grid, LinearNode, Node, ProductNode, Spread
 
-# Minimum share of a feature's variance that a sum or a product must explain.
+# The minimum share of a feature's variance that a sum or a product must explain.
 LINEAR_R2 = 0.95
 PRODUCT_R2 = 0.98
 N_PARTS = 12

@@ -52,9 +52,9 @@ def fit_mechanism(columns: dict[str, Column], labels: NDArray[np.int64], contrac
     """Fit a logistic regression on indicators of the values and on hat functions at each numeric feature's quantiles.
 
     Args:
-        columns: (n,) each, as returned by data.reader.to_columns.
-        labels: (n,) of 0 and 1, both present.
-        contract: kinds of the features.
+        columns: arrays of shape (n,), as returned by data.reader.to_columns.
+        labels: an array of shape (n,) with 0 and 1, both of which are present.
+        contract: the kinds of the features.
     """
     from sklearn.linear_model import LogisticRegression
 

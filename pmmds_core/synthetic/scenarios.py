@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Transform = Callable[["pd.DataFrame", Contract, np.random.Generator], None]
 
-# For `shift` and `one-feature`: a numeric feature's shift as a share of its range, and the share of rows set to one
-# category.
+# For the scenarios `shift` and `one-feature`, the shift of a numeric feature as a share of its range, and the share of
+# rows that are set to one category.
 SHIFT_SHARE = 0.25
 MOVED_SHARE = 0.4
 NULL_SHARE = 0.1

@@ -21,7 +21,7 @@ from pmmds_core.runtime.plurals import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-# Timestamp column of the labeled data set, as in prediction_logs. No feature may have this name.
+# The timestamp column of the labeled data set, named as in prediction_logs. No feature may have this name.
 PREDICTED_AT = "predicted_at"
 
 
@@ -62,7 +62,7 @@ def leave_out_old(
 
     Args:
         labeled: production rows with their labels, oldest first.
-        predicted_at: (n,) datetime64 in UTC.
+        predicted_at: an array of shape (n,) with datetime64 values in UTC.
         now: reference time for the age, in UTC.
         mix: the settings with the maximum age.
     """

@@ -77,7 +77,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     encoder = OrdinalEncoder(categories=_categories(contract), handle_unknown="use_encoded_value", unknown_value=np.nan)
-    # Trees split ordinal codes as numbers, which keeps them simple. Cross-validation measures the effect.
+    # Trees split ordinal codes as numbers, which keeps the trees simple. The effect is measured by cross-validation.
     estimator = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,
@@ -131,7 +131,7 @@ def train(
     Args:
         frame: the contract's features, and the label as 0 or 1.
         contract: names the columns.
-        seed: seed of the folds and estimators; equal data and seeds give equal models.
+        seed: the seed of the folds and estimators. Equal data and seeds give equal models.
         is_fast_enough: returns True if a fitted pipeline meets the latency limit.
         candidates: maps names to functions of contract and seed that return an unfitted pipeline, simplest first.
 

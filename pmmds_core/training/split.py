@@ -111,7 +111,7 @@ def split_with_labels(
     Args:
         reference: reference rows.
         labeled: production rows with their labels, oldest first.
-        champion_rows: (n,) digests of the champion's training rows.
+        champion_rows: an array of shape (n,) with the digests of the champion's training rows.
         contract: names the columns.
         plan: the shares and the minimum number of labels.
 

@@ -16,13 +16,13 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
     The promotion is carried out when PMMDS_PROMOTION_APPROVALS people have approved it.
 
     Returns:
-        The decision as it is now: still `pending_approval` if another person must approve it too.
+        The current decision, which is still `pending_approval` if another person must also approve it.
 
     Raises:
         RightMissingError: this login may not promote.
         UsageError: the decision does not exist or is not pending approval, `by` is empty, or the same person has
             already approved it.
-        PromotionConflictError: its champion is no longer in production; the decision is aborted.
+        PromotionConflictError: its champion is no longer in production. The decision is aborted.
         StoreError: a store is unavailable. If the approval was recorded, the reconciler carries it out.
     """
     decision = _waiting(deployment, decision_id, "approved", by)

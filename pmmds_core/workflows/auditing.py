@@ -26,10 +26,10 @@ def audited(deployment: Deployment, origin: Origin, action: str, target: str, de
 
     Args:
         deployment: the deployment.
-        origin: who makes the change.
-        action: such as `approve`.
-        target: such as `alert 3`.
-        detail: the note or reason of the change; for other outcomes the error's sentence is recorded.
+        origin: the person or program that makes the change.
+        action: the action, such as `approve`.
+        target: the target of the action, such as `alert 3`.
+        detail: the note or the reason of the change. If the change fails, the message of the error is recorded instead.
 
     Raises:
         Exception: the error of the block, unchanged. An event that cannot be stored is logged instead.

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 
-# Suffix of a folder while it is being removed.
+# The suffix of a folder while it is being removed.
 _REMOVED = ".removed"
 
 

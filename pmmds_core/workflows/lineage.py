@@ -19,9 +19,9 @@ from pmmds_core.policies.decision import RECORDED, Decision
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 Document = dict[str, Any]
-# Maximum difference between a logged probability and the one that the version gives for the row.
+# The maximum difference between a logged probability and the probability that the version gives for the row.
 _TOLERANCE = 1e-9
-# Maximum number of ids in an error message.
+# The maximum number of ids in an error message.
 _MAX_LISTED = 5
 _SERVING_CACHE = "model_cache"
 

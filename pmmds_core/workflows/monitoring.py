@@ -94,10 +94,10 @@ def monitor(
 
     Args:
         deployment: the deployment.
-        start: timezone-aware datetime on the hour.
-        end: timezone-aware datetime on the hour, exclusive.
-        run_id: id of the Dagster run, or empty.
-        segments: categorical features to segment the report by; None means PMMDS_DRIFT_SEGMENT_FEATURES.
+        start: a timezone-aware datetime on the hour.
+        end: a timezone-aware datetime on the hour, which is exclusive.
+        run_id: the id of the Dagster run, or empty.
+        segments: the categorical features to segment the report by, or None for PMMDS_DRIFT_SEGMENT_FEATURES.
 
     Raises:
         NoModelError: no model is in production.

@@ -48,8 +48,9 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
     """Move the production alias to the decision's challenger, unless it has been moved already.
 
     Raises:
-        PromotionConflictError: the champion changed since the decision, or its challenger was deleted; the decision is
-            `aborted` with the reason, and the alias was not moved. Or the decision is pending approval.
+        PromotionConflictError: the champion changed since the decision, or its challenger was deleted. The decision is
+            `aborted` with the reason, and the alias was not moved. The error is also raised if the decision is pending
+            approval.
         RegistryUnavailableError, DatabaseUnavailableError: the decision stays unfinished and can be retried.
     """
     finish_moving(decisions, registry, except_for=decision.decision_id)
@@ -77,7 +78,7 @@ def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decisio
 
 
 def _finish_or_abort(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    # After a conflict the decision is aborted with its reason, so it is finished as well.
+    # After a conflict, the decision is aborted with its reason and is therefore finished as well.
     with suppress(PromotionConflictError):
         put_into_production(decision, decisions, registry)
 
@@ -86,7 +87,7 @@ def record_external_alias_change(decisions: DecisionStore, registry: ModelRegist
     """Record a move of the alias in MLflow as a decision, so that the production pointer matches the alias again.
 
     Returns:
-        The recorded decision; None if pointer and alias match or a promotion is in progress.
+        The recorded decision, or None if the pointer and the alias match or a promotion is in progress.
     """
     pointer = decisions.pointer()
     if _alias(decisions, registry) == (pointer.version if pointer else None):

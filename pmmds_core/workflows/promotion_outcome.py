@@ -17,7 +17,7 @@ def record_outcome(deployment: Deployment, decision: Decision) -> Decision:
     If the model was promoted, the alert of the retraining is resolved.
 
     Returns:
-        The decision as currently stored.
+        The decision as it is currently stored.
     """
     after = deployment.decisions.get(decision.decision_id)
     assert after is not None, "a decision is never deleted"

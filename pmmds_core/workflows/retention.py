@@ -52,11 +52,11 @@ def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool
 
     Args:
         deployment: the deployment.
-        now: timezone-aware datetime; default: the current time.
+        now: a timezone-aware datetime, by default the current time.
         dry_run: True to only return what would be removed.
 
     Raises:
-        StoreError: the database or the registry is unreachable; earlier kinds have been removed.
+        StoreError: the database or the registry is unreachable. Earlier kinds have been removed.
         OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)

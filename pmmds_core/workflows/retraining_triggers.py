@@ -25,7 +25,7 @@ from pmmds_core.statistics.auc_difference import PerformanceDrop, measure_drop
 from pmmds_core.statistics.classification import AucInterval, auc_interval, has_both_classes
 from pmmds_core.stores.lifecycle.retrainings import alert_cause
 
-# Maximum number of labeled rows for the realized ROC-AUC. More rows would not change it noticeably.
+# The maximum number of labeled rows for the realized ROC-AUC. More rows would hardly change it.
 N_NEWEST = 20_000
 
 

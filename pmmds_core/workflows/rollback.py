@@ -32,8 +32,10 @@ def carry_out(deployment: Deployment, decision: Decision) -> Decision:
 
     Raises:
         UsageError: the decision is not a rollback, or it is already finished.
-        PromotionConflictError: another promotion or rollback came first; the alias was not moved. StoreError: a store
-            is unavailable; the reconciler will finish the rollback.
+        PromotionConflictError: another promotion or rollback came first. The alias was not moved. StoreError: a store
+            is unavailable. The reconciler will finish the rollback.
+        PromotionConflictError: another promotion or rollback came first. The alias was not moved. StoreError: a store
+            is unavailable. The reconciler will finish the rollback.
     """
     if decision.kind != ROLLBACK or decision.state not in (JUDGED, MOVING):
         raise UsageError(
@@ -53,20 +55,34 @@ def decide_rollback(
 
     Args:
         deployment: the deployment.
-        to: the target version, with or without `v`; empty means the previous production version whose files a decision
-            recorded. Required if no version is in production (champion or alias deleted).
+        to: the target version, with or without `v`. If it is empty, the target is the previous production version whose
+            files a decision recorded. The version is required if no version is in production (champion or alias
+            deleted).
         by: the name of the requester.
         reason: the reason to record with the decision.
-        instead_of: the version that must still be in production; empty allows any.
-        unrecorded: True to accept `to` even if no decision recorded its files. Not allowed for automatic rollbacks.
+        instead_of: the version that must still be in production, or empty for any version.
+        unrecorded: True to accept `to` even if no decision recorded its files. This is not allowed for automatic
+            rollbacks.
 
     Raises:
         UsageError: the version does not exist, is already in production or has no recorded files, there is no previous
-            version, or `by` is empty; the alias was not moved.
-        ArtifactCorruptError: the version's files have changed since registration; the alias was not moved.
-            PromotionConflictError: another promotion or rollback came first; the alias was not moved.
-            RightMissingError: this login may not promote; the alias was not moved. StoreError: a store is unavailable;
-            the reconciler will finish a decision that was already recorded.
+            version, or `by` is empty. The alias was not moved.
+        ArtifactCorruptError: the version's files have changed since registration. The alias was not moved.
+            PromotionConflictError: another promotion or rollback came first. The alias was not moved.
+            RightMissingError: this login may not promote. The alias was not moved. StoreError: a store is unavailable.
+            The reconciler will finish a decision that was already recorded.
+        ArtifactCorruptError: the version's files have changed since registration. The alias was not moved.
+            PromotionConflictError: another promotion or rollback came first. The alias was not moved.
+            RightMissingError: this login may not promote. The alias was not moved. StoreError: a store is unavailable.
+            The reconciler will finish a decision that was already recorded.
+        ArtifactCorruptError: the version's files have changed since registration. The alias was not moved.
+            PromotionConflictError: another promotion or rollback came first. The alias was not moved.
+            RightMissingError: this login may not promote. The alias was not moved. StoreError: a store is unavailable.
+            The reconciler will finish a decision that was already recorded.
+        ArtifactCorruptError: the version's files have changed since registration. The alias was not moved.
+            PromotionConflictError: another promotion or rollback came first. The alias was not moved.
+            RightMissingError: this login may not promote. The alias was not moved. StoreError: a store is unavailable.
+            The reconciler will finish a decision that was already recorded.
     """
     if not by.strip():
         raise UsageError(

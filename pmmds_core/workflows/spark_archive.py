@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             document = _count(given, stack).to_json()
         except PmmdsError as error:
-            # Written before Spark stops, because spark-submit may exit before it forwards later output.
+            # The counts are written before Spark stops, because spark-submit may exit before it forwards later output.
             sys.stderr.write(f"Error: {error}\n")
             sys.stderr.flush()
             return error.exit_code

@@ -13,7 +13,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
-# Importing these takes two to three seconds, because skops imports every estimator of scikit-learn.
+# Importing these modules takes two to three seconds, because skops imports every estimator of scikit-learn.
 _MODULES = ("sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection", "mlflow.sklearn", "skops.io")
 
 

@@ -38,7 +38,7 @@ def judge_calibrated(
         return too_few
     candidates = [f for f in features if f.feature != SCORE]
     significant = [f for f in candidates if f.q_value is not None and f.q_value <= rule.false_alarm_rate]
-    # Extreme p-values are all 0, so PSI determines their order.
+    # Extreme p-values are all 0, so the PSI determines their order.
     significant.sort(key=lambda f: (f.p_value, -(f.psi or 0.0)))
     if significant:
         reason = (

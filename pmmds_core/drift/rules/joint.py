@@ -30,13 +30,15 @@ from pmmds_core.statistics.verdict import Verdict
 
 RULE = "joint"
 
-# Maximum current rows, and reference rows per current row. More rows take longer and detect little more.
+# The maximum number of current rows, and the maximum number of reference rows per current row. More rows take longer
+# and detect little more.
 MAX_ROWS = 2_000
 REFERENCE_FACTOR, MIN_REFERENCE, MAX_REFERENCE = 2, 2_000, 4_000
 MAX_PAIRS_SHOWN = 5
-# Stop after this many permutations exceed the observed value: p will not be small (Besag and Clifford 1991).
+# Stop after this many permutations exceed the observed value, because p will then not be small (Besag and Clifford
+# 1991).
 ENOUGH_EXCEEDANCES = 10
-# Minimum effective sample size of the reweighted reference.
+# The minimum effective sample size of the reweighted reference.
 MIN_EFFECTIVE = 100.0
 
 
@@ -82,10 +84,10 @@ def judge_joint(profile: ReferenceProfile, reference: Codes, current: Codes, rul
     """Test whether pairs of features are related differently in the current rows than in the reference rows.
 
     Args:
-        profile: the profile whose bins the codes refer to; the score is ignored.
-        reference: (N, n_features or more) bin numbers in the profile's order.
-        current: (n, n_features or more), newest first.
-        rule: its settings.
+        profile: the profile whose bins the codes refer to. The score is ignored.
+        reference: an array of shape (N, n_features or more) with bin numbers in the profile's order.
+        current: an array of shape (n, n_features or more) with the bin numbers of the current rows, newest first.
+        rule: the settings of the rule.
     """
     if (too_few := too_few_rows(RULE, len(reference), len(current), rule.min_samples)) is not None:
         return JointFinding(too_few)

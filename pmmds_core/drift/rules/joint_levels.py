@@ -18,12 +18,13 @@ from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProf
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.arrays import Matrix
 
-# Limited because a table of ten by ten cells would need thousands of rows.
+# The number is limited because a table of ten by ten cells would need thousands of rows.
 MAX_LEVELS = 5
-# Rarer categories share a level, unless their total share is below MIN_REST: then they have none.
+# Rarer categories share a level, unless their total share is below MIN_REST. In that case, they have no level.
 MIN_SHARE = 0.05
 MIN_REST = 0.02
-# A feature with a larger share of rows without a level is excluded; the rules on single features cover it.
+# A feature with a larger share of rows without a level is excluded. Such a feature is covered by the rules on single
+# features.
 MAX_UNKNOWN = 0.05
 
 

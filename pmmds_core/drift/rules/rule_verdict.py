@@ -12,7 +12,7 @@ from pmmds_core.drift.comparison import FeatureDrift
 from pmmds_core.statistics.p_values import format_p_value
 from pmmds_core.statistics.verdict import Verdict
 
-# An alert lists at most this many features, and states how many more there are.
+# An alert lists at most this many features and states how many others there are.
 MAX_FINDINGS = 6
 
 

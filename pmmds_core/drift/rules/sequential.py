@@ -27,13 +27,15 @@ from pmmds_core.statistics.verdict import Verdict
 RULE = "sequential"
 
 HOURS_PER_YEAR = 24 * 365.25
-# Minimum number of windows for the verdict `stable`.
+# The minimum number of windows for the verdict `stable`.
 MIN_WINDOWS = 8
-# Older windows are ignored: their changes have been detected or have become normal. The false-alarm rate still holds.
+# Older windows are ignored, because their changes have been detected or have become normal. The false-alarm rate still
+# holds.
 MAX_WINDOWS = 104
-# Sizes of the assumed change, as sample sizes with the same sampling error: 22, 7 and 2 points at a share of 0.5.
+# The sizes of the assumed change, given as sample sizes with the same sampling error. They correspond to 22, 7 and 2
+# percentage points at a share of 0.5.
 CONCENTRATIONS = (5.0, 50.0, 500.0)
-# Minimum ratio of the null's concentration to the alternative's, so that the two differ.
+# The minimum ratio of the concentration of the null to that of the alternative, so that the two differ.
 _MIN_LOOSENING = 2.0
 Array = NDArray[np.float64]
 
@@ -69,9 +71,9 @@ def judge_sequential(
     """Test successive windows that do not overlap.
 
     Args:
-        profile: the profile of the model version that served all of them.
-        windows: (n_bins,) counts by feature, oldest window first.
-        rule: its settings.
+        profile: the profile of the model version that served all of the windows.
+        windows: an array of shape (n_bins,) with counts by feature, oldest window first.
+        rule: the settings of the rule.
     """
     recent = list(windows)[-MAX_WINDOWS:]
     if not recent:
@@ -135,9 +137,9 @@ def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> A
     The result has shape (F, T).
 
     Args:
-        reference: (F, B) counts.
-        windows: (F, T, B) counts, oldest first.
-        is_bin: (F, B), False for padding bins.
+        reference: an array of shape (F, B) with counts.
+        windows: an array of shape (F, T, B) with counts, oldest first.
+        is_bin: an array of shape (F, B) that is False for padding bins.
     """
     prior = (reference + SMOOTHING) * is_bin
     before = np.concatenate([np.zeros_like(windows[:, :1]), np.cumsum(windows, axis=1)[:, :-1]], axis=1)
