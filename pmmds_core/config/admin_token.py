@@ -1,7 +1,7 @@
 """The admin token that `pmmds up` generates: a file in PMMDS_HOME with mode 0600.
 
-The service and the client commands with the same PMMDS_HOME use it if PMMDS_ADMIN_TOKEN is not set.
-Not here: checking a request's token (pmmds_serving/access.py).
+The service and the client commands with the same PMMDS_HOME use this token if PMMDS_ADMIN_TOKEN is not set. Not here:
+checking a request's token (pmmds_serving/access.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Finds `pmmds.toml`: the file in PMMDS_CONFIG, else the one in the working directory or the nearest folder above.
+"""Finds `pmmds.toml`: the file in PMMDS_CONFIG, or the nearest one in the working directory and its parents.
 
 Not here: its content (config_file.py).
 """

@@ -1,4 +1,4 @@
-"""Lists every setting with value, origin, place in `pmmds.toml` and description, for `pmmds config`.
+"""Lists every setting with its value, origin, place in `pmmds.toml` and description, for `pmmds config`.
 
 Not here: reading settings (settings.py).
 """

@@ -1,4 +1,4 @@
-"""Reads secrets from files, such as those that containers mount; PMMDS_<NAME>_FILE names the file.
+"""Reads secrets from files, such as the files that containers mount. The variable PMMDS_<NAME>_FILE names the file.
 
 Add a setting's name to SECRETS if its value is secret. Not here: reading the environment (settings.py).
 """

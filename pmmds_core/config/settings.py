@@ -1,7 +1,5 @@
-"""Every PMMDS_* variable with its type, default and description. Only this module reads settings from variables.
+"""All PMMDS_* variables with their types, defaults and descriptions. Only this module reads settings from variables.
 
-    This class adds the settings of the service, Dagster and MLflow to the inherited ones of stores, drift, retraining,
-    promotion, rollback and the console.
 Not here: where a value comes from (given.py, config_file.py), options of one run (run configuration in pmmds_assets).
 """
 

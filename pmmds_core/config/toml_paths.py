@@ -1,7 +1,7 @@
-"""Derives the place of a setting in `pmmds.toml`, its table and key, from its name.
+"""Derives the table and the key of a setting in `pmmds.toml` from the name of the setting.
 
-Add the first word of a new setting to `_TABLES` if the table's name differs from that word.
-Not here: reading the file (config_file.py).
+Add the first word of a new setting to `_TABLES` if the table's name differs from that word. Not here: reading the file
+(config_file.py).
 """
 
 from __future__ import annotations

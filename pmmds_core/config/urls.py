@@ -1,4 +1,4 @@
-"""Builds URLs from paths, hosts and ports. Every other module uses these functions to do so.
+"""Builds URLs from paths, hosts and ports. All other modules use these functions for this purpose.
 
 Not here: parsing the URL of a setting (stores/database/urls.py), Host headers (runtime/web_requests.py).
 """

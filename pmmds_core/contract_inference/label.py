@@ -1,6 +1,7 @@
-"""Infers which of the label's two values is class 1. For any other label, the error shows a command that creates one.
+"""Infers which of the label's two values is class 1.
 
-Not here: the words for each class that files may use (contracts/label_words.py).
+For any other label, the error shows a command that creates a label with two values. Not here: the words for each class
+that files may use (contracts/label_words.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Infers numeric features: whether they are whole numbers, and a range with slack.
+"""Infers numeric features: whether the values are whole numbers, and a range with some slack.
 
 Not here: deciding that a column is numeric (file_drift/column_kinds.py).
 """

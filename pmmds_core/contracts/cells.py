@@ -1,8 +1,8 @@
 """Defines the number or category that a cell of a file contains, the same for every format and engine.
 
-This is the definition in Python. stores/files/column_sql.py translates it for DuckDB and stores/files/spark_counts.py
-for Spark, and both are tested against it. Not here: numbers in local form (data/number_style.py) and the contract's
-own words for blanks (data/reader.py).
+This module has the definition in Python. It is translated for DuckDB by stores/files/column_sql.py and for Spark by
+stores/files/spark_counts.py, and both translations are tested against it. Not here: numbers in local form
+(data/number_style.py) and the contract's own words for blanks (data/reader.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lists the differences between two contracts and how `pmmds db migrate` handles them, without using a database.
 
-The rules for columns are those of stores/database/schema.py. Not here: applying the changes.
+The rules for columns are defined in stores/database/schema.py. Not here: applying the changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The texts and values that mean each class of the label: one rule for reference data, label files, HTTP and gRPC.
+"""The texts and values that stand for each class of the label, in reference data, label files, HTTP and gRPC.
 
 Not here: reading them (data/reader.py, stores/predictions/label_file.py, pmmds_serving).
 """

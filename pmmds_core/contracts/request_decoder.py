@@ -1,7 +1,7 @@
-"""Fast path from a request's bytes to a row: decode and validate a valid body in one pass.
+"""A fast path from the bytes of a request to a row, which decodes and validates a valid body in one pass.
 
-request_validator.py handles rejected bodies and produces the messages. The decoder may therefore reject a
-valid body, but must never accept an invalid one or read a different value. Not here: error messages.
+request_validator.py handles rejected bodies and produces the messages. The decoder may therefore reject a valid body,
+but must never accept an invalid one or read a different value. Not here: error messages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Parses YAML with line numbers for error messages about contracts.
 
-Scalars stay text (`No` is not a boolean); the contract's types convert them (contract.py).
+Scalars stay text, so `No` is not a boolean. They are converted by the types of the contract (contract.py).
 """
 
 from __future__ import annotations

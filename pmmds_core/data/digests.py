@@ -1,6 +1,6 @@
-"""Computes digests of a data frame, of its rows in any order, and of each row; they are the same on every machine.
+"""Computes digests of a data frame, of its rows in any order, and of each row.
 
-Not here: which digest identifies a row (row_identity.py).
+The digests are the same on every machine. Not here: which digest identifies a row (row_identity.py).
 """
 
 from __future__ import annotations

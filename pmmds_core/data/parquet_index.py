@@ -1,7 +1,7 @@
 """Determines which columns of a Parquet file hold an unnamed pandas index, from the file's pandas metadata.
 
-All readers use the same rule: a named index is a column like any other; an unnamed one (`__index_level_0__`) is
-left out.
+All readers use the same rule. A named index is treated like any other column, and an unnamed index
+(`__index_level_0__`) is left out.
 """
 
 from __future__ import annotations

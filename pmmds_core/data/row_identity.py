@@ -1,9 +1,9 @@
 """Row keys, which ensure that no row is used for both training and evaluation.
 
-By default a row is identified by its content. If more than 5% of the rows repeat another row's content, as with few
-features, a split by content would exclude every customer with certain contents from training. Then a reference row is
-identified by its content, label and occurrence number, and a production row by its request id. Keys are the frame's
-index. Decision 36 gives the reasons. Not here: assigning rows to training or holdout (training/split.py).
+By default, a row is identified by its content. If more than 5% of the rows repeat another row's content, as with few
+features, a split by content would exclude every customer with certain contents from training. In this case, a reference
+row is identified by its content, label and occurrence number, and a production row by its request id. Keys are the
+frame's index. Decision 36 gives the reasons. Not here: assigning rows to training or holdout (training/split.py).
 """
 
 from __future__ import annotations

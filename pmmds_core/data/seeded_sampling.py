@@ -1,4 +1,4 @@
-"""Computes a seeded pseudo-random number per row digest, for reproducible splits and samples.
+"""Computes a seeded pseudo-random number for each row digest, for reproducible splits and samples.
 
 Not here: splitting and sampling (training/split.py, training/mix.py).
 """

@@ -1,8 +1,8 @@
 """Runs the Great Expectations suite in a separate process, so that its import does not delay a command.
 
-The import takes seconds. `start` begins it in the background while the command imports Dagster and reads the data;
-`validate` calls a function while it waits for the result. Not here: the expectations (expectations.py), what is called
-(workflows/training_preparation.py).
+The import takes seconds. `start` begins the import in the background, while the command imports Dagster and reads the
+data. `validate` calls a function while it waits for the result. Not here: the expectations (expectations.py), what is
+called (workflows/training_preparation.py).
 """
 
 from __future__ import annotations

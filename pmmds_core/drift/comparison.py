@@ -1,7 +1,8 @@
-"""Compares a window's counts with the reference's, with every measure and a statement per feature and for the score.
+"""Compares the counts of a window with the counts of the reference.
 
-Pure functions over counts in the reference's frozen bins. Not here: the measures (measures.py), rules and
-verdicts (policy.py, rules/) and counting (profiling/bins.py, stores/).
+The result has all measures and a statement for each feature and for the score. All functions are pure functions of
+counts in the frozen bins of the reference. Not here: the measures (measures.py), rules and verdicts (policy.py, rules/)
+and counting (profiling/bins.py, stores/).
 """
 
 from __future__ import annotations

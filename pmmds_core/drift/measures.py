@@ -1,7 +1,7 @@
-"""Drift measures of binned counts: PSI, KL, JS, and for ordered bins Wasserstein and KS distance. Pure functions.
+"""Drift measures of binned counts: PSI, KL, JS and, for ordered bins, the Wasserstein and KS distances.
 
-A measure added to MEASURES is tested by pmmds_tests/core/drift/test_statistical_properties.py. Not here:
-significance (statistics/homogeneity.py), reports (comparison.py), rules (rules/).
+All functions are pure. A measure added to MEASURES is tested by pmmds_tests/core/drift/test_statistical_properties.py.
+Not here: significance (statistics/homogeneity.py), reports (comparison.py), rules (rules/).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The drift policy: combines the verdicts of the named rules into one and builds the report document.
+"""The drift policy: combines the verdicts of the named rules into a single verdict and builds the report document.
 
-Not here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict
-(workflows/monitoring.py, the drift alert sensor).
+Not here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict (workflows/monitoring.py,
+the drift alert sensor).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One-sentence statements of the largest change in a feature, and the bins that changed most.
 
-For readers who know the data but not statistics: "contract: Month-to-month 55% → 71% of rows", "tenure: at most 12 in
-31% → 45% of rows". Not here: measures (measures.py) and verdicts (policy.py).
+The statements are for readers who know the data but not statistics, for example "contract: Month-to-month 55% → 71% of
+rows", "tenure: at most 12 in 31% → 45% of rows". Not here: measures (measures.py) and verdicts (policy.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Validity of a CBPE estimate: it is valid only inside the support of the reference.
+"""The validity of a CBPE estimate, which is valid only inside the support of the reference.
 
-Pure functions over counts. Not here: the estimate (models/calibration.py).
+All functions are pure functions of counts. Not here: the estimate (models/calibration.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measures champion and challenger on the same holdout rows, in one process.
+"""Measures the champion and the challenger on the same holdout rows, in one process.
 
 Add a measurement here. Not here: the decision (policies/promotion.py), the page (reports/evaluation_page.py).
 """

@@ -1,6 +1,6 @@
-"""Traffic replay: scores recent requests with champion and challenger to show how many predictions would change.
+"""Traffic replay: scores recent requests with both models to show how many predictions would change.
 
-Needs no labels. Not here: selecting recent rows (stores); a person evaluates the change.
+The replay needs no labels. Not here: selecting recent rows (stores); a person evaluates the change.
 """
 
 from __future__ import annotations

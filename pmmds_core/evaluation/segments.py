@@ -1,6 +1,8 @@
-"""Compares champion and challenger per segment (value of a categorical feature): an overall gain can hide a regression.
+"""Compares the champion and the challenger in each segment.
 
-Pure functions. Not here: blocking a promotion because of a worse segment (policies/promotion.py).
+A segment has the rows with one value of a categorical feature. The segments are compared because an overall gain can
+hide a regression. All functions are pure. Not here: blocking a promotion because of a worse segment
+(policies/promotion.py).
 """
 
 from __future__ import annotations

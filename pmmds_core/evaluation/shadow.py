@@ -1,4 +1,4 @@
-"""Agreement of a shadow challenger with the served predictions, on rows that both scored.
+"""Agreement of a shadow challenger with the served predictions, on rows that were scored by both.
 
 Add a measure here. Not here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py); a person evaluates
 the difference.

@@ -1,4 +1,4 @@
-"""Determines the kinds of a file's columns from the user's options, else from types, else from values.
+"""Determines the kinds of a file's columns from the user's options, the types and the values, in this order.
 
 Not here: the rules for one column (column_kinds.py), bins (profile.py).
 """

@@ -1,4 +1,4 @@
-"""The reference profile of a file, by a contract or inferred from its values.
+"""The reference profile of a file, which is created from a contract or inferred from the values.
 
 Not here: the kinds of columns (inferred_kinds.py), the counts of the current file (current_counts.py), comparison and
 verdict (compare.py).

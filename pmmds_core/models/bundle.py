@@ -1,7 +1,7 @@
 """The model bundle: a folder of small files to serve a model version without MLflow, pandas or scikit-learn.
 
-A bundle is first read, then verified by the caller, then loaded. Add new bundle files here, and the code to load them.
-Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
+A bundle is first read, then verified by the caller, then loaded. Add new bundle files, and the code that loads them, to
+this module. Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Calibration of the model's probabilities on the reference data, and CBPE, which estimates performance without labels.
 
-Contains only pure functions. Add an estimate here. Not here: its validity (evaluation/cbpe_validity.py), realized
-metrics (statistics/classification.py).
+All functions are pure. Add an estimate here. Not here: its validity (evaluation/cbpe_validity.py), realized metrics
+(statistics/classification.py).
 """
 
 from __future__ import annotations

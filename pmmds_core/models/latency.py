@@ -17,7 +17,7 @@ LATENCY_ROWS = 400
 _ROUNDS = 15
 # The 4th and 12th smallest of 15 independent ratios enclose the median with 96.5% probability (binomial test).
 _LOW, _HIGH = 3, 11
-# A scorer that is slower than this, in milliseconds per row, is measured on fewer rows.
+# The maximum duration of a round in milliseconds. Slow scorers are therefore measured on fewer rows.
 _MAX_ROUND_MS = 300.0
 _MIN_ROWS = 5
 

@@ -1,4 +1,4 @@
-"""Names of people and programs: which are valid, and when two names belong to the same person.
+"""The names of people and programs: which names are valid, and when two names belong to the same person.
 
 Not here: what a person may do (roles.py), stored users (stores/identity/users.py).
 """

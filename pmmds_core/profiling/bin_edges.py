@@ -21,7 +21,8 @@ from pmmds_core.profiling.bins import FeatureBins
 # A number counts as equal to a reference value up to this relative difference. The relative precision of float32 is
 # 6e-8.
 TOLERANCE = 1e-6
-# The tolerance around whole numbers, which never merges two of them below 2**53, where floats are exact.
+# The maximum tolerance around whole numbers, so that two of them are never merged. It applies below 2**53, where floats
+# are exact.
 WHOLE_TOLERANCE = 0.25
 # The tolerance for a column whose only value is 0, because such a column has no scale.
 ZERO_TOLERANCE = 1e-9

@@ -1,7 +1,8 @@
-"""Range and tick labels of a time axis, without repeated labels, also for one or two points, gaps and several years.
+"""The range and the tick labels of a time axis.
 
-They replace those of Vega, which divides the range evenly, so that an axis of two days has five ticks with two
-different labels. Contains only pure functions. Not here: the designs of charts (chart_designs.py).
+Labels are never repeated, even for one or two points, gaps and several years. They replace the labels of Vega, which
+divides the range evenly, so that an axis of two days has five ticks with only two different labels. All functions are
+pure. Not here: the designs of charts (chart_designs.py).
 """
 
 from __future__ import annotations

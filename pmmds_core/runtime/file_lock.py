@@ -1,6 +1,7 @@
-"""Exclusive lock files (`flock`). Only one process on this machine can hold a lock; the kernel releases it on exit.
+"""Exclusive lock files (`flock`).
 
-Not here: database locks (stores/lifecycle/promotion_lock.py).
+Only one process on this machine can hold a lock, which the kernel releases when the process exits. Not here: database
+locks (stores/lifecycle/promotion_lock.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Logging setup: each line is one JSON object with timestamp, level and logger.
+"""Logging setup. Each line is a JSON object with a timestamp, a level and a logger.
 
-Error lines never contain customer data, because callers log the error's type and location, not its message.
-Not here: metrics (pmmds_serving/metrics/).
+Error lines never contain customer data, because callers log the error's type and location, not its message. Not here:
+metrics (pmmds_serving/metrics/).
 """
 
 from __future__ import annotations

@@ -49,12 +49,14 @@ class WebGuard:
         allows_forms: bool = False,
         answer: Answer | None = None,
     ) -> None:
-        """Args:
-        app: the protected application.
-        hosts: lowercase host names allowed in the Host header besides loopback.
-        json_only: True to accept only application/json in a POST; False for any type that a form cannot send.
-        allows_forms: True to also accept forms in a POST. The application then has to check a form token.
-        answer: sends the response to a rejected HTTP request; None sends plain text.
+        """Create the middleware.
+
+        Args:
+            app: the protected application.
+            hosts: the lowercase host names that are allowed in the Host header besides loopback.
+            json_only: True to accept only application/json in a POST, False for any type that a form cannot send.
+            allows_forms: True to also accept forms in a POST. The application then has to check a form token.
+            answer: sends the response to a rejected HTTP request. If it is None, the response is plain text.
         """
         self._app, self._hosts, self._json_only = app, frozenset(hosts), json_only
         self._allows_forms = allows_forms

@@ -1,7 +1,7 @@
 """Likelihood-ratio test on two samples of binned counts, and the chi-square tail probability.
 
-Does not use scipy, because importing scipy.stats takes 17 times the CPU time of importing numpy (docs/decisions/0040);
-tests compare the results with scipy's. Not here: the treatment of rare bins (homogeneity.py).
+scipy is not used, because importing scipy.stats takes 17 times the CPU time of importing numpy (docs/decisions/0040).
+Tests compare the results with those of scipy. Not here: the treatment of rare bins (homogeneity.py).
 """
 
 from __future__ import annotations

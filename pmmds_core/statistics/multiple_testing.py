@@ -1,4 +1,4 @@
-"""Multiple-testing correction. Not here: the tests (homogeneity.py)."""
+"""Correction of p-values for multiple testing. Not here: the tests (homogeneity.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolves the live alert after a report and sends due notifications.
+"""Resolves the live alert after a report and sends the notifications that are due.
 
 Not here: the rules for resolving an alert (policies/alert_resolution.py), database rows (stores/lifecycle/alerts.py),
 the notifier (stores/lifecycle/notifier.py).

@@ -22,7 +22,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
         RightMissingError: this login may not promote.
         UsageError: the decision does not exist or is not pending approval, `by` is empty, or the same person has
             already approved it.
-        PromotionConflictError: its champion is no longer in production. The decision is aborted.
+        PromotionConflictError: the champion is no longer in production. The decision is aborted.
         StoreError: a store is unavailable. If the approval was recorded, the reconciler carries it out.
     """
     decision = _waiting(deployment, decision_id, "approved", by)

@@ -1,7 +1,7 @@
 """Measures performance by day and model version, both realized and estimated without labels, and stores it.
 
-Defines only the order of the steps. Not here: metrics (statistics/intervals.py), estimates (models/calibration.py),
-their validity (evaluation/cbpe_validity.py).
+This module defines only the order of the steps. Not here: metrics (statistics/intervals.py), estimates
+(models/calibration.py), their validity (evaluation/cbpe_validity.py).
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Runs the monitoring: counts changed hours, compares the window with the profile, applies the rules, and stores the
-report and alert. Defines only the order of the steps. Not here: counting (stores/monitoring/histograms.py), comparing
+"""Runs the monitoring of the production model.
+
+The steps are to count changed hours, compare the window with the profile, apply the rules, and store the report and the
+alert. This module defines only the order of the steps. Not here: counting (stores/monitoring/histograms.py), comparing
 (drift/comparison.py), the verdict (drift/policy.py), resolving alerts (alert_resolution.py).
 """
 

@@ -1,4 +1,4 @@
-"""Removes data older than its kind's retention period; 0 days keeps a kind forever.
+"""Removes data that is older than the retention period of its kind. A period of 0 days keeps a kind of data forever.
 
 Every removal can be interrupted and repeated. Add a kind of data here, with its setting. Not here: the prediction log
 (log_archiving.py), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).

@@ -1,4 +1,4 @@
-"""Counts archived Parquet files with Spark; spark-submit runs it as deploy/spark/count_archive.py.
+"""Counts archived Parquet files with Spark. spark-submit runs this module as deploy/spark/count_archive.py.
 
 Only the driver needs PMMDS, because Spark compiles the counting for the executors. Not here: how rows are counted
 (stores/files/spark_counts.py).

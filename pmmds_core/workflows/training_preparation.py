@@ -1,6 +1,6 @@
 """Prepares for training before the data is ready: imports the libraries and opens the registry's database.
 
-Called while another process validates the data. Not here: that process (data/suite_process.py).
+It is called while another process validates the data. Not here: that process (data/suite_process.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The rule `calibrated`: significance tests with a set false-alarm rate per window.
 
 It computes one p-value per feature (statistics/homogeneity.py) and applies Benjamini–Hochberg to them. It does not
-measure the size of a drift, and with many rows it detects very small ones; PSI and band show the size.
+measure the size of a drift, and with many rows it detects very small drifts. The size is shown by the PSI and its band.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The rule `spec` from the specification requires a minimum number of features with a PSI above a threshold.
 
-It ignores sample size; the rule `calibrated` (calibrated.py) does not.
+Unlike the rule `calibrated` (calibrated.py), it ignores the sample size.
 """
 
 from __future__ import annotations
