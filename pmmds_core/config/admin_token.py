@@ -32,12 +32,12 @@ def read_token(home: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"The admin token in {file} cannot be read ({type(error).__name__}).",
-            next_step="Run this as the user who owns PMMDS_HOME, or delete the file; `pmmds up` creates a new one.",
+            next_step="Run this as the user who owns PMMDS_HOME, or delete the file. `pmmds up` creates a new one.",
         ) from None
     if len(token.split()) > 1:
         raise SettingError(
             f"{file} must contain a single line with the token.",
-            next_step="Delete the file; `pmmds up` creates a new one.",
+            next_step="Delete the file. `pmmds up` creates a new one.",
         )
     return token
 

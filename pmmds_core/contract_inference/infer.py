@@ -89,13 +89,13 @@ def _check(path: Path, file: DataFile, label: str, options: InferenceOptions) ->
         raise InputFileError(f"The column {label!r} is the label.", next_step="Pass it only with --label.")
     if file.n_rows < MIN_ROWS:
         raise InputFileError(
-            f"{path} has {counted(file.n_rows, 'row')}; training needs at least {MIN_ROWS}.",
+            f"{path} has {counted(file.n_rows, 'row')}. Training needs at least {MIN_ROWS}.",
             next_step="Use a file with more rows.",
         )
     n = len(_candidates(file, label, options))
     if n > MAX_FEATURES:
         raise InputFileError(
-            f"{path} has {n:,} columns besides the label; a contract has at most {MAX_FEATURES:,} features.",
+            f"{path} has {n:,} columns besides the label. A contract has at most {MAX_FEATURES:,} features.",
             next_step="Select the important ones with --columns A,B,C or leave some out with --ignore.",
         )
 

@@ -76,7 +76,7 @@ def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
     raise InputFileError(
         f"{path}: {len(blank):,} of {counted(table.n_rows, 'row')} ({len(blank) / table.n_rows:.0%}) have no label in "
         f"{column!r} ({table.row_word} {places}).",
-        next_step="Use only the rows with a label; this command writes them to a file: "
+        next_step="Use only the rows with a label. This command writes them to a file: "
         + _pandas_line(path, "labeled", f'd[~d[{_literal(column)}].fillna("").isin({_literal(["", *words])})]'),
     )
 
@@ -84,13 +84,13 @@ def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
 def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError:
     if len(values) == 1:
         return InputFileError(
-            f"{path}: the label {column!r} is {next(iter(values))!r} in every row; a model needs rows of both classes.",
+            f"{path}: the label {column!r} is {next(iter(values))!r} in every row. A model needs rows of both classes.",
             next_step="Use a file with both classes, or pass another column as --label.",
         )
     common = [value for value, _ in values.most_common(4)]
     shown = ", ".join(map(repr, common)) + (", …" if len(values) > len(common) else "")
     return InputFileError(
-        f"{path}: the label {column!r} has {len(values):,} values ({shown}); PMMDS trains binary classifiers.",
+        f"{path}: the label {column!r} has {len(values):,} values ({shown}). PMMDS trains binary classifiers.",
         next_step="Pass a column with two values as --label. This command writes a file whose label is "
         f"{common[-1]!r} or not: "
         + _pandas_line(

@@ -216,7 +216,7 @@ def _error(document: LinedDocument, name: str, path: str, message: str) -> Contr
     owner = _feature_name(document, path)
     return ContractError(
         f"{name}, line {document.line_of(path)}: {field}{owner}: {message}.",
-        next_step="Fix the contract; see docs/contract.md.",
+        next_step="Fix the contract as described in docs/contract.md.",
     )
 
 

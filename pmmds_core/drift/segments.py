@@ -61,7 +61,7 @@ def check_segment_features(contract: Contract, features: Sequence[str]) -> None:
     for name in features:
         if name not in contract.categorical_names:
             raise UsageError(
-                f"The report cannot be split by {name!r}: not a categorical feature of the contract.",
+                f"The report cannot be split by {name!r}, which is not a categorical feature of the contract.",
                 next_step=f"Allowed: {', '.join(contract.categorical_names)}.",
             )
 

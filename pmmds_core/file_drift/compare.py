@@ -126,7 +126,7 @@ def compare_files(
     rule: DriftRule | None = None,
     options: FileOptions | None = None,
 ) -> FileComparison:
-    """Compare two CSV or Parquet files; the format is detected from the content.
+    """Compare two CSV or Parquet files, whose format is detected from the content.
 
     A path may also name a folder of Parquet files or a pattern such as `2026-*/*.parquet`.
 

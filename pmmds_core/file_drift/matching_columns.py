@@ -29,7 +29,7 @@ def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileCol
     missing = [f.source for f in contract.features if found[f.name] is None]
     if missing:
         raise InputFileError(
-            f"{file.path} does not match the contract {contract.name!r}: missing columns {listed(missing)}; "
+            f"{file.path} does not match the contract {contract.name!r}. Missing columns: {listed(missing)}. "
             f"the file has {listed(present)}.",
             next_step="Use a file and a contract that match.",
         )

@@ -18,7 +18,7 @@ from typing import Any
 
 PENDING_APPROVAL = "pending_approval"  # requires manual approval or rejection
 JUDGED = "judged"  # the intent to move the alias is recorded
-MOVING = "moving"  # the production pointer has moved; the alias may have
+MOVING = "moving"  # the production pointer has moved, and the alias may have
 RECORDED = "recorded"  # the alias has moved, or no move was needed
 REJECTED = "rejected"  # rejected manually
 ABORTED = "aborted"  # the alias was not moved, for the reason in state_reason

@@ -89,7 +89,7 @@ def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) ->
     """
     missing = [f.bins.feature for f in profile.with_score if f.bins.feature not in columns]
     if missing:
-        raise DataError(f"Rows cannot be binned: missing column {missing[0]}.", next_step="Pass every feature.")
+        raise DataError(f"The rows cannot be binned: {missing[0]} is missing.", next_step="Pass every feature.")
     return np.stack([code_column(f.bins, columns[f.bins.feature]) for f in profile.with_score], axis=1)
 
 

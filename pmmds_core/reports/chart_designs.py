@@ -33,7 +33,7 @@ _LABEL = "slice(datum.label, 5)"
 
 
 def designs() -> dict[str, alt.TopLevelMixin]:
-    """Return all charts by name. Each reads the data sets that charts.py provides."""
+    """Return all charts by name. Each chart reads the data sets that charts.py provides."""
     return {
         "histogram": _histogram(),
         "heatmap": _heatmap(),

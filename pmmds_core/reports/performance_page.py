@@ -104,7 +104,7 @@ def daily_points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _reliability(document: Mapping[str, Any]) -> dict[str, Any]:
-    text = "The dashed diagonal is perfect calibration; bars are 95% intervals of the observed share."
+    text = "The dashed diagonal is perfect calibration. The bars are 95% intervals of the observed share."
     title = f"Calibration of v{document['model_version']} on {document['day']}"
     svg = charts.reliability(charts.ChartText("rel", title, text), document["reliability"])
     return {"title": title, "text": text, "svg": svg, "rows": document["reliability"]}

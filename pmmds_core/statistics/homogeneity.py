@@ -47,9 +47,10 @@ def p_value(
 ) -> float:
     """Return the probability of counts at least this different if both samples have the same distribution.
 
-    Equals `chi_square.likelihood_ratio_p_value` if no expected count is below 5. Rarer bins are pooled into one, except
-    those in `special`. The pooled bin and each special bin are tested by Fisher's exact test (two-sided by
-    probability). The result is the probability that the smallest p-value of all tests is at most the observed one.
+    If no expected count is below 5, the result equals that of `chi_square.likelihood_ratio_p_value`. Bins that are
+    rarer are pooled into one bin, except for the bins in `special`. The pooled bin and each special bin are tested by
+    Fisher's exact test (two-sided by probability). The result is the probability that the smallest p-value of all tests
+    is at most the observed one.
 
     Args:
         reference_counts: an array of shape (B,). There must be rows.

@@ -83,9 +83,10 @@ class LeakageCheck:
 
 
 def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contract, plan: SplitPlan) -> TrainingData:
-    """Split the reference without production rows. A share that depends on the seed is held out.
+    """Split the reference without production rows.
 
-    Rows that the champion was trained on, with another seed or share, are not held out.
+    A share of the reference rows, which are selected with the seed, is held out. Rows that the champion was trained on,
+    with another seed or share, are not held out.
 
     Raises:
         TrainingError: the holdout lacks a class.

@@ -81,6 +81,6 @@ def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> De
 
 def _not_waiting(decision: Decision, verb: str) -> UsageError:
     return UsageError(
-        f"Decision {decision.decision_id} is {decision.status}; only a {PENDING_APPROVAL} decision can be {verb}.",
+        f"Decision {decision.decision_id} is {decision.status}. Only a {PENDING_APPROVAL} decision can be {verb}.",
         next_step="`pmmds decisions` lists pending decisions.",
     )

@@ -221,7 +221,7 @@ def _require(decision: Decision, decisions: DecisionStore) -> Decision:
 def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
     if decision.state_reason != CHAMPION_CHANGED:
         return PromotionConflictError(
-            f"Decision {decision.decision_id} about v{decision.challenger_version} is {decision.status}; the alias was "
+            f"Decision {decision.decision_id} about v{decision.challenger_version} is {decision.status}. The alias was "
             f"not moved."
         )
     pointer = decisions.pointer()

@@ -43,7 +43,7 @@ def book_failed_run(deployment: Deployment, attempt: Attempt, reason: str) -> No
 def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
     """Record once per trigger that the trigger was given up, and send a notification.
 
-    If the trigger has an alert, the notification is that of the alert.
+    If the trigger has an alert, the notification is sent through the alert.
     """
     if run is None or run.cause is None:
         return

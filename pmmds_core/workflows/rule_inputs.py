@@ -54,9 +54,8 @@ def apply_joint(deployment: Deployment, window: MonitoredWindow, rule: DriftRule
     if rows is None:
         return not_evaluated(f"v{window.version} {NO_ROWS}.")
     if window.n_rows < rule.min_samples:
-        newest = np.zeros(
-            (window.n_rows, len(rows.features)), dtype=np.int32
-        )  # there are too few rows for a test, so they are not read
+        # There are too few rows for a test, so they are not read.
+        newest = np.zeros((window.n_rows, len(rows.features)), dtype=np.int32)
     else:
         columns = deployment.prediction_log.newest_columns(
             deployment.model_name, window.version, window.start, window.end, joint.MAX_ROWS

@@ -185,7 +185,7 @@ def _judged(names: Sequence[str], observed: _Measured, largest: Matrix, n_tried:
     shown = tuple(PairDrift(pairs[i], float(observed.psi[i]), p) for i, p in zip(order, p_values, strict=True))
     changed = [pair for pair in shown if pair.p_value <= rule.false_alarm_rate]
     if not changed:
-        reason = f"No feature pair changed its dependence; largest: {_pair_text(shown[0])}."
+        reason = f"No pair of features changed its dependence. The largest change is that of {_pair_text(shown[0])}."
         return JointFinding(RuleVerdict(RULE, Verdict.STABLE, (reason,)), shown)
     reasons = tuple(f"{_pair_text(pair)} changed their dependence." for pair in changed)
     flagged = tuple(dict.fromkeys(name for pair in changed for name in pair.features))
