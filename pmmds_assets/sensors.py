@@ -13,7 +13,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.retraining import MAX_RUN, Wait, next_retraining
-from pmmds_core.workflows.alert_updates import send_notifications
+from pmmds_core.workflows.alert_updates import send_notifications, send_webhooks
 from pmmds_core.workflows.retraining_outcome import book_failed_run
 from pmmds_core.workflows.retraining_triggers import find_triggers
 
@@ -150,8 +150,19 @@ def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: D
     return dg.SkipReason(f"Notifications: {result}.")
 
 
+@loop_sensor(
+    minimum_interval_seconds=NOTIFICATION_SECONDS,
+    description="Sends due events to PMMDS_WEBHOOK_URLS; retries failed ones for an hour.",
+)
+def webhook_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:
+    result = send_webhooks(deployment.open())
+    context.log.info("Webhooks: %s.", result)
+    return dg.SkipReason(f"Webhooks: {result}.")
+
+
 all_sensors = [
     alert_notification_sensor,
+    webhook_sensor,
     drift_alert_sensor,
     prediction_log_sensor,
     retraining_failure_sensor,

@@ -19,7 +19,7 @@ from pmmds_core.config.values import comma_list
 from pmmds_core.runtime.time_windows import hourly_window
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.workflows.alert_updates import resolve_alert, send_notifications
+from pmmds_core.workflows.alert_updates import resolve_alert, send_notifications, send_webhooks
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.workflows.report_files import keep_with_model
 
@@ -117,13 +117,15 @@ def drift_report(
     _log_counted_hours(context, result, run_hours)
     resolved = resolve_alert(d)
     notifications = send_notifications(d)
-    context.log.info("Notifications: %s.", notifications)
+    webhooks = send_webhooks(d)
+    context.log.info("Notifications: %s. Webhooks: %s.", notifications, webhooks)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),
         metadata={
             **_drift_metadata(d.settings.drift_psi_threshold, result),
             "alert_resolved": resolved or "none",
             "notifications": notifications,
+            "webhooks": webhooks,
             "mlflow": keep_with_model(d, result.model_version, result.html_path, "drift", copy=_copy(result)),
         },
         check_results=_checks(result),

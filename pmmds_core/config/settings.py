@@ -41,6 +41,7 @@ from pmmds_core.config.values import (
     with_driver,
     without_brackets,
 )
+from pmmds_core.config.webhooks import check_webhooks
 from pmmds_core.errors import SettingError
 from pmmds_core.runtime.timestamps import TimestampRange
 
@@ -137,6 +138,14 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     ] = "off"
     console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
     console_port: Annotated[Port, Meta(description="Port of the console")] = 8010
+    console_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s?#@]+)?$",
+            description="Public address of the console for links in messages and Dagster; empty = no links",
+            extra={"expected": "a URL such as https://pmmds.example"},
+        ),
+    ] = ""
     web_allowed_hosts: Annotated[
         HostNames,
         Meta(
@@ -297,4 +306,6 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingError: a variable or a line of the file is not valid, the file of a secret cannot be read, or a secret is
             a placeholder copied from an example.
     """
-    return Settings(**{name: given.value for name, given in given_values(environment).items()})
+    settings = Settings(**{name: given.value for name, given in given_values(environment).items()})
+    check_webhooks(settings.webhook_urls, settings.webhook_secret)
+    return settings
