@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from pmmds_tests.harness.webhook_receiver import OTHER_SECRET, SECRET
 
 PAGE = Path(__file__).parents[2] / "docs/webhooks.md"
 HOUR = timedelta(hours=1)
+Receiving = Callable[..., AbstractContextManager[None]]
 
 pytestmark = pytest.mark.process
 
@@ -44,7 +45,7 @@ def port() -> int:
 
 
 @pytest.fixture
-def run(program: Path, port: int) -> Callable[[], object]:
+def run(program: Path, port: int) -> Receiving:
     """Starts the receiver; killed at the end of the block. Its output is appended to a file."""
 
     @contextmanager
@@ -70,7 +71,7 @@ def deployment(tmp_path: Path, port: int) -> Deployment:
 
 
 def test_a_killed_receiver_handles_each_event_once_later(
-    deployment: Deployment, run: Callable[..., Iterator[None]], tmp_path: Path
+    deployment: Deployment, run: Receiving, tmp_path: Path
 ) -> None:
     webhooks = Webhooks(deployment.webhook_urls, (SECRET,))
 
@@ -94,19 +95,19 @@ def test_a_killed_receiver_handles_each_event_once_later(
 
 
 def test_the_test_command_names_a_target_that_does_not_accept(
-    deployment: Deployment, run: Callable[..., Iterator[None]], tmp_path: Path
+    deployment: Deployment, run: Receiving, tmp_path: Path
 ) -> None:
     variables = {"PMMDS_WEBHOOK_URLS": deployment.settings.webhook_urls, "PMMDS_WEBHOOK_SECRET": SECRET}
     home = tmp_path / "home"
-    refused = pmmds(home, "webhooks", "test", **variables)
+    refused = pmmds(home, "webhooks", "test", given=variables)
     assert refused.code == 1
     assert "URL 1 of PMMDS_WEBHOOK_URLS (http)" in refused.out
     with run():
-        assert pmmds(home, "webhooks", "test", "--json", **variables).code == 0
+        assert pmmds(home, "webhooks", "test", "--json", given=variables).code == 0
     assert pmmds(home, "webhooks", "secret").out.startswith("whsec_")
     decide(deployment, "2")
     deliver_webhooks(deployment.outbox, Webhooks(deployment.webhook_urls, (SECRET,)))
-    assert "promotion.decided" in pmmds(home, "webhooks", "list", **variables).out
+    assert "promotion.decided" in pmmds(home, "webhooks", "list", given=variables).out
 
 
 def decide(deployment: Deployment, challenger: str) -> None:
