@@ -1,7 +1,7 @@
 """Every PMMDS_* variable with its type, default and description. The only reader of settings in the environment.
 
-The settings of the loop are inherited from loop_settings.py. A field added in either module is parsed and shown by
-`pmmds config`; a test requires it in docs/settings.md.
+The settings of the loop and the console are inherited (loop_settings.py, console_settings.py). A field added in any
+of these modules is parsed and shown by `pmmds config`; a test requires it in docs/settings.md.
 Not here: where a value comes from (given.py, config_file.py), options of one run (run configuration in pmmds_assets).
 """
 
@@ -20,9 +20,9 @@ from msgspec import Meta
 from pmmds_core.config.admin_token import FILE as TOKEN_FILE
 from pmmds_core.config.admin_token import read_token
 from pmmds_core.config.config_file import ConfigFile, warn_of_exposed_secrets
+from pmmds_core.config.console_settings import ConsoleSettings
 from pmmds_core.config.find_config import NO_FILE, VARIABLE, find_config
 from pmmds_core.config.given import DEFAULT, Given, read_given, variable_name
-from pmmds_core.config.loop_settings import LoopSettings
 from pmmds_core.config.placeholders import reject_placeholders
 from pmmds_core.config.secret_files import SECRETS
 from pmmds_core.config.urls import file_url, sqlite_url
@@ -49,10 +49,10 @@ from pmmds_core.runtime.timestamps import TimestampRange
 _EARLIEST = date(1970, 1, 1)
 
 
-class Settings(LoopSettings, frozen=True, kw_only=True):
+class Settings(ConsoleSettings, frozen=True, kw_only=True):
     """All settings of one process. The `resolved_*` properties add defaults that depend on `home`.
 
-    Inherited: stores, drift, retraining, promotion, rollback. Here: the service, Dagster, MLflow and the console.
+    Inherited: stores, drift, retraining, promotion, rollback and the console. Here: the service, Dagster and MLflow.
     """
 
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
@@ -136,16 +136,6 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     dagster_read_only: Annotated[
         OffOn, Meta(description="Run Dagster's web server read-only, so that it rejects every mutation")
     ] = "off"
-    console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
-    console_port: Annotated[Port, Meta(description="Port of the console")] = 8010
-    console_url: Annotated[
-        str,
-        Meta(
-            pattern=r"^(https?://[^\s?#@]+)?$",
-            description="Public address of the console for links in messages and Dagster; empty = no links",
-            extra={"expected": "a URL such as https://pmmds.example"},
-        ),
-    ] = ""
     web_allowed_hosts: Annotated[
         HostNames,
         Meta(

@@ -52,6 +52,9 @@ HostNames = Annotated[
     ),
 ]
 _ORIGIN = rf"https?://{_HOST}"
+WebUrl = Annotated[
+    str, Meta(pattern=r"^(https?://[^\s?#]+)?$", extra={"expected": "a URL such as https://dagster.example.com"})
+]
 Origins = Annotated[
     str,
     Meta(
