@@ -76,7 +76,7 @@ def test_both_settings_are_read_from_files(tmp_path: Path) -> None:
         assert (settings.webhook_urls, settings.webhook_secret) == ("https://hooks.example/t0k3n", SECRET)
 
 
-@pytest.mark.parametrize("url", ["console", "ftp://console", "https://u:p@console", "https://console?x=1"])
+@pytest.mark.parametrize("url", ["console", "ftp://console", "https://console?x=1"])
 def test_the_console_url_is_an_http_address(url: str) -> None:
     with pytest.raises(SettingError, match="PMMDS_CONSOLE_URL"):
         load_settings({"PMMDS_CONSOLE_URL": url})
