@@ -81,7 +81,7 @@ def test_a_rollback_restores_the_previous_champion_and_records_the_person(platfo
 def test_a_second_rollback_skips_the_version_that_was_rolled_back(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     roll_back(deployment, by="Ada")
-    with pytest.raises(UsageError, match="v1 has no predecessor in production"):
+    with pytest.raises(UsageError, match="v1 has no predecessor with recorded files"):
         roll_back(deployment, by="Ada")
     assert roll_back(deployment, to="v2", by="Ada").challenger_version == "2"
     assert production(deployment) == "2"
@@ -162,7 +162,7 @@ def test_an_approved_decision_moves_the_alias_and_records_the_approver(platform:
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     assert deployment.decisions.unfinished() == []
-    with pytest.raises(PromotionConflictError, match="is pending_approval; nothing was moved"):
+    with pytest.raises(PromotionConflictError, match="is pending_approval; the alias was not moved"):
         put_into_production(waiting, deployment.decisions, deployment.registry)
     assert production(deployment) == "2"
     approved = approve(deployment, waiting.decision_id, by="Ada")
@@ -220,7 +220,7 @@ def test_approval_requires_a_name(platform: DagsterPlatform, act: Act) -> None:
 
 @pytest.mark.parametrize("act", [approve, reject])
 def test_an_unknown_decision_fails_with_one_sentence(platform: DagsterPlatform, act: Act) -> None:
-    with pytest.raises(UsageError, match="No such decision: 'nonsense'"):
+    with pytest.raises(UsageError, match="There is no decision 'nonsense'"):
         act(platform.deployment, "nonsense", by="Ada")
 
 

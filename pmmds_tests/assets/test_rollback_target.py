@@ -56,7 +56,8 @@ def test_rollback_to_a_version_never_in_production_is_recorded_as_such(platform:
         roll_back(deployment, to="3", by="Ada")
     decision = roll_back(deployment, to="3", by="Ada", reason="it has to go out.", unrecorded=True)
     assert decision.promotion_reason == (
-        "Rolled back from v2 to v3 by Ada: it has to go out. v3 has no recorded promotion; no evidence was required."
+        "Rolled back from v2 to v3 by Ada: it has to go out. "
+        "v3 has no recorded promotion, so its files were not verified."
     )
     assert roll_back(deployment, by="Bo").promotion_reason == "Rolled back from v3 to v2 by Bo."
 
@@ -75,7 +76,7 @@ def test_a_rollback_to_a_deleted_version_changes_nothing(platform: DagsterPlatfo
 def test_a_named_version_can_replace_a_deleted_champion(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     delete(deployment, "2")
-    with pytest.raises(UsageError, match=r"nothing to roll back\. Name a registered version"):
+    with pytest.raises(UsageError, match=r"nothing to roll back\. Specify a registered version"):
         roll_back(deployment, by="Ada")
     decision = roll_back(deployment, to="1", by="Ada")
     assert decision.promotion_reason == "Rolled back from no version to v1 by Ada."

@@ -18,7 +18,7 @@ from pmmds_core.errors import UsageError
     ],
 )
 def test_env_variables_are_rejected_anywhere_in_run_config(config: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="names the variable"):
+    with pytest.raises(UsageError, match="refers to the environment variable"):
         refuse_variables(config)
 
 

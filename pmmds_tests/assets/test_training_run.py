@@ -141,7 +141,7 @@ def test_an_unvalidated_first_version_is_tagged_and_held(tmp_path: Path) -> None
     assert version.tags["validation"] == "skipped"
     assert not platform.deployment.decisions.recent()[0].promoted
     assert not result.success
-    assert "v1 is registered and no model is in production" in errors_of(result)[0]
+    assert "v1 is registered, but no model is in production" in errors_of(result)[0]
 
 
 @pytest.mark.parametrize("asset", sorted(MADE))

@@ -113,9 +113,9 @@ def test_window_hours_set_the_window_of_the_report(trained_home: Path) -> None:
 @pytest.mark.slow
 def test_rollback_records_person_and_reason_also_in_dagster(trained_home: Path) -> None:
     nothing = pmmds(trained_home, "rollback", "--by", "ann")
-    assert (nothing.code, nothing.sentence.split(" Name")[0]) == (
+    assert (nothing.code, nothing.sentence.split(" Specify")[0]) == (
         2,
-        "v1 has no predecessor in production whose files a decision recorded.",
+        "v1 has no predecessor with recorded files to roll back to.",
     )
     assert pmmds(trained_home, "train").code == 0
     nowhere = pmmds(trained_home, "rollback", "--to", "7")
@@ -164,7 +164,7 @@ def test_pending_promotion_can_be_approved_once(trained_home: Path) -> None:
     assert again.code == 2
     assert "is recorded; only a pending_approval decision can be rejected" in again.sentence
     unknown = pmmds(trained_home, "approve", "nonsense", "--by", "ann")
-    assert (unknown.code, "No such decision: 'nonsense'" in unknown.sentence) == (2, True)
+    assert (unknown.code, "There is no decision 'nonsense'" in unknown.sentence) == (2, True)
 
 
 def test_doctor_reports_working_and_failing_components(trained_home: Path) -> None:

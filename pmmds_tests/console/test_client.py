@@ -73,7 +73,7 @@ def test_errors_are_classes_with_one_sentence(console: RunningConsole) -> None:
             monitoring.report(99)
         with pytest.raises(NotFoundError):
             monitoring.series("a/b?c#d")
-        with pytest.raises(InvalidCallError, match="since='soon' is not a time"):
+        with pytest.raises(InvalidCallError, match="since='soon' is not a valid time"):
             monitoring.reports(since="soon")
         with pytest.raises(InvalidCallError, match="limit"):
             monitoring.reports(limit=0)
@@ -153,7 +153,7 @@ def test_the_token_is_sent_to_no_other_address(following: str) -> None:
 def test_a_server_of_something_else_is_recognized() -> None:
     with server_of((200, b"<html>", {})) as (url, _):
         monitoring = pmmds.connect(url)
-        with monitoring, pytest.raises(ResponseError, match="did not send a response of this API"):
+        with monitoring, pytest.raises(ResponseError, match="did not send a valid response"):
             monitoring.versions()
 
 

@@ -155,7 +155,7 @@ def counted_by_duckdb(archive: Path, profile: ReferenceProfile) -> ArchiveCounts
 def test_files_without_a_record_are_ignored(capsys: pytest.CaptureFixture[str]) -> None:
     files = ["file:/archive/2026-03-01.a.parquet", "file:/an%20archive/2026-03-01.b.parquet"]
     assert recorded_files(files, {"2026-03-01.b.parquet"}) == ["file:/an archive/2026-03-01.b.parquet"]
-    assert capsys.readouterr().err == "1 file that the database does not record: left out.\n"
+    assert capsys.readouterr().err == "Skipped 1 file not recorded in the database.\n"
     with pytest.raises(InputFileError, match="None of 2 files is an archived part"):
         recorded_files(files, set())
 
