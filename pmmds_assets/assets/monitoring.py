@@ -153,7 +153,8 @@ def _log_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult,
     """Log a materialization for each counted hour that is not a partition of this run."""
     for hour in result.counted_hours:
         if key_of(hour) not in run_hours:
-            context.log_event(dg.AssetMaterialization("feature_histograms", partition=key_of(hour)))
+            histograms = dg.AssetKey([*context.asset_key.path[:-1], "feature_histograms"])
+            context.log_event(dg.AssetMaterialization(histograms, partition=key_of(hour)))
 
 
 def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
