@@ -12,6 +12,7 @@ import dagster as dg
 
 from pmmds_assets.assets.data import make_reference_data
 from pmmds_assets.assets.monitoring import external_assets
+from pmmds_assets.assets.retention import make_retention
 from pmmds_assets.dagster_internals import renamed
 from pmmds_assets.executors import step_executor
 from pmmds_assets.jobs import SCHEDULE_PLANS, make_jobs, make_schedules
@@ -78,6 +79,8 @@ def _assets(
     chosen = assets_of(parts)
     if "reference_data" in chosen and upstream:
         chosen["reference_data"] = make_reference_data([dg.AssetKey(key.split("/")) for key in upstream])
+    if "retention" in chosen:
+        chosen["retention"] = make_retention([names.name(job) for part in PARTS.values() for job in part.jobs])
     plain = [*chosen, *(spec.key.path[-1] for spec in external_assets)]
     keys = {dg.AssetKey(name): names.key(name) for name in plain}
 

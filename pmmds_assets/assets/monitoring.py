@@ -11,11 +11,13 @@ import dagster as dg
 
 from pmmds_assets.charts import bar_chart, line_chart, table
 from pmmds_assets.check_results import check_result, not_evaluated
+from pmmds_assets.console_links import console_metadata
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.config.values import comma_list
+from pmmds_core.policies.events import alert_page
 from pmmds_core.runtime.time_windows import hourly_window
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
@@ -124,6 +126,7 @@ def drift_report(
         data_version=dg.DataVersion(result.digest[:16]),
         metadata={
             **_drift_metadata(d.settings.drift_psi_threshold, result),
+            **console_metadata(d, "" if result.alert_id is None else alert_page(result.alert_id)),
             "alert_resolved": resolved or "none",
             "notifications": notifications,
             "webhooks": webhooks,

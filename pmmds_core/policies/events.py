@@ -114,6 +114,11 @@ def decision_page(decision_id: str) -> str:
     return f"/decisions/{decision_id}"
 
 
+def version_page(model_version: str) -> str:
+    """Path of the console's page of a model version."""
+    return f"/versions/{model_version}"
+
+
 def console_link(console_url: str, page: str) -> str:
     """The public address of a page of the console; empty if PMMDS_CONSOLE_URL is not set or there is no page."""
     return f"{console_url.rstrip('/')}{page}" if console_url and page else ""

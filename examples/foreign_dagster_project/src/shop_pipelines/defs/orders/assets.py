@@ -1,11 +1,11 @@
 """The table of orders, and its export for training."""
 
 import csv
-import random
 import sqlite3
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 
 # At the top of the project, as the paths in returns/defs.yaml.
 STATE = Path(__file__).parents[4] / "state"
@@ -16,11 +16,11 @@ COLUMNS = ("order_id", "amount", "n_items", "country", "returned")
 @dg.asset(key_prefix="warehouse", group_name="orders")
 def orders() -> dg.MaterializeResult:
     """The table of finished orders. A real project would load it from the shop."""
-    draw = random.Random(7)
+    draw = np.random.default_rng(7)
     rows = []
     for order_id in range(N_ORDERS):
-        amount, n_items = round(draw.lognormvariate(4, 0.8), 2), draw.randint(1, 9)
-        country = draw.choice(("DE", "FR", "US"))
+        amount, n_items = round(float(draw.lognormal(4, 0.8)), 2), int(draw.integers(1, 10))
+        country = str(draw.choice(["DE", "FR", "US"]))
         share = 0.15 + 0.06 * n_items + (0.15 if country == "DE" else 0) - 0.0005 * amount
         rows.append((order_id, amount, n_items, country, "yes" if draw.random() < share else "no"))
     STATE.mkdir(parents=True, exist_ok=True)
