@@ -112,7 +112,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A state change of an alert: opened, escalated, gave_up, acknowledged or resolved."""
+    """A change of an alert: opened, escalated, gave_up, acknowledged, resolved or commented."""
 
     change_id: int
     kind: str
@@ -144,6 +144,23 @@ class AlertDetail(Alert, frozen=True, kw_only=True):
 
     changes: list[AlertChange]
     retrainings: list[Retraining]
+
+
+class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that was made: the action, what it changed, and one sentence about the result."""
+
+    action: str
+    target: str
+    message: str
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """The caller. `method`: how the name was proved; `form_token`: for the header X-Form-Token, empty if not needed."""
+
+    name: str
+    role: str
+    method: str
+    form_token: str
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from pmmds_core.stores.artifacts.bundle_cache import ProfileCache
     from pmmds_core.stores.artifacts.datasets import DatasetStore
     from pmmds_core.stores.artifacts.model_registry import ModelRegistry, RegisteredVersion
+    from pmmds_core.stores.identity.audit import AuditStore
+    from pmmds_core.stores.identity.sessions import SessionStore
+    from pmmds_core.stores.identity.tokens import TokenStore
+    from pmmds_core.stores.identity.users import UserStore
     from pmmds_core.stores.lifecycle.alerts import AlertStore
     from pmmds_core.stores.lifecycle.decisions import DecisionStore
     from pmmds_core.stores.lifecycle.history import History
@@ -123,6 +127,32 @@ class Deployment:
         from pmmds_core.stores.lifecycle.history import History
 
         return History(self.database, self.model_name)
+
+    @cached_property
+    def users(self) -> UserStore:
+        from pmmds_core.stores.identity.users import UserStore
+
+        return UserStore(self.database)
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        from pmmds_core.stores.identity.tokens import TokenStore
+
+        return TokenStore(self.database)
+
+    @cached_property
+    def sessions(self) -> SessionStore:
+        from pmmds_core.stores.identity.sessions import SessionStore
+
+        lifetime = timedelta(hours=self.settings.console_session_hours)
+        idle = timedelta(minutes=self.settings.console_session_idle_minutes)
+        return SessionStore(self.database, lifetime, idle)
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        from pmmds_core.stores.identity.audit import AuditStore
+
+        return AuditStore(self.database)
 
     @cached_property
     def retrainings(self) -> RetrainingStore:

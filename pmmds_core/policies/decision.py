@@ -77,6 +77,14 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """A person's approval of a pending decision."""
+
+    approved_by: str
+    approved_at: datetime
+
+
+@dataclass(frozen=True)
 class ProductionPointer:
     """The version in production and the decision that put it there. `fencing_token` increases with every move."""
 

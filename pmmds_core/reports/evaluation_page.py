@@ -1,6 +1,6 @@
-"""Renders an evaluation as a self-contained HTML page.
+"""The evaluation as one self-contained HTML page.
 
-Not here: measuring (evaluation/), the judgment (policies/promotion.py).
+Not here: measures (evaluation/), the judgment (policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ TEMPLATE = "evaluation.html"
 
 
 def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: datetime) -> str:
-    """Render an evaluation as HTML, starting with the segments that have the most significant loss."""
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            e=evaluation,
-            model_name=model_name,
-            created_at=created_at,
-            css=style(),
-            sentence=sentence(evaluation),
-            measures=measure_rows(evaluation),
-            timing=timing_text(evaluation),
-            replay=replay_text(evaluation),
-            replay_chart=_replay_chart(evaluation),
-            shadow=shadow_text(evaluation.shadow),
-            shadow_rows=shadow_rows(evaluation.shadow) if evaluation.shadow else [],
-            worst=worst_text(evaluation),
-            segments=by_loss(evaluation.segments or []),
-            calibrations=_calibrations(evaluation),
-        )
-    )
+    """HTML of an evaluation; segments with the most significant loss first."""
+    content = evaluation_content(evaluation)
+    template = environment().get_template(TEMPLATE)
+    return template.render(model_name=model_name, created_at=created_at, css=style(), **content)
+
+
+def evaluation_content(evaluation: ModelEvaluation) -> dict[str, Any]:
+    """The variables of evaluation_body.html, which this page and the console's page of a decision share."""
+    return {
+        "e": evaluation,
+        "sentence": sentence(evaluation),
+        "measures": measure_rows(evaluation),
+        "timing": timing_text(evaluation),
+        "replay": replay_text(evaluation),
+        "replay_chart": _replay_chart(evaluation),
+        "shadow": shadow_text(evaluation.shadow),
+        "shadow_rows": shadow_rows(evaluation.shadow) if evaluation.shadow else [],
+        "worst": worst_text(evaluation),
+        "segments": by_loss(evaluation.segments or []),
+        "calibrations": _calibrations(evaluation),
+    }
 
 
 def by_loss(segments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Sort segments by the significance of their loss or, without a champion, by ascending ROC-AUC."""
+    """Segments with the most significant loss first; without a champion, by ascending ROC-AUC."""
     return sorted(segments, key=lambda s: (-1.0 if s["p_value"] is None else s["p_value"], s["challenger"]))
 
 

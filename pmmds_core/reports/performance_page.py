@@ -1,4 +1,7 @@
-"""Renders the performance report as a self-contained page. Not here: measuring (workflows/daily_performance.py)."""
+"""The performance report as one self-contained HTML page.
+
+Not here: measures (workflows/daily_performance.py).
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from pmmds_core.runtime.plurals import counted, plural
 
 TEMPLATE = "performance_report.html"
 DAILY_TEXT = (
-    "Thin bars are 95% intervals of the realized ROC-AUC; wide, pale bars are those of the estimate without labels. "
-    "Invalid estimates have pale points."
+    "Thin bars are 95% intervals of the realized ROC-AUC, wide pale bars those of the estimate without labels. "
+    "Points of estimates that are not valid are pale."
 )
 Documents = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class PerformanceHead:
-    """Head of the page, for the `n_days` UTC days up to and including that of `created_at`."""
+    """Head of the page, for `n_days` UTC days that end with the day of `created_at`."""
 
     model_name: str
     n_days: int
@@ -30,7 +33,7 @@ class PerformanceHead:
 
 
 def render_performance(documents: Documents, head: PerformanceHead) -> str:
-    """Render the documents of `daily_performance.refresh_days` as HTML, newest day first."""
+    """HTML of the documents of `daily_performance.refresh_days`, newest day first."""
     measured = [d for d in documents if d["realized"] is not None]
     return (
         environment()
@@ -49,7 +52,7 @@ def render_performance(documents: Documents, head: PerformanceHead) -> str:
 
 
 def sentence(documents: Documents) -> str:
-    """Describe the newest realized ROC-AUC and the number of missing labels."""
+    """The newest measured ROC-AUC and the number of missing labels."""
     if not documents:
         return "There were no predictions in this period."
     missing = sum(d["n_labels_missing"] for d in documents)
@@ -85,12 +88,12 @@ def _calibration_text(document: Mapping[str, Any]) -> str:
 
 
 def _daily(documents: Documents) -> str:
-    points = [point for d in documents for point in _points(d)]
+    points = [point for d in documents for point in daily_points(d)]
     return charts.daily(charts.ChartText("daily", "ROC-AUC by day", DAILY_TEXT), points)
 
 
-def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the realized and the estimated point of a day and version, both at noon."""
+def daily_points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The realized and the estimated point of a day and version, both at the day's noon."""
     at = datetime.fromisoformat(document["day"]).replace(tzinfo=UTC, hour=12)
     points = []
     if document["realized"] is not None:

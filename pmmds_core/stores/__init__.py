@@ -1,4 +1,4 @@
-"""I/O with databases, files and MLflow: database, files, predictions, monitoring, lifecycle, artifacts.
+"""I/O with databases, files and MLflow: database, files, predictions, monitoring, identity, lifecycle, artifacts.
 
 Not here: the data types and rules, which are in the packages above.
 """

@@ -74,7 +74,7 @@ def test_on_loopback_only_requests_that_no_proxy_forwarded_are_open(local: Runni
 def test_off_loopback_without_a_token_it_does_not_start(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "console", given={"PMMDS_CONSOLE_HOST": "192.0.2.1"})
     assert said.code == 2
-    assert "there is no admin token. Set PMMDS_ADMIN_TOKEN" in said.sentence
+    assert "there is no admin token. Set PMMDS_CONSOLE_SIGN_IN or PMMDS_ADMIN_TOKEN" in said.sentence
 
 
 def test_a_taken_port_is_named_with_its_setting(local: RunningConsole, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from pmmds_core.errors import RightMissingError
 
-SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
-ROLES = (SERVICE, MONITOR, PROMOTER)
+SERVICE, MONITOR, PROMOTER, CONSOLE = "pmmds_service", "pmmds_monitor", "pmmds_promoter", "pmmds_console"
+ROLES = (SERVICE, MONITOR, PROMOTER, CONSOLE)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
 _REMOVE = f"{_CHANGE}, DELETE"  # rows past their retention period are deleted
 # UPDATE on these tables is granted per column: UPDATE on a whole table permits locks that block its readers.
@@ -20,7 +20,8 @@ UPDATED_COLUMNS = {
     "label_observations": ("received_at", "is_waiting", "matched_request_id"),
 }
 
-# Monitor and promoter read almost everything; the promoter is also a member of the monitor's role.
+# Monitor and promoter read almost everything. The promoter is also a member of the monitor's role, and the console's
+# role is a member of the promoter's. Only the owner of the tables changes users and API tokens.
 _SERVICE = {
     "prediction_logs": _ADD,
     "client_request_ids": _ADD,
@@ -64,6 +65,8 @@ _MONITOR = {
     "model_evaluations": _READ,
     "promotion_decisions": _READ,
     "production_pointer": _READ,
+    "decision_approvals": _READ,
+    "audit_events": _ADD,
 }
 _PROMOTER = {
     "retraining_runs": _CHANGE,
@@ -72,8 +75,10 @@ _PROMOTER = {
     "model_evaluations": _ADD,
     "promotion_decisions": _CHANGE,
     "production_pointer": _CHANGE,
+    "decision_approvals": _ADD,
 }
-GRANTS = {SERVICE: _SERVICE, MONITOR: _MONITOR, PROMOTER: _PROMOTER}
+_CONSOLE = {"console_users": _READ, "api_tokens": _READ, "console_sessions": _REMOVE}
+GRANTS = {SERVICE: _SERVICE, MONITOR: _MONITOR, PROMOTER: _PROMOTER, CONSOLE: _CONSOLE}
 FUNCTIONS = ("pmmds_make_day", "pmmds_drop_day", "pmmds_drop_empty_day")
 _EXECUTE = dict.fromkeys(FUNCTIONS, "EXECUTE")
 
@@ -81,8 +86,10 @@ _STATEMENTS = (("INSERT INTO|COPY", "INSERT"), ("UPDATE", "UPDATE"), ("DELETE FR
 
 
 def rights_of(role: str) -> Mapping[str, frozenset[str]]:
-    """Table or function → privileges; the promoter's include the monitor's."""
-    held = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: (_PROMOTER, _MONITOR, _EXECUTE)}[role]
+    """Table or function → privileges; the promoter's include the monitor's, and the console's the promoter's."""
+    promoter = (_PROMOTER, _MONITOR, _EXECUTE)
+    roles = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: promoter, CONSOLE: (_CONSOLE, *promoter)}
+    held = roles[role]
     combined: dict[str, frozenset[str]] = {}
     for lines in held:
         for name, rights in lines.items():
@@ -106,7 +113,9 @@ def permission_denied(place: str, statement: str, message: str) -> RightMissingE
         return right_missing(place, message.strip().partition("\n")[0], ())
     kind, name = match.groups()
     wanted = _wanted(statement, name) if kind == "table" else {"EXECUTE" if kind == "function" else "USAGE"}
-    roles = [role for role in ROLES if wanted <= rights_of(role).get(name, frozenset())]
+    holders = [role for role in ROLES if wanted <= rights_of(role).get(name, frozenset())]
+    # The console's role includes all of the promoter's privileges, but only the console needs it.
+    roles = [role for role in holders if role != CONSOLE] or holders
     return right_missing(place, f"no {' and '.join(sorted(wanted))} on {name}", roles)
 
 

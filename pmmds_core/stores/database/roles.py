@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.grants import (
+    CONSOLE,
     GRANTS,
     MONITOR,
     PROMOTER,
@@ -19,7 +20,7 @@ from pmmds_core.stores.database.grants import (
     right_missing,
     rights_of,
 )
-from pmmds_core.stores.database.tables import fixed
+from pmmds_core.stores.database.identity_tables import fixed
 
 _FUNCTIONS = (
     "pmmds_make_day(date)",
@@ -44,6 +45,7 @@ def role_statements() -> Iterator[str]:
             f"THEN CREATE ROLE {role} NOLOGIN; END IF; END $$"
         )
     yield f"GRANT {MONITOR} TO {PROMOTER}"
+    yield f"GRANT {PROMOTER} TO {CONSOLE}"
     yield from grant_statements()
 
 

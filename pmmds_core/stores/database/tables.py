@@ -169,7 +169,7 @@ alert_changes = sa.Table(
     fixed,
     sa.Column("change_id", sa.Integer, primary_key=True),
     sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
-    sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, gave_up, acknowledged, resolved
+    sa.Column("kind", sa.String(16), nullable=False),  # see lifecycle.alerts.AlertChange
     sa.Column("severity", sa.String(16), nullable=False),  # the alert's severity at that time
     sa.Column("changed_by", sa.String(128), nullable=False),
     sa.Column("note", sa.Text),

@@ -24,10 +24,12 @@ from pmmds_core.stores.database.tables import alert_changes, drift_alerts
 from pmmds_core.stores.lifecycle.publisher import Publisher
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
-OPENED, ESCALATED, GAVE_UP = "opened", "escalated", "gave_up"
+OPENED, ESCALATED, GAVE_UP, COMMENTED = "opened", "escalated", "gave_up", "commented"
 # `changed_by` of automatic changes.
 MONITORING, RETRAINING = "monitoring", "retraining"
 _CLOSED = {"status": RESOLVED, "live_for": None}
+# A trigger that was given up is reported as an event of its retraining, and a comment changes nothing.
+_WITHOUT_EVENT = frozenset({GAVE_UP, COMMENTED})
 NOTIFIED = frozenset({OPENED, ESCALATED, GAVE_UP, RESOLVED})
 FEATURE_DRIFT = "feature_drift"
 
@@ -54,7 +56,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertChange:
-    """A state change of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved."""
+    """A change of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved, commented."""
 
     change_id: int
     alert_id: int
@@ -150,7 +152,7 @@ class AlertStore:
             title, body = change_message(alert, kind, by, note)
             notice = NotificationText(f"alert_change:{change_id}", title, body)
             self._publisher.notify(connection, notice, at, page=alert_page(alert.alert_id), change_id=change_id)
-        if kind != GAVE_UP:  # reported as an event of the retraining
+        if kind not in _WITHOUT_EVENT:
             self._publisher.publish(connection, alert_event(alert, kind, change_id), at, change_id=change_id)
 
     def changes(self, alert_id: int) -> list[AlertChange]:
@@ -158,6 +160,15 @@ class AlertStore:
         query = sa.select(alert_changes).where(alert_changes.c.alert_id == alert_id).order_by(alert_changes.c.change_id)
         with self._database.connect() as connection:
             return [AlertChange(**row) for row in connection.execute(query).mappings()]
+
+    def changes_with_note(self, model_name: str, since: datetime, limit: int) -> list[AlertChange]:
+        """The newest changes of a model's alerts that have a note, newest first."""
+        c = alert_changes.c
+        query = sa.select(alert_changes).join(drift_alerts, c.alert_id == drift_alerts.c.alert_id)
+        query = query.where(drift_alerts.c.model_name == model_name, c.changed_at >= since, c.note.is_not(None))
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(c.change_id.desc()).limit(limit)).mappings()
+            return [AlertChange(**row) for row in rows]
 
     def open_alerts(self) -> list[Alert]:
         """Unacknowledged alerts, oldest first; only these trigger a retraining."""
@@ -187,6 +198,19 @@ class AlertStore:
     def resolve(self, alert_id: int, by: str, note: str = "") -> Alert:
         """Close the alert, so that the next drifted report opens a new one. Raises the same errors as `acknowledge`."""
         return self._change(alert_id, by, note, _CLOSED)
+
+    def comment(self, alert_id: int, by: str, note: str) -> Alert:
+        """Record a comment, which changes nothing else; a resolved alert can have comments too.
+
+        Raises:
+            UsageError: there is no such alert, or the name or the comment is empty.
+        """
+        if not by.strip() or not note.strip():
+            raise UsageError("A comment requires a name and a text.", next_step="Write the comment's text.")
+        alert = self.get(alert_id)
+        with self._database.begin() as connection:
+            self._record(connection, alert, COMMENTED, by, note, datetime.now(UTC))
+        return alert
 
     def resolve_unless_seen(self, alert: Alert, note: str) -> bool:
         """Resolve the alert unless a drifted report or a user changed it since; True if resolved."""

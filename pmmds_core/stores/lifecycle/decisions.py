@@ -24,6 +24,7 @@ from pmmds_core.policies.decision import (
     PROMOTION,
     RECORDED,
     ROLLBACK,
+    Approval,
     Decision,
     ProductionPointer,
 )
@@ -31,6 +32,7 @@ from pmmds_core.policies.events import AWAITS_APPROVAL, DECIDED, decision_event,
 from pmmds_core.policies.notifications import pending_approval
 from pmmds_core.policies.promotion import PromotionJudgment
 from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.identity_tables import decision_approvals
 from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
 from pmmds_core.stores.lifecycle.promotion_lock import (
     PromotionTransaction,
@@ -191,6 +193,13 @@ class DecisionStore:
         """The decision with this id; None if there is none."""
         decisions = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
         return decisions[0] if decisions else None
+
+    def approvals(self, decision_id: str) -> list[Approval]:
+        """Who approved a decision, in the order of approval."""
+        a = decision_approvals.c
+        query = sa.select(a.approved_by, a.approved_at).where(a.decision_id == decision_id)
+        with self._database.connect() as connection:
+            return [Approval(**row) for row in connection.execute(query.order_by(a.approved_at)).mappings()]
 
     def of_states(self, *states: str) -> list[Decision]:
         """Every decision in one of these states, oldest first."""

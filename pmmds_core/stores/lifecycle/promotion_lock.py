@@ -31,8 +31,10 @@ from pmmds_core.policies.events import ABORTED as ABORTED_EVENT
 from pmmds_core.policies.events import APPROVED, MOVED, decision_event, decision_page
 from pmmds_core.policies.events import REJECTED as REJECTED_EVENT
 from pmmds_core.policies.notifications import NotificationText, is_automatic_rollback, rollback_aborted, rolled_back
+from pmmds_core.policies.people import key_of
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database, limit_lock_wait
+from pmmds_core.stores.database.identity_tables import decision_approvals
 from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
 from pmmds_core.stores.lifecycle.publisher import Publisher
 
@@ -108,6 +110,18 @@ class PromotionTransaction:
         self._set(decision.decision_id, fencing_token=token, moved_at=datetime.now(UTC))
         self._publish(decision, MOVED)
         return self.decision(decision.decision_id)
+
+    def add_approval(self, decision: Decision, by: str) -> bool:
+        """Record a person's approval; False if this person has approved already."""
+        row = {"decision_id": decision.decision_id, "approver": key_of(by), "approved_by": by}
+        statement = insert(self.connection, decision_approvals).values(**row, approved_at=datetime.now(UTC))
+        return bool(self.connection.execute(statement.on_conflict_do_nothing()).rowcount)
+
+    def n_approvals(self, decision: Decision) -> int:
+        """The number of people who have approved."""
+        a = decision_approvals.c
+        count = sa.select(sa.func.count()).where(a.decision_id == decision.decision_id)
+        return int(self.connection.execute(count).scalar_one())
 
     def approve(self, decision: Decision, by: str) -> bool:
         """Approve a pending decision; False if it is no longer pending."""

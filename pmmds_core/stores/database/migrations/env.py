@@ -5,7 +5,7 @@ Start it with `pmmds db migrate`, which holds the migration lock. Not here: URLs
 
 from alembic import context
 
-from pmmds_core.stores.database.tables import fixed
+from pmmds_core.stores.database.identity_tables import fixed
 
 context.configure(
     connection=context.config.attributes["connection"],
