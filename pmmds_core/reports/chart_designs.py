@@ -22,7 +22,7 @@ _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
 _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
 # Steps of the heatmap (PSI above chance): the bands in drift/comparison.py, and one step below them.
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
-# Pixels left of the plot in charts that stand above each other, so that their time axes agree.
+# Width in pixels to the left of the plot, which aligns the time axes of charts placed above each other.
 _EXTENT = 80
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
@@ -196,7 +196,10 @@ def _daily() -> Any:
 
 
 def _events() -> Any:
-    """Events in a lane per kind, on the same time axis as `daily`. Rows: at (ms), lane (keyed), tone."""
+    """Return a chart of events with one lane per kind, on the same time axis as `daily`.
+
+    Rows: at (ms), lane (keyed), tone.
+    """
     import altair as alt
 
     tones = alt.Scale(domain=["good", "bad", "quiet"], range=["var(--good)", "var(--bad)", "var(--quiet)"])

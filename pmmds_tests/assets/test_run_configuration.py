@@ -1,4 +1,4 @@
-"""Run configuration may contain values but must not name environment variables of the run's process."""
+"""Run configuration may contain values but must not refer to environment variables of the run's process."""
 
 from __future__ import annotations
 

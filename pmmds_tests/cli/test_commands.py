@@ -1,4 +1,4 @@
-"""Output and exit codes of the commands on a working home."""
+"""Commands on a working home print the right output and set the right exit codes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_fail_on_drift_exits_with_3_and_the_alert_can_be_resolved(trained_home: 
 
 
 @pytest.mark.slow
-def test_acknowledged_alert_starts_no_retraining(trained_home: Path) -> None:
+def test_an_acknowledged_alert_does_not_trigger_a_retraining(trained_home: Path) -> None:
     platform = DagsterPlatform.build(trained_home)
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, 600, "migration", seed=3).frame
     platform.log_rows(rows, "m", with_labels=False)
@@ -155,7 +155,7 @@ def test_pending_promotion_can_be_approved_once(trained_home: Path) -> None:
     assert f"pmmds approve {waiting['decision_id']} --by NAME" in said.out
     shown = pmmds(trained_home, "decisions").out
     assert f"{waiting['decision_id']} is pending: `pmmds approve" in shown
-    assert "  improvement   " in shown, "its criteria are listed"
+    assert "  improvement   " in shown, "the decision's criteria are listed"
     assert waiting["decision_id"] in pmmds(trained_home, "doctor").out.split("waiting for approval:")[1]
     approved = pmmds(trained_home, "approve", waiting["decision_id"], "--by", "ann")
     assert approved.code == 0, approved.err
