@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,11 @@ from pmmds_assets import PmmdsLoopComponent, build_defs
 from pmmds_assets.definitions import defs as location
 from pmmds_assets.jobs import monitor_request
 from pmmds_assets.loop_definitions import Schedules
+from pmmds_assets.parts import PARTS
 from pmmds_core.errors import SettingError
 from pmmds_tests.harness.dagster_platform import QUIET, DagsterPlatform, copy_of
 
+ROOT = Path(__file__).parents[2]
 PREFIX = "risk-team/churn"
 NAME = "risk_team_churn"
 
@@ -155,3 +158,22 @@ def test_importing_the_package_imports_no_dagster() -> None:
     code = "import sys, pmmds_assets; print(sorted({'dagster', 'pandas', 'pydantic'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_pages_examples_are_the_project_and_load(tmp_path: Path) -> None:
+    page = (ROOT / "docs/dagster-component.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"```(yaml|python)\n(.*?)```", page, re.DOTALL))
+    written = (ROOT / "examples/foreign_dagster_project/src/shop_pipelines/defs/returns/defs.yaml").read_text("utf-8")
+    assert blocks["yaml"].split("\n", 1)[1].strip() == written.strip()
+    example = tmp_path / "example.py"
+    example.write_text(blocks["python"], encoding="utf-8")
+    names = runpy.run_path(str(example))
+    assert "returns/drift_report" in keys(names["defs"])
+    crons = {s.name: s.cron_schedule for s in names["defs"].get_repository_def().schedule_defs}
+    assert crons["returns_archive_schedule"] == "0 3 * * *"
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_every_part_is_documented(name: str) -> None:
+    page = (ROOT / "docs/dagster-component.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in page
