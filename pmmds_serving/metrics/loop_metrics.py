@@ -119,12 +119,6 @@ def _gauges(totals: LoopTotals) -> Iterator[Metric]:
     )
     sizes = {(kind,): float(n_bytes) for kind, n_bytes in state.storage_bytes.items()}
     yield labeled_gauge("pmmds_storage_bytes", "Bytes of stored data, measured nightly", ["kind"], sizes)
-    yield labeled_gauge(
-        "pmmds_notifications_undelivered",
-        "Messages to alert URLs and webhooks that failed and are retried (pending), or were given up",
-        ["kind", "state"],
-        {key: float(n) for key, n in state.undelivered.items()},
-    )
     for name, meaning, n in waiting:
         yield labeled_gauge(name, meaning, ["model_name"], {model: float(n)})
 

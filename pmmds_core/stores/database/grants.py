@@ -32,7 +32,6 @@ _SERVICE = {
     "drift_reports": _READ,
     "drift_metrics": _READ,
     "drift_alerts": _READ,
-    "alert_notifications": _READ,
     "retraining_runs": _READ,
     "model_evaluations": _READ,
     "promotion_decisions": _READ,

@@ -197,20 +197,6 @@ class NotificationOutbox:
             connection.execute(update.values(claimed_until=None, **values))
 
 
-def count_undelivered(connection: sa.Connection) -> dict[tuple[str, str], int]:
-    """(`alert_url` or `webhook`, `pending` or `given_up`) → number of messages that were not delivered, zeros included.
-
-    A pending message counts after its first failed attempt.
-    """
-    c = alert_notifications.c
-    is_webhook = c.target.startswith(WEBHOOK).label("is_webhook")
-    is_undelivered = sa.or_(c.state == GIVEN_UP, sa.and_(c.state == PENDING, c.attempts > 0))
-    query = sa.select(is_webhook, c.state, sa.func.count().label("n")).where(is_undelivered)
-    rows = connection.execute(query.group_by(is_webhook, c.state)).all()
-    counts = {(kind, state): 0 for kind in ("alert_url", "webhook") for state in (PENDING, GIVEN_UP)}
-    return counts | {("webhook" if row.is_webhook else "alert_url", row.state): row.n for row in rows}
-
-
 def _is_free(at: datetime) -> sa.ColumnElement[bool]:
     until = alert_notifications.c.claimed_until
     return sa.or_(until.is_(None), until < at)

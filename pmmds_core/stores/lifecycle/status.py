@@ -21,7 +21,6 @@ from pmmds_core.stores.database.tables import (
     model_evaluations,
     promotion_decisions,
 )
-from pmmds_core.stores.lifecycle.outbox import count_undelivered
 from pmmds_core.stores.lifecycle.promotion_lock import read_pointer
 from pmmds_core.stores.lifecycle.storage_usage import read_usage
 
@@ -31,8 +30,7 @@ class LoopState:
     """State of the loop. A field is None if there is no production model or no report yet.
 
     `live_alerts`: (status, severity) → number of open or acknowledged alerts. `trained_at`: the first evaluation of the
-    production version, which is part of its training run. `psi`: PSI by feature of the newest report. `undelivered`:
-    (alert_url or webhook, state) → number of messages that failed at least once (pending) or were given up.
+    production version, which is part of its training run. `psi`: PSI by feature of the newest report.
     """
 
     live_alerts: Mapping[tuple[str, str], int]
@@ -44,7 +42,6 @@ class LoopState:
     n_pending_approval: int
     n_unfinished: int
     storage_bytes: Mapping[str, int]
-    undelivered: Mapping[tuple[str, str], int]
 
 
 def read_loop_state(database: Database, model_name: str) -> LoopState:
@@ -63,7 +60,6 @@ def read_loop_state(database: Database, model_name: str) -> LoopState:
             n_pending_approval=waiting.get(PENDING_APPROVAL, 0),
             n_unfinished=waiting.get(JUDGED, 0) + waiting.get(MOVING, 0),
             storage_bytes=read_usage(connection),
-            undelivered=count_undelivered(connection),
         )
 
 
