@@ -45,7 +45,7 @@ def make_drift_alert_sensor(job: Any, names: LoopNames = PLAIN) -> dg.SensorDefi
         job=job,
         minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
         description="Requests one retraining at a time for an active trigger (open alert, realized metric drop, "
-        "labels, schedule). The run_key consists of trigger and attempt.",
+        "labels, schedule). The run_key consists of the trigger and the attempt number.",
     )
     def drift_alert(
         context: dg.SensorEvaluationContext, deployment: DeploymentResource
