@@ -20,12 +20,14 @@ SECRETS = frozenset(
         "celery_broker_url",
         "admin_token",
         "alert_urls",
+        "webhook_urls",
+        "webhook_secret",
         "console_oidc_client_secret",
     }
 )
 # Settings whose file may be empty. For all other settings, an empty file is an error, because it would select the
 # default.
-_MAY_BE_EMPTY = frozenset({"alert_urls"})
+_MAY_BE_EMPTY = frozenset({"alert_urls", "webhook_urls", "webhook_secret"})
 _MAX_BYTES = 64 * 1024
 
 
