@@ -12,6 +12,7 @@ import typer
 
 from pmmds_cli.commands import (
     alerts,
+    audit,
     config,
     console,
     contract,
@@ -31,8 +32,10 @@ from pmmds_cli.commands import (
     run,
     service,
     shadow,
+    tokens,
     traffic,
     train,
+    users,
     worker,
 )
 from pmmds_cli.output.failures import DEBUG
@@ -97,5 +100,8 @@ for module in (
     retention,
     drift,
     database,
+    users,
+    tokens,
+    audit,
 ):
     module.register(app)
