@@ -1,4 +1,4 @@
-"""The console's ASGI application: routes behind the web guard and the check of access."""
+"""The console's ASGI application: pages, API and changes behind the web guard and the check of access."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pmmds_console import static_files
 from pmmds_console.access import ALIVE, Access, is_open
 from pmmds_console.actions.forms import form_routes
 from pmmds_console.api.changes import change_routes
-from pmmds_console.api.endpoint import REQUEST_SECONDS, Endpoints
+from pmmds_console.api.endpoint import endpoint as api_endpoint
 from pmmds_console.api.routes import BASE, ROUTES
-from pmmds_console.problems import answer_rejection, of_http
+from pmmds_console.pages.endpoint import endpoint as page_endpoint
+from pmmds_console.pages.links import Links
+from pmmds_console.pages.rendering import PageRenderer
+from pmmds_console.pages.table import PAGES
+from pmmds_console.problems import answer_rejection, of_http, response_of
 from pmmds_console.refusals import Refusals
+from pmmds_console.service_health import HealthReader
 from pmmds_console.sign_in.actors import Actors
-from pmmds_console.sign_in.answers import error_response
+from pmmds_console.sign_in.answers import API
 from pmmds_console.sign_in.clients import trusted_networks
 from pmmds_console.sign_in.cookies import Cookies, FormTokens
 from pmmds_console.sign_in.routes import SignIn
-from pmmds_console.sign_in.threads import StoreThreads
+from pmmds_console.threads import MAX_THREADS, REQUEST_SECONDS, StoreThreads
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.web_guard import WebGuard
 
-# Threads that look up actors and make changes, besides those of the API's reads.
+# Threads that look up actors and make changes, so that slow pages do not delay them.
 _ACCESS_THREADS = 4
 
 
@@ -35,9 +41,7 @@ def make_application(deployment: Deployment) -> Refusals:
     cookies = Cookies(settings)
     actors = Actors(settings, threads, FormTokens(), is_open=is_open(settings))
     sign_in = SignIn(settings, threads, cookies, actors)
-    routes = [*_routes(deployment, threads, cookies), *sign_in.routes()]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _problem})
-    app.router.redirect_slashes = False
+    app = _pages_and_api(deployment, [*sign_in.routes(), *change_routes(BASE, threads), *form_routes(threads, cookies)])
     guard = WebGuard(
         Access(app, actors),
         settings.web_hosts(settings.console_host),
@@ -48,21 +52,31 @@ def make_application(deployment: Deployment) -> Refusals:
     return Refusals(guard, threads, trusted_networks(settings.console_trusted_proxies))
 
 
-def _routes(deployment: Deployment, threads: StoreThreads, cookies: Cookies) -> list[Route]:
-    endpoints = Endpoints(deployment)
-    return [
+def _pages_and_api(deployment: Deployment, others: list[Route]) -> Starlette:
+    settings = deployment.settings
+    reads = StoreThreads(deployment, min(MAX_THREADS, settings.database_pool_size), REQUEST_SECONDS)
+    renderer = PageRenderer(deployment.model_name, PAGES, Links.of(settings, deployment.model_name))
+    health = HealthReader(settings)
+    routes = [
         Route(ALIVE, _alive, methods=["GET"]),
-        *(Route(BASE + r.pattern, endpoints.endpoint(r), methods=["GET"]) for r in ROUTES),
-        *change_routes(BASE, threads),
-        *form_routes(threads, cookies),
+        Route(static_files.PATH, static_files.static_file, methods=["GET"]),
+        *others,
+        *(Route(BASE + r.pattern, api_endpoint(r, deployment, reads), methods=["GET"]) for r in ROUTES),
+        *(Route(p.path, page_endpoint(p, reads, renderer, health), methods=["GET"]) for p in PAGES),
     ]
+
+    async def problem(request: Request, error: Exception) -> Response:
+        status, headers = (error.status_code, error.headers or {}) if isinstance(error, HTTPException) else (500, {})
+        found = of_http(status, headers.get("Allow", "GET, HEAD"))
+        actor = getattr(request.state, "actor", None)
+        if actor is None or request.url.path.startswith(API):
+            return response_of(found)
+        return renderer.problem(found, actor)
+
+    app = Starlette(routes=routes, exception_handlers={HTTPException: problem})
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _alive(_: Request) -> Response:
     return JSONResponse({"status": "alive"})
-
-
-async def _problem(request: Request, error: Exception) -> Response:
-    status, headers = (error.status_code, error.headers or {}) if isinstance(error, HTTPException) else (500, {})
-    problem = of_http(status, headers.get("Allow", "GET, HEAD"))
-    return error_response(problem, request.headers, request.url.path)

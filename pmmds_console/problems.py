@@ -67,6 +67,11 @@ def invalid_parameters(errors: Sequence[ParameterProblem]) -> ProblemError:
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-parameter", detail, errors=errors)
 
 
+def invalid_request(detail: str) -> ProblemError:
+    """What is asked for is not possible, though every parameter is valid by itself."""
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
+
+
 def ambiguous(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.CONFLICT, "ambiguous-id", detail)
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pmmds_console.problems import ProblemError
 from pmmds_console.sign_in.actors import session_cookie
 from pmmds_console.sign_in.clients import Client, Network, client_of
-from pmmds_console.sign_in.threads import StoreThreads
+from pmmds_console.threads import StoreThreads
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.identity.audit import REFUSED, Origin

@@ -20,7 +20,7 @@ from pmmds_console.problems import ProblemError, forbidden
 from pmmds_console.sign_in.answers import error_response
 from pmmds_console.sign_in.clients import Client
 from pmmds_console.sign_in.cookies import FORM_FIELD, Cookies, is_form_token
-from pmmds_console.sign_in.threads import StoreThreads
+from pmmds_console.threads import StoreThreads
 
 
 def form_routes(threads: StoreThreads, cookies: Cookies) -> list[Route]:

@@ -11,7 +11,7 @@ from pmmds_console.actions.table import Action, Given, UnknownTargetError
 from pmmds_console.actor import Actor
 from pmmds_console.problems import ProblemError, bad_request, conflict, forbidden, internal, not_found
 from pmmds_console.sign_in.clients import Client
-from pmmds_console.sign_in.threads import store_unavailable
+from pmmds_console.threads import store_unavailable
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, PromotionConflictError, StoreError, UsageError
 from pmmds_core.runtime.json_logs import get_logger

@@ -26,7 +26,7 @@ from pmmds_console.problems import HEADERS, ProblemError, bad_request, response_
 from pmmds_console.sign_in.actors import LOCAL
 from pmmds_console.sign_in.clients import Client
 from pmmds_console.sign_in.cookies import FORM_HEADER
-from pmmds_console.sign_in.threads import StoreThreads
+from pmmds_console.threads import StoreThreads
 
 ME = "/me"
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]

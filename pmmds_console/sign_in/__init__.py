@@ -3,8 +3,7 @@
 clients.py      the address and the scheme of a request, also behind a trusted proxy
 role_map.py     the role that a proxy or an identity provider gives a person
 cookies.py      the cookies, and form tokens
-answers.py      sign-in pages and error pages
-threads.py      calls of the stores outside the event loop
+answers.py      sign-in pages, and error pages of requests without an actor
 actors.py       the actor of a request
 passwords.py    sign-in of local users
 oidc.py         sign-in with OpenID Connect

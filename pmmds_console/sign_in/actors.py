@@ -17,7 +17,7 @@ from pmmds_console.problems import CHALLENGE, ProblemError, forbidden, unauthori
 from pmmds_console.sign_in.clients import Client
 from pmmds_console.sign_in.cookies import SESSION, FormTokens
 from pmmds_console.sign_in.role_map import role_of
-from pmmds_console.sign_in.threads import StoreThreads
+from pmmds_console.threads import StoreThreads
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.values import comma_list
 from pmmds_core.errors import UsageError

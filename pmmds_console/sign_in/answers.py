@@ -1,4 +1,4 @@
-"""Sign-in pages and error pages: plain HTML that needs nothing but the stylesheet.
+"""Sign-in pages, and error pages of requests without an actor.
 
 Not here: error responses for programs (problems.py), all other pages.
 """
@@ -16,16 +16,20 @@ from pmmds_console.problems import HEADERS, ProblemError, response_of
 from pmmds_core.runtime.html_templates import html_environment
 
 API = "/api/"
-_CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+# Charts are inline SVG without style attributes, so the policy allows only the console's own style sheet.
+PAGE_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
 def page(name: str, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None, **values: Any) -> Response:
-    """The page of a template of this package."""
-    body = html_environment("pmmds_console.sign_in").get_template(name).render(**values)
-    fixed = {**HEADERS, "Content-Security-Policy": _CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
-    return Response(body, status, {**fixed, **(headers or {})}, "text/html")
+    """The page of a template of this package, without navigation."""
+    body = html_environment("pmmds_console").get_template(name).render(**values)
+    return Response(body, status, {**PAGE_HEADERS, **(headers or {})}, "text/html")
 
 
 def wants_page(headers: Headers, path: str) -> bool:
@@ -38,4 +42,4 @@ def error_response(error: ProblemError, headers: Headers, path: str) -> Response
     if not wants_page(headers, path):
         return response_of(error)
     problem = error.problem
-    return page("error.html", problem.status, error.headers, title=problem.title, sentence=problem.detail)
+    return page("error.html", problem.status, error.headers, title=problem.title, problem=problem)

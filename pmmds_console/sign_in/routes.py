@@ -24,7 +24,7 @@ from pmmds_console.sign_in.answers import error_response, page
 from pmmds_console.sign_in.clients import Client
 from pmmds_console.sign_in.cookies import FORM_FIELD, SESSION, SIGN_IN_FORM, Cookies, is_form_token
 from pmmds_console.sign_in.passwords import sign_in
-from pmmds_console.sign_in.threads import StoreThreads
+from pmmds_console.threads import StoreThreads
 from pmmds_core.config.settings import Settings
 from pmmds_core.stores.identity.audit import DONE, REFUSED, SIGN_IN, SIGN_OUT, Origin
 from pmmds_core.stores.identity.secret_ids import new_secret
@@ -84,7 +84,13 @@ class SignIn:
     def _page(self, request: Request, following: str, problem: str, error: ProblemError | None = None) -> Response:
         token = new_secret()
         status, headers = (200, {}) if error is None else (error.problem.status, error.headers)
-        values = {"method": self._method, "form_token": token, "next": own_path(following), "problem": problem}
+        values = {
+            "title": "Sign in",
+            "method": self._method,
+            "form_token": token,
+            "next": own_path(following),
+            "problem": problem,
+        }
         response = page("sign_in.html", status, headers, **values)
         self._cookies.put(response, request.state.client, SIGN_IN_FORM, token, same_site="strict")
         return response

@@ -20,11 +20,11 @@ class ConsoleSettings(AccessSettings, frozen=True, kw_only=True):
     console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
     console_port: Annotated[Port, Meta(description="Port of the console")] = 8010
     console_service_url: Annotated[
-        WebUrl, Meta(description="Service whose health the console shows; empty = the address the service listens on")
+        WebUrl, Meta(description="URL of the service whose health is shown; empty = the address the service listens on")
     ] = ""
     console_dagster_url: Annotated[
-        WebUrl, Meta(description="Dagster's pages, for links; empty = the address its web server listens on")
+        WebUrl, Meta(description="URL for links to Dagster's pages; empty = the address its web server listens on")
     ] = ""
     console_mlflow_url: Annotated[
-        WebUrl, Meta(description="MLflow's pages, for links; empty = the address its server listens on")
+        WebUrl, Meta(description="URL for links to MLflow's pages; empty = the address its server listens on")
     ] = ""

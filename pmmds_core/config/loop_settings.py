@@ -1,4 +1,4 @@
-"""Settings of the loop: stores and retention, drift, alerts, retraining, training, promotion, shadow and rollback.
+"""Settings of the retraining loop: stores, retention, drift, alerts, training, promotion, shadow and rollback.
 
 Not here: settings of the service, Dagster and MLflow, and reading the environment (settings.py).
 """

@@ -21,6 +21,8 @@ _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
 _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
 # Steps of the heatmap (PSI above chance): the bands of drift/comparison.py, and one step below.
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
+# Pixels left of the plot in charts that stand above each other, so that their time axes agree.
+_EXTENT = 80
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
 
@@ -35,6 +37,7 @@ def designs() -> dict[str, alt.TopLevelMixin]:
         "heatmap": _heatmap(),
         "history": _history(),
         "daily": _daily(),
+        "events": _events(),
         "reliability": _reliability(),
         "bars": _bars(),
         "line": _line(),
@@ -158,11 +161,12 @@ def _daily() -> Any:
     kinds = ["realized", "estimated (CBPE)"]
     color = alt.Color("what:N", scale=alt.Scale(domain=kinds, range=["var(--current)", "var(--series-2)"]), title=None)
     shape = alt.Shape("what:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), title=None)
-    y = alt.Y("value:Q", title="ROC-AUC", scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
+    axis = alt.Axis(tickCount=5, minExtent=_EXTENT, maxExtent=_EXTENT)
+    y = alt.Y("value:Q", title="ROC-AUC", scale=alt.Scale(zero=False, nice=True), axis=axis)
     base = alt.Chart(alt.NamedData("rows"))
     bars = base.mark_rule().encode(
         x=_when(),
-        y=alt.Y("low:Q", title="ROC-AUC", scale=alt.Scale(zero=False)),
+        y=alt.Y("low:Q", title="ROC-AUC", scale=alt.Scale(zero=False), axis=axis),
         y2="high:Q",
         color=color,
         strokeWidth=alt.StrokeWidth("stroke:Q", scale=None, legend=None),
@@ -177,6 +181,29 @@ def _daily() -> Any:
         opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
     )
     return _plain(alt.layer(bars, points).properties(width=520, height=220))
+
+
+def _events() -> Any:
+    """Events in a lane per kind, on the same time axis as `daily`. Rows: at (ms), lane (keyed), tone."""
+    import altair as alt
+
+    tones = alt.Scale(domain=["good", "bad", "quiet"], range=["var(--good)", "var(--bad)", "var(--quiet)"])
+    axis = alt.Axis(
+        ticks=False, domain=False, grid=True, labelExpr="slice(datum.label, 5)", minExtent=_EXTENT, maxExtent=_EXTENT
+    )
+    base = alt.Chart(alt.NamedData("rows"), width=520, height=alt.Step(20))
+    return _plain(
+        base.mark_point(filled=True, size=70, opacity=1).encode(
+            x=_when(),
+            y=alt.Y("lane:N", sort=None, title="Events", axis=axis),
+            color=alt.Color("tone:N", scale=tones, legend=None),
+            shape=alt.Shape(
+                "tone:N",
+                scale=alt.Scale(domain=["good", "bad", "quiet"], range=["triangle-up", "diamond", "circle"]),
+                legend=None,
+            ),
+        )
+    )
 
 
 def _reliability() -> Any:

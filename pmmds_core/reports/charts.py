@@ -25,8 +25,8 @@ _TAIL = 9
 REALIZED = "realized"
 # Up to here an axis of counts has a tick at each number.
 MAX_COUNTED = 5
-# Pixels between the ends of the time axis of the design `daily`.
-_DAILY_WIDTH = 520
+# Pixels between the ends of the time axis of the designs `daily` and `events`.
+DAILY_WIDTH = 520
 _ROOT = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
 # Invisible paths and attributes that the root element can carry once make up half of Vega's output.
 _NOISE = re.compile(r'<path class="(?:background|foreground)"[^>]*/>| pointer-events="none"')
@@ -99,16 +99,28 @@ def history(text: ChartText, points: Rows, threshold: float) -> str:
     return _draw("history", text, {"x": _of_time(axis)}, rows=rows, limits=[{"psi": threshold}])
 
 
-def daily(text: ChartText, points: Rows) -> str:
-    """Points: at (noon of the UTC day), value, low, high, what, is_valid. Empty without points."""
+def daily(text: ChartText, points: Rows, *, axis: TimeAxis | None = None, width: int = DAILY_WIDTH) -> str:
+    """Points: at (noon of the UTC day), value, low, high, what, is_valid. Empty without points.
+
+    `axis`: the time axis; None: that of the points. `width`: of the plot in pixels.
+    """
     if not points:
         return ""
-    axis = day_axis([p["at"] for p in points])
-    pixels = _DAILY_WIDTH * DAY / (axis.high - axis.low)
+    axis = axis or day_axis([p["at"] for p in points])
+    pixels = width * DAY / (axis.high - axis.low)
     rows = [{**p, "at": _milliseconds(p["at"]), **_sizes(p, pixels)} for p in points]
     ends = [p[name] for p in points for name in ("low", "high", "value") if p[name] is not None]
     y = AxisFill(None if min(ends) < max(ends) else (ends[0] - 0.05, ends[0] + 0.05))
-    return _draw("daily", text, {"x": _of_time(axis), "y": y}, rows=rows)
+    return _draw("daily", text, {"x": _of_time(axis), "y": y}, width=width, rows=rows)
+
+
+def events(text: ChartText, points: Rows, axis: TimeAxis, *, width: int = DAILY_WIDTH) -> str:
+    """Points: at, lane, tone (good, bad or quiet); lanes in the order of their first point. Empty without points."""
+    if not points:
+        return ""
+    position = {name: i for i, name in enumerate(dict.fromkeys(p["lane"] for p in points))}
+    rows = [{**p, "at": _milliseconds(p["at"]), "lane": _keyed(position[p["lane"]], p["lane"])} for p in points]
+    return _draw("events", text, {"x": _of_time(axis)}, width=width, rows=rows)
 
 
 def _sizes(point: Mapping[str, Any], pixels: float) -> dict[str, float]:
@@ -182,11 +194,19 @@ def _milliseconds(at: Any) -> float:
 
 
 def _draw(
-    name: str, text: ChartText, axes: Mapping[str, AxisFill] | None = None, **data: Iterable[Mapping[str, Any]]
+    name: str,
+    text: ChartText,
+    axes: Mapping[str, AxisFill] | None = None,
+    *,
+    width: int = 0,
+    **data: Iterable[Mapping[str, Any]],
 ) -> str:
+    """The SVG of a design. `width`: of the plot in pixels; 0: that of the design."""
     import vl_convert
 
     spec = msgspec.json.decode(_compiled(name))
+    if width:
+        spec["width"] = width
     for scale, fill in (axes or {}).items():
         _fill_axis(spec, scale, fill)
     for source in spec["data"]:

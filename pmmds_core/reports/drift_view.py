@@ -68,16 +68,19 @@ class ReportView:
         return self.verdict.replace("_", " ")
 
 
-def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageContext) -> ReportView:
+def view_of(
+    document: Mapping[str, Any], psi_threshold: float, context: PageContext, *, n_charts: int = MAX_CHARTS
+) -> ReportView:
     """The page's content, without features if there are too few rows to compare them.
 
+    `n_charts`: the most significant features have a chart, and so has the score.
     Raises KeyError if the document lacks a key of `drift.policy.report_document`.
     """
     comparable = document["features"] if has_enough_rows(document) else []
     ordered = by_significance([_for_display(f, i) for i, f in enumerate(comparable)])
     features = [f for f in ordered if f["feature"] != SCORE]
     score = next((f for f in ordered if f["feature"] == SCORE), None)
-    for f in (*features[:MAX_CHARTS], *([score] if score else [])):
+    for f in (*features[:n_charts], *([score] if score else [])):
         f["svg"] = charts.histogram(_histogram_text(f), f["bins"])
     rules = _rules(document)
     return ReportView(
@@ -88,8 +91,8 @@ def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageCont
         n_current=document["n_current"],
         rules=rules,
         features=ordered,
-        charted=features[:MAX_CHARTS],
-        n_uncharted=max(0, len(features) - MAX_CHARTS),
+        charted=features[:n_charts],
+        n_uncharted=max(0, len(features) - n_charts),
         score=score,
         segments=sorted(document["segments"], key=lambda s: (_RANK[s["verdict"]], s["feature"], s["value"])),
         pairs=list(document["pairs"]),

@@ -20,26 +20,26 @@ TEMPLATE = "evaluation.html"
 
 def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: datetime) -> str:
     """HTML of an evaluation; segments with the most significant loss first."""
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            e=evaluation,
-            model_name=model_name,
-            created_at=created_at,
-            css=style(),
-            sentence=sentence(evaluation),
-            measures=measure_rows(evaluation),
-            timing=timing_text(evaluation),
-            replay=replay_text(evaluation),
-            replay_chart=_replay_chart(evaluation),
-            shadow=shadow_text(evaluation.shadow),
-            shadow_rows=shadow_rows(evaluation.shadow) if evaluation.shadow else [],
-            worst=worst_text(evaluation),
-            segments=by_loss(evaluation.segments or []),
-            calibrations=_calibrations(evaluation),
-        )
-    )
+    content = evaluation_content(evaluation)
+    template = environment().get_template(TEMPLATE)
+    return template.render(model_name=model_name, created_at=created_at, css=style(), **content)
+
+
+def evaluation_content(evaluation: ModelEvaluation) -> dict[str, Any]:
+    """The variables of evaluation_body.html, which this page and the console's page of a decision share."""
+    return {
+        "e": evaluation,
+        "sentence": sentence(evaluation),
+        "measures": measure_rows(evaluation),
+        "timing": timing_text(evaluation),
+        "replay": replay_text(evaluation),
+        "replay_chart": _replay_chart(evaluation),
+        "shadow": shadow_text(evaluation.shadow),
+        "shadow_rows": shadow_rows(evaluation.shadow) if evaluation.shadow else [],
+        "worst": worst_text(evaluation),
+        "segments": by_loss(evaluation.segments or []),
+        "calibrations": _calibrations(evaluation),
+    }
 
 
 def by_loss(segments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -88,11 +88,11 @@ def _calibration_text(document: Mapping[str, Any]) -> str:
 
 
 def _daily(documents: Documents) -> str:
-    points = [point for d in documents for point in _points(d)]
+    points = [point for d in documents for point in daily_points(d)]
     return charts.daily(charts.ChartText("daily", "ROC-AUC by day", DAILY_TEXT), points)
 
 
-def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def daily_points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The realized and the estimated point of a day and version, both at the day's noon."""
     at = datetime.fromisoformat(document["day"]).replace(tzinfo=UTC, hour=12)
     points = []

@@ -156,6 +156,15 @@ class AlertStore:
         with self._database.connect() as connection:
             return [AlertChange(**row) for row in connection.execute(query).mappings()]
 
+    def changes_with_note(self, model_name: str, since: datetime, limit: int) -> list[AlertChange]:
+        """The newest changes of a model's alerts that have a note, newest first."""
+        c = alert_changes.c
+        query = sa.select(alert_changes).join(drift_alerts, c.alert_id == drift_alerts.c.alert_id)
+        query = query.where(drift_alerts.c.model_name == model_name, c.changed_at >= since, c.note.is_not(None))
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(c.change_id.desc()).limit(limit)).mappings()
+            return [AlertChange(**row) for row in rows]
+
     def open_alerts(self) -> list[Alert]:
         """Unacknowledged alerts, oldest first; only these trigger a retraining."""
         return self._read(_alerts().where(drift_alerts.c.status == OPEN).order_by(drift_alerts.c.alert_id))

@@ -1,4 +1,4 @@
-"""Reads the service's counters of prediction requests and errors.
+"""Reads the service's counters of prediction requests by status.
 
 Not here: the tolerated error rate (policies/rollback.py).
 """
@@ -30,15 +30,26 @@ class _Family(msgspec.Struct):
 
 def service_totals(settings: Settings) -> RequestTotals | None:
     """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if they cannot be read."""
-    url = client_url(settings.http_host, settings.http_port, "/metrics/json")
+    by_status = requests_by_status(client_url(settings.http_host, settings.http_port))
+    if by_status is None:
+        return None
+    n_errors = sum(n for status, n in by_status.items() if status.startswith("5"))
+    return RequestTotals(sum(by_status.values()), n_errors)
+
+
+def requests_by_status(service_url: str) -> dict[str, int] | None:
+    """HTTP status → prediction requests since the service started; None if the counters cannot be read."""
     # Ignore proxy variables of the environment: the service is on this network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer:
+        with opener.open(f"{service_url}/metrics/json", timeout=_TIMEOUT_SECONDS) as answer:
             families = msgspec.json.decode(answer.read(), type=dict[str, _Family])
     except (OSError, HTTPException, msgspec.DecodeError):
         return None
     samples = families.get("pmmds_requests", _Family([])).samples
     requests = [s for s in samples if s.name.endswith("_total") and s.labels.get("endpoint", "").startswith(_PREDICT)]
-    n_errors = sum(s.value for s in requests if s.labels.get("status", "").startswith("5"))
-    return RequestTotals(int(sum(s.value for s in requests)), int(n_errors))
+    totals: dict[str, int] = {}
+    for s in requests:
+        status = s.labels.get("status", "")
+        totals[status] = totals.get(status, 0) + int(s.value)
+    return totals

@@ -173,4 +173,4 @@ def test_profile_of_another_contract_is_rejected(compare: Compare, files: Path, 
     assert compare("a.parquet", "b.csv", "--save-profile", str(profile)).code == 0
     said = compare(str(profile), "b.csv", "--contract", "telco_churn")
     assert said.code == 2
-    assert "was made without a contract" in said.sentence
+    assert "was created without a contract" in said.sentence

@@ -1,4 +1,4 @@
-"""Settings in `pmmds.toml`: precedence, places, types, paths, secrets and errors."""
+"""Settings in `pmmds.toml`: precedence, keys, types, paths, secrets and errors."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def rejected(folder: Path, text: str) -> str:
     return str(caught.value).removeprefix(f"{folder}/")
 
 
-def test_a_variable_takes_precedence_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+def test_environment_variables_override_the_file_and_the_file_overrides_defaults(tmp_path: Path) -> None:
     file = written(tmp_path, "[drift]\npsi_threshold = 0.3\nmin_drift_features = 5\n")
     settings = loaded(file, PMMDS_DRIFT_PSI_THRESHOLD="0.4", PMMDS_DRIFT_MIN_DRIFT_FEATURES="")
     found = (settings.drift_psi_threshold, settings.drift_min_drift_features, settings.drift_current_window_hours)
     assert found == (0.4, 5, 24)
 
 
-def test_every_setting_has_its_own_place_and_is_read_from_it(tmp_path: Path) -> None:
+def test_every_setting_is_read_from_its_own_toml_key(tmp_path: Path) -> None:
     places = {name: toml_path(name) for name in setting_types()}
     assert len(set(places.values())) == len(places)
     for name, (*table, key) in places.items():
@@ -73,11 +73,11 @@ def test_every_setting_has_its_own_place_and_is_read_from_it(tmp_path: Path) -> 
         ("new_word", ("new", "word")),
     ],
 )
-def test_the_first_word_of_a_name_selects_the_table(name: str, place: tuple[str, ...]) -> None:
+def test_the_first_word_of_a_setting_name_selects_the_toml_table(name: str, place: tuple[str, ...]) -> None:
     assert toml_path(name) == place
 
 
-def test_values_are_written_as_toml_writes_them(tmp_path: Path) -> None:
+def test_native_toml_types_are_accepted(tmp_path: Path) -> None:
     text = """
         drift.alert_rules = ["spec", "joint"]
         labels = {timestamp_earliest = 2001-02-03}
@@ -100,7 +100,7 @@ def test_values_are_written_as_toml_writes_them(tmp_path: Path) -> None:
     assert settings.alert_urls == "json://a/b, json://c"
 
 
-def test_relative_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
+def test_relative_paths_are_resolved_against_the_config_file_folder(tmp_path: Path) -> None:
     text = """
         contract = "c.yaml"
         data_path = "/data/rows.csv"
@@ -137,16 +137,16 @@ def test_relative_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -
         ("home = 3", "pmmds.toml:1: home = 3 is not valid: expected text in quotes, not a whole number."),
         ("promotion.shadow = 1", "pmmds.toml:1: promotion.shadow = 1 is not valid: expected one of off, on."),
         ('drift.alert_rules = ["jont"]', "pmmds.toml:1: drift.alert_rules = ['jont'] is not valid: expected a comma"),
-        ("a = 1\na = 2", "pmmds.toml:2: This is not TOML: cannot overwrite a value."),
-        ("[drift\n", "pmmds.toml:1: This is not TOML: expected ']'"),
-        ("[drift]\npsi_threshold =", "pmmds.toml:2: This is not TOML: invalid value"),
+        ("a = 1\na = 2", "pmmds.toml:2: not valid TOML: cannot overwrite a value."),
+        ("[drift\n", "pmmds.toml:1: not valid TOML: expected ']'"),
+        ("[drift]\npsi_threshold =", "pmmds.toml:2: not valid TOML: invalid value"),
     ],
 )
-def test_errors_name_the_line_and_what_is_expected(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_state_the_line_and_the_expected_value(tmp_path: Path, text: str, message: str) -> None:
     assert rejected(tmp_path, text).startswith(message)
 
 
-def test_a_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:
+def test_an_unreadable_config_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "pmmds.toml").write_bytes(b"home = '\xff'")
     with pytest.raises(SettingError, match="is not UTF-8 text"):
         loaded(tmp_path / "pmmds.toml")
@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
-def test_every_secret_is_read_from_the_file_that_its_file_key_names(tmp_path: Path, name: str) -> None:
+def test_every_secret_can_be_read_from_a_separate_file(tmp_path: Path, name: str) -> None:
     secret = f"{'redis' if name == 'celery_broker_url' else 'postgresql'}://ann:hidden-word@host/db"
     (tmp_path / "secret").write_text(f"{secret}\n", encoding="utf-8")
     file = written(tmp_path, f'{".".join(toml_path(name))}_file = "secret"\n')
@@ -165,7 +165,7 @@ def test_every_secret_is_read_from_the_file_that_its_file_key_names(tmp_path: Pa
     assert "hidden-word" not in row.value
 
 
-def test_a_value_of_the_wrong_type_is_not_shown_if_it_is_secret(tmp_path: Path) -> None:
+def test_errors_do_not_show_secret_values_of_the_wrong_type(tmp_path: Path) -> None:
     assert "hidden-word" not in rejected(tmp_path, 'service.admin_token = ["hidden-word"]')
 
 
@@ -180,11 +180,13 @@ def test_a_value_of_the_wrong_type_is_not_shown_if_it_is_secret(tmp_path: Path) 
         ('service.admin_token_file = "t"', 0o644, ()),
     ],
 )
-def test_secrets_that_others_can_read_are_found(tmp_path: Path, text: str, mode: int, exposed: tuple[str, ...]) -> None:
+def test_secrets_readable_by_other_users_are_detected(
+    tmp_path: Path, text: str, mode: int, exposed: tuple[str, ...]
+) -> None:
     assert ConfigFile(written(tmp_path, text, mode), setting_types()).exposed_secrets == exposed
 
 
-def test_a_process_warns_once_of_exposed_secrets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_process_warns_once_about_exposed_secrets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = written(tmp_path, 'service.admin_token = "hidden-word"', 0o644)
     with caplog.at_level(logging.WARNING):
         loaded(file)
@@ -194,7 +196,7 @@ def test_a_process_warns_once_of_exposed_secrets(tmp_path: Path, caplog: pytest.
     assert "hidden-word" not in caplog.messages[0]
 
 
-def test_the_file_is_found_from_a_sub_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_config_file_is_found_from_a_subfolder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, "[drift]\npsi_threshold = 0.3\n")
     (tmp_path / "a/b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "a/b")
@@ -205,14 +207,18 @@ def test_the_file_is_found_from_a_sub_folder(tmp_path: Path, monkeypatch: pytest
     assert load_settings().drift_psi_threshold == 0.2
 
 
-def test_an_invalid_file_leaves_the_home_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_folder_is_found_even_if_the_config_file_is_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(tmp_path, "nonsense = 1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PMMDS_HOME", raising=False)
     assert home_of_environment() == tmp_path / ".pmmds"
 
 
-def test_a_file_of_another_user_is_used_only_if_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_file_owned_by_another_user_must_be_set_explicitly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = written(tmp_path, "[drift]\npsi_threshold = 0.3\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(find_config, "_ROOT_USER", -1)
@@ -223,13 +229,13 @@ def test_a_file_of_another_user_is_used_only_if_it_is_named(tmp_path: Path, monk
     assert load_settings().drift_psi_threshold == 0.3
 
 
-def test_child_processes_get_every_setting_as_variables_and_no_file(tmp_path: Path) -> None:
+def test_child_processes_get_all_settings_as_environment_variables(tmp_path: Path) -> None:
     settings = loaded(written(tmp_path, '[drift]\nsegment_features = "Contract"\n'))
     assert load_settings(settings.to_environment()) == settings
     assert settings.to_environment()["PMMDS_CONFIG"] == os.devnull
 
 
-def test_each_value_has_its_origin(tmp_path: Path) -> None:
+def test_each_value_is_listed_with_its_origin(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t", encoding="utf-8")
     file = written(tmp_path, "\n[drift]\npsi_threshold = 0.3\n")
     token = {"PMMDS_ADMIN_TOKEN_FILE": str(tmp_path / "token")}
@@ -241,6 +247,6 @@ def test_each_value_has_its_origin(tmp_path: Path) -> None:
     assert origins["home"] == origins["drift.min_drift_features"] == "default"
 
 
-def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
+def test_an_unknown_setting_name_suggests_the_closest_match() -> None:
     with pytest.raises(UsageError, match=r"Did you mean drift\.psi_threshold\?"):
         find_setting(describe({}), "drift.psi_treshold")

@@ -1,4 +1,4 @@
-"""Placeholder secrets from examples are rejected; the error names the variable and not the value."""
+"""Placeholder secrets from examples are rejected; the error names the variable but does not show the value."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_real_secrets_that_resemble_placeholders_are_accepted() -> None:
 
 
 @pytest.mark.parametrize("command", [("serve",), ("up",), ("run", "mlflow")])
-def test_no_process_starts_with_a_placeholder_secret(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_processes_do_not_start_with_a_placeholder_secret(command: tuple[str, ...], tmp_path: Path) -> None:
     home = tmp_path / "home"
     variables = {"PMMDS_ADMIN_TOKEN": "CHANGE-ME"}
     said = pmmds(home, *command, given=variables)

@@ -1,4 +1,4 @@
-"""URLs are made of any path and host, and lead back to the same path and host."""
+"""URLs can be built from any path or host and parse back to the same path or host."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ NAMES = ["plain", "a%20b #c?d", "ü'q\"", "a&b=c;+,@:", "%", "file:x", "50%?"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_urls_of_files_lead_back_to_the_path(name: str) -> None:
+def test_file_urls_parse_back_to_the_same_path(name: str) -> None:
     path = Path("/x") / name / "pmmds.db"
     assert sa.make_url(sqlite_url(path)).database == str(path)
     url = urlsplit(file_url(path))
     assert (url.scheme, url.netloc, unquote(url.path), url.query, url.fragment) == ("file", "", str(path), "", "")
 
 
-def test_the_url_of_a_plain_path_is_plain() -> None:
+def test_paths_without_special_characters_are_not_escaped_in_urls() -> None:
     assert sqlite_url(Path("/x/.pmmds/pmmds.db")) == "sqlite:////x/.pmmds/pmmds.db"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_home_of_any_name_contains_its_database_privately(tmp_path: Path, name: str) -> None:
+def test_a_private_database_is_created_in_a_home_with_any_name(tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     deployment = Deployment(load_settings({"PMMDS_HOME": str(home)})).prepare()
     deployment.database.ping()
@@ -49,7 +49,7 @@ def test_a_home_of_any_name_contains_its_database_privately(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("name", ["a%20b #c?d", "plain"])
-def test_mlflow_creates_its_files_inside_such_a_home(tmp_path: Path, name: str) -> None:
+def test_mlflow_creates_its_database_in_a_home_with_any_name(tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     registry = Deployment(load_settings({"PMMDS_HOME": str(home)})).prepare().registry
     registry.experiment_id("test")
@@ -69,23 +69,23 @@ def test_mlflow_creates_its_files_inside_such_a_home(tmp_path: Path, name: str) 
         ("pmmds.example", "http://pmmds.example:80/", "http://pmmds.example:80/"),
     ],
 )
-def test_urls_of_servers(host: str, listening: str, client: str) -> None:
+def test_client_urls_replace_wildcard_addresses_with_loopback_addresses(host: str, listening: str, client: str) -> None:
     assert http_url(host, 80, "/") == listening
     assert client_url(host, 80, "/") == client
     assert unquote(urlsplit(client).hostname or "") == client_host(host)
 
 
-def test_authority_is_what_grpc_expects() -> None:
+def test_ipv6_addresses_are_bracketed_in_grpc_authorities() -> None:
     assert [authority(host, 1) for host in ("127.0.0.1", "::1")] == ["127.0.0.1:1", "[::1]:1"]
 
 
-def test_ipv6_names_are_allowed_hosts() -> None:
+def test_allowed_hosts_can_be_ipv6_addresses() -> None:
     settings = load_settings({"PMMDS_WEB_ALLOWED_HOSTS": "[fd00::5], pmmds.example, [fd00::6]:3000"})
     assert settings.web_hosts("::") == {"fd00::5", "pmmds.example", "[fd00::6]:3000"}
 
 
-def test_no_other_module_puts_a_path_or_a_host_into_a_url() -> None:
-    """In an f-string: `http://{host}…`, `sqlite:///{path}`, `file://{path}`."""
+def test_no_other_module_builds_urls_from_paths_or_hosts() -> None:
+    """Search every package for f-strings such as `http://{host}…`, `sqlite:///{path}` and `file://{path}`."""
     root = Path(__file__).parents[3]
     pasted = re.compile(r"(https?|sqlite|file):/+\{(?!authority)")
     files = [f for package in ("core", "cli", "serving", "assets") for f in (root / f"pmmds_{package}").rglob("*.py")]

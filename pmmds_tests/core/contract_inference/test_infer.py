@@ -1,4 +1,4 @@
-"""Inferred contracts of five data sets, each compared with what pandas finds in the file."""
+"""Contracts inferred from five data sets, each checked against values that pandas computes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def saved(frame: pd.DataFrame, folder: Path, name: str = "customers.csv") -> Pat
 
 
 def inferred(frame: pd.DataFrame, folder: Path, **options: str) -> ContractDraft:
-    """`options`: one column or word each."""
+    """Infer a contract from a data frame. Each option takes a single column name or word."""
 
     def names(option: str) -> frozenset[str]:
         return frozenset({options[option]} if option in options else ())
@@ -41,7 +41,7 @@ def problem(frame: pd.DataFrame, folder: Path, **options: str) -> InputFileError
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
-def test_the_text_parses_to_the_contract_and_reads_every_row(name: str, tmp_path: Path) -> None:
+def test_an_inferred_contract_round_trips_through_yaml_and_accepts_all_rows(name: str, tmp_path: Path) -> None:
     frame = DATA_SETS[name]()
     draft = inferred(frame, tmp_path)
     contract = parse_contract(contract_text(draft), "contract.yaml")
@@ -52,7 +52,7 @@ def test_the_text_parses_to_the_contract_and_reads_every_row(name: str, tmp_path
     assert rows[LABEL].sum() == frame[LABEL].isin(["yes", "1"]).sum()
 
 
-def test_words_for_missing_become_blank(tmp_path: Path) -> None:
+def test_words_for_missing_values_are_treated_as_blanks(tmp_path: Path) -> None:
     frame = DATA_SETS["missing_values"]()
     contract = inferred(frame, tmp_path).contract
     age, plan = contract.by_name["age"], contract.by_name["plan"]
@@ -67,21 +67,21 @@ def test_words_for_missing_become_blank(tmp_path: Path) -> None:
     assert contract.by_name["amount"].blank is None
 
 
-def test_dates_are_left_out_in_every_form(tmp_path: Path) -> None:
+def test_date_columns_are_left_out_in_every_format(tmp_path: Path) -> None:
     draft = inferred(DATA_SETS["dates"](), tmp_path)
     assert draft.contract.feature_names == ("temperature",)
     assert [c.source for c in draft.left_out] == ["created", "paid on", "shipped"]
     assert all("dates" in c.evidence for c in draft.left_out)
 
 
-def test_a_named_id_is_the_row_id_and_no_id_is_a_feature(tmp_path: Path) -> None:
+def test_the_customer_id_becomes_the_row_id_and_other_ids_are_left_out(tmp_path: Path) -> None:
     draft = inferred(DATA_SETS["ids"](), tmp_path)
     assert draft.contract.row_id == "customerID"
     assert draft.contract.feature_names == ("visits",)
     assert [c.source for c in draft.left_out] == ["row", "account_number"]
 
 
-def test_booleans_have_one_spelling(tmp_path: Path) -> None:
+def test_boolean_spellings_are_normalized(tmp_path: Path) -> None:
     contract = inferred(DATA_SETS["booleans"](), tmp_path).contract
     assert set(contract.by_name["newsletter"].values) == {"true", "false"}
     assert set(contract.by_name["member"].values) == {"true", "false"}
@@ -90,7 +90,7 @@ def test_booleans_have_one_spelling(tmp_path: Path) -> None:
     assert (contract.label.positive, contract.label.negative) == ("1", "0")
 
 
-def test_all_of_1000_categories_are_allowed_values(tmp_path: Path) -> None:
+def test_all_1000_categories_become_allowed_values(tmp_path: Path) -> None:
     frame = DATA_SETS["many_categories"]()
     values = inferred(frame, tmp_path).contract.by_name["shop"].values
     assert set(values) == set(frame["shop"])
@@ -102,12 +102,12 @@ def base(n: int = 100) -> pd.DataFrame:
     return pd.DataFrame({"x": [i % 7 + 0.5 for i in range(n)], LABEL: ["yes" if i % 3 else "no" for i in range(n)]})
 
 
-def test_na_stays_a_category_among_two_letter_codes(tmp_path: Path) -> None:
+def test_na_is_a_category_among_two_letter_country_codes(tmp_path: Path) -> None:
     frame = base().assign(country=[("DE", "NA", "FR", "DE")[i % 4] for i in range(100)])
     assert set(inferred(frame, tmp_path).contract.by_name["country"].values) == {"DE", "NA", "FR"}
 
 
-def test_redundant_columns_and_leaks_are_left_out(tmp_path: Path) -> None:
+def test_redundant_and_label_leaking_columns_are_left_out(tmp_path: Path) -> None:
     frame = base().assign(again=lambda f: f["x"], leak=lambda f: f[LABEL].map({"yes": "J", "no": "N"}), one=5)
     draft = inferred(frame, tmp_path)
     assert draft.contract.feature_names == ("x",)
@@ -117,7 +117,7 @@ def test_redundant_columns_and_leaks_are_left_out(tmp_path: Path) -> None:
     assert reasons["one"] == "5 in every row"
 
 
-def test_strange_texts_survive_the_yaml(tmp_path: Path) -> None:
+def test_unusual_characters_round_trip_through_yaml(tmp_path: Path) -> None:
     texts = ["a\u2028b", 'quote " and \\', "# no comment", "yes", "1: 2", "\u00e9\U0001f600", "\x85"]
     frame = base(700).assign(text=[texts[i * 5 % 6] for i in range(700)], **{"Ünit\n€": [i % 5 for i in range(700)]})
     draft = inferred(frame, tmp_path)
@@ -126,7 +126,7 @@ def test_strange_texts_survive_the_yaml(tmp_path: Path) -> None:
     assert "unit" in draft.contract.by_name
 
 
-def test_mixed_numbers_need_a_word_or_a_kind(tmp_path: Path) -> None:
+def test_columns_that_mix_numbers_and_text_require_an_option(tmp_path: Path) -> None:
     mixed = [str(i) if i % 5 else "unknown" for i in range(100)]
     frame = base().assign(mixed=mixed, other=mixed[::-1])
     error = problem(frame, tmp_path)
@@ -147,17 +147,17 @@ def test_mixed_numbers_need_a_word_or_a_kind(tmp_path: Path) -> None:
         (["yes" if i % 5 < 2 else "no" if i % 5 < 3 else "" for i in range(100)], "40 of 100 rows (40%) have no label"),
     ],
 )
-def test_unusable_labels_are_rejected(label: list[str], expected: str, tmp_path: Path) -> None:
+def test_unusable_label_columns_are_rejected(label: list[str], expected: str, tmp_path: Path) -> None:
     assert expected in problem(base().assign(churned=label), tmp_path).message
 
 
 @pytest.mark.parametrize(("wanted", "positive"), [("", "gone"), ("Stays", "stays")])
-def test_the_rarer_value_is_positive_unless_given(wanted: str, positive: str, tmp_path: Path) -> None:
+def test_the_rarer_label_value_is_the_positive_class_by_default(wanted: str, positive: str, tmp_path: Path) -> None:
     frame = base().assign(churned=["gone" if i % 4 == 0 else "stays" for i in range(100)])
     assert inferred(frame, tmp_path, positive=wanted).contract.label.positive == positive
 
 
-def test_the_proposed_line_writes_a_file_that_works(tmp_path: Path) -> None:
+def test_the_suggested_command_writes_a_usable_file(tmp_path: Path) -> None:
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""Names for the contract, and ranges with slack."""
+"""Feature names and value ranges in inferred contracts."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pmmds_core.contract_inference.numeric import slack_range
         ("x" * 60, "x" * 48),
     ],
 )
-def test_names_are_snake_case(source: str, name: str) -> None:
+def test_feature_names_are_in_snake_case(source: str, name: str) -> None:
     assert snake_name(source, "other") == name
 
 
-def test_names_are_unique_and_not_reserved() -> None:
+def test_feature_names_are_unique_and_not_reserved() -> None:
     names = unique_names(["Age", "age", "AGE!", "score", "年"], {"score", "label"})
     assert names == ["age", "age_2", "age_3", "score_value", "column_5"]
 
@@ -44,12 +44,12 @@ def test_names_are_unique_and_not_reserved() -> None:
         (0.0021, 0.0042, (0, 0.0063)),
     ],
 )
-def test_the_range_has_its_width_as_slack(low: float, high: float, expected: tuple[float, float]) -> None:
+def test_observed_ranges_are_widened_to_round_bounds(low: float, high: float, expected: tuple[float, float]) -> None:
     assert slack_range(low, high) == pytest.approx(expected)
 
 
 @given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
-def test_the_range_always_contains_the_values(a: float, b: float) -> None:
+def test_the_allowed_range_always_contains_the_observed_values(a: float, b: float) -> None:
     low, high = sorted((a, b))
     if low < high:
         least, most = slack_range(low, high)

@@ -1,4 +1,4 @@
-"""Equal values have one text, and words for missing numbers and dates are recognized."""
+"""Equal values are spelled the same way, and words for missing numbers and dates are recognized."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_core.contracts.cells import Spelling, category_of, is_date, number_of
         ([], "trimmed"),
     ],
 )
-def test_the_categories_decide_the_spelling(categories: list[str], spelling: Spelling) -> None:
+def test_the_spelling_rule_is_inferred_from_the_categories(categories: list[str], spelling: Spelling) -> None:
     assert spelling_of(categories) == spelling
 
 
@@ -48,12 +48,12 @@ def test_the_categories_decide_the_spelling(categories: list[str], spelling: Spe
         ("", "exact", ""),
     ],
 )
-def test_equal_values_have_one_text(text: str, spelling: Spelling, category: str | None) -> None:
+def test_equal_values_map_to_the_same_category(text: str, spelling: Spelling, category: str | None) -> None:
     assert category_of(text, spelling) == category
 
 
 @pytest.mark.parametrize("word", ["NA", "n/a", " NULL ", "None", "NaN", "#N/A", ".", "-", "?", "<NA>", "", "#DIV/0!"])
-def test_usual_words_mean_a_missing_number(word: str) -> None:
+def test_common_words_for_missing_numbers_become_nan(word: str) -> None:
     number = number_of(word)
     assert number is not None
     assert number != number
@@ -72,5 +72,5 @@ def test_dates_times_and_periods_are_recognized(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1.2.34", "10.0.0.1", "2026", "20260613", "1-2", "5-10", "555-12-3456", "1.5", "May"])
-def test_versions_codes_and_numbers_are_not_dates(text: str) -> None:
+def test_version_numbers_and_codes_are_not_recognized_as_dates(text: str) -> None:
     assert not is_date(text)

@@ -1,4 +1,4 @@
-"""The packaged contract, and errors in contracts, which name the file, line, field and expected value."""
+"""The packaged contract, and contract errors, which state the file, line, field and expected value."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_the_packaged_contract_has_the_telco_features(contract: Contract) -> Non
     assert contract.by_name["total_charges"].blank_value == 0.0
 
 
-def test_a_custom_contract_is_not_the_packaged_one() -> None:
+def test_a_custom_contract_differs_from_the_packaged_one() -> None:
     shops = parse_contract(VALID, "shops.yaml")
     assert not shops.is_packaged
     assert shops.by_name["visits"].blank == Blank("0", ("NA",))
     assert shops.categorical_names == ("town",)
 
 
-def test_the_digest_depends_on_content_not_on_comments_or_layout() -> None:
+def test_comments_and_layout_do_not_change_the_contract_digest() -> None:
     digest = parse_contract(VALID, "a").digest
     assert (
         parse_contract("# a comment\n" + VALID.replace("[Bonn, Ulm]", "\n      - Bonn\n      - Ulm"), "b").digest
@@ -138,7 +138,7 @@ def test_the_digest_depends_on_content_not_on_comments_or_layout() -> None:
 )),
     ],
 )  # fmt: skip
-def test_a_type_error_names_the_location_and_the_expected_type(old: str, new: str, expected: str) -> None:
+def test_a_type_error_states_the_location_and_the_expected_type(old: str, new: str, expected: str) -> None:
     message = rejection(changed(old, new))
     assert message.startswith("shops.yaml, line ")
     assert expected in message
@@ -200,11 +200,11 @@ def test_a_type_error_names_the_location_and_the_expected_type(old: str, new: st
 ), "'Bonn' is an allowed value, so it cannot mean blank."),
     ],
 )  # fmt: skip
-def test_an_inconsistent_field_is_rejected_with_its_location(old: str, new: str, expected: str) -> None:
+def test_errors_about_inconsistent_fields_state_the_location(old: str, new: str, expected: str) -> None:
     assert expected in rejection(changed(old, new))
 
 
-def test_upper_case_names_are_rejected() -> None:
+def test_feature_names_in_upper_case_are_rejected() -> None:
     assert "lower-case" in rejection(changed("name: town", "name: VISITS"))
 
 
@@ -217,7 +217,7 @@ def test_a_contract_without_features_is_rejected() -> None:
     ("text", "found"),
     [("", "nothing"), ("# only a comment\n", "nothing"), ("- a\n- b\n", "a list"), ("hello", "'hello'")],
 )
-def test_a_file_that_is_not_a_mapping_is_rejected(text: str, found: str) -> None:
+def test_a_contract_file_that_is_not_a_mapping_is_rejected(text: str, found: str) -> None:
     message = rejection(text)
     assert message.startswith("shops.yaml, line 1: the contract: expected a mapping with the fields name, model_name,")
     assert message.endswith(f"found {found}.")
@@ -234,13 +234,13 @@ def test_a_file_that_is_not_a_mapping_is_rejected(text: str, found: str) -> None
         ("name: &a [*a]\n", "shops.yaml, line 1: nested too deeply"),
     ],
 )
-def test_invalid_yaml_is_rejected_with_its_line(text: str, expected: str) -> None:
+def test_the_error_for_invalid_yaml_states_the_line(text: str, expected: str) -> None:
     with pytest.raises(ContractError) as caught:
         parse_contract(text, "shops.yaml")
     assert expected in caught.value.message
 
 
-def test_exponential_aliases_are_rejected() -> None:
+def test_yaml_aliases_that_expand_exponentially_are_rejected() -> None:
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 10)]
     with pytest.raises(ContractError, match="too many values"):
         parse_contract("\n".join(["l0: &l0 [x, x, x]", *levels]), "bomb.yaml")
@@ -252,7 +252,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert load_contract(path).name == "shops"
 
 
-def test_an_unreadable_file_is_rejected_with_the_reason(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_contract_file_states_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "shops.yaml"
     with pytest.raises(ContractError, match="No such file"):
         load_contract(path)

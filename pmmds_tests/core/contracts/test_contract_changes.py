@@ -1,4 +1,4 @@
-"""The changes between two contracts agree with what the migration does to a database with rows."""
+"""Differences between two contracts, and how a migration applies them to a database with rows."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ def added(contract: Contract) -> Contract:
     return msgspec.structs.replace(contract, features=(*contract.features, feature))
 
 
-def test_equal_contracts_have_no_changes(old: Contract) -> None:
+def test_equal_contracts_have_no_differences(old: Contract) -> None:
     assert contract_changes(old, msgspec.structs.replace(old)) == []
 
 
-def test_a_new_feature_is_migrated_and_a_removed_one_refused(old: Contract) -> None:
+def test_a_new_feature_is_migrated_and_a_removed_feature_is_rejected(old: Contract) -> None:
     (new,) = contract_changes(old, added(old))
     (removed,) = contract_changes(added(old), old)
     assert (new.subject, new.effect) == ("age", Effect.MIGRATED)
     assert (removed.subject, removed.effect) == ("age", Effect.REFUSED)
 
 
-def test_a_changed_type_is_refused_and_a_changed_range_needs_a_model(old: Contract) -> None:
+def test_a_type_change_is_rejected_and_a_range_change_requires_retraining(old: Contract) -> None:
     (typed,) = contract_changes(old, changed(old, "tenure", type="float"))
     (ranged,) = contract_changes(old, changed(old, "tenure", maximum=200.0))
     assert (typed.effect, ranged.effect) == (Effect.REFUSED, Effect.RETRAIN)
     assert ranged.change == "maximum 100 → 200"
 
 
-def test_values_are_named(old: Contract) -> None:
+def test_added_and_removed_values_are_listed(old: Contract) -> None:
     (values,) = contract_changes(old, changed(old, "contract", values=("Month-to-month", "One year", "Three year")))
     assert values.change == "values +'Three year', -'Two year'"
 
 
-def test_texts_have_no_effect(old: Contract) -> None:
+def test_a_changed_unit_requires_no_action(old: Contract) -> None:
     (text,) = contract_changes(old, changed(old, "tenure", unit="weeks"))
     assert text.effect is Effect.NONE
 
 
-def test_the_migration_adds_the_columns_that_are_named(old: Contract, tmp_path: Path) -> None:
+def test_the_migration_adds_and_reports_the_new_column(old: Contract, tmp_path: Path) -> None:
     database = open_database(Settings(home=str(tmp_path)))
     migrate(database, old)
     assert migrate(database, added(old)) == ["Added to prediction_logs 1 column: age."]

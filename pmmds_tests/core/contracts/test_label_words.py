@@ -1,4 +1,4 @@
-"""The same values mean a class in reference data, label files and requests; the contract takes precedence."""
+"""Label values have the same meaning in reference data, label files and requests; the contract takes precedence."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def words(contract: Contract, negative: str, positive: str) -> LabelWords:
 
 
 @pytest.mark.parametrize("raw", ["Yes", "yes", "YES ", 1, 1.0, "1", "1.0", True, "true", "True", "TRUE"])
-def test_every_word_of_the_positive_class(contract: Contract, raw: object) -> None:
+def test_common_words_for_yes_map_to_the_positive_class(contract: Contract, raw: object) -> None:
     assert words(contract, "No", "Yes").code_of(raw) == 1
 
 
 @pytest.mark.parametrize("raw", ["No", "no", 0, 0.0, "0", "0.0", False, "false", "FALSE"])
-def test_every_word_of_the_negative_class(contract: Contract, raw: object) -> None:
+def test_common_words_for_no_map_to_the_negative_class(contract: Contract, raw: object) -> None:
     assert words(contract, "No", "Yes").code_of(raw) == 0
 
 
 @pytest.mark.parametrize("raw", ["", "y", "maybe", 2, -1, 0.5, float("nan"), None, [], {}])
-def test_other_values_are_no_label(contract: Contract, raw: object) -> None:
+def test_unknown_values_are_not_labels(contract: Contract, raw: object) -> None:
     assert words(contract, "No", "Yes").code_of(raw) is None
 
 
@@ -37,7 +37,7 @@ def test_other_values_are_no_label(contract: Contract, raw: object) -> None:
         ("YES", "yes", ("YES", "yes", "Yes"), [0, 1, None]),
     ],
 )
-def test_the_contract_takes_precedence(
+def test_label_values_of_the_contract_take_precedence_over_common_words(
     contract: Contract, negative: str, positive: str, given: tuple[object, ...], codes: list[int | None]
 ) -> None:
     accepted = words(contract, negative, positive)

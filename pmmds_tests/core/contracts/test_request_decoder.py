@@ -1,4 +1,4 @@
-"""The one-pass decoder agrees with the validator; all other bodies fall back to the validator."""
+"""The one-pass decoder gives the same results as the validator, or falls back to it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def valid_rows(contract: Contract) -> st.SearchStrategy[dict[str, Any]]:
 @pytest.mark.parametrize("name", CONTRACTS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_decoder_and_validator_read_valid_rows_equally(name: str, data: st.DataObject) -> None:
+def test_decoder_and_validator_return_the_same_valid_rows(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
     row = data.draw(valid_rows(contract))
     shuffled = dict(data.draw(st.permutations(list(row.items()))))
@@ -74,14 +74,14 @@ def test_decoded_rows_have_no_errors_or_warnings(name: str, data: st.DataObject)
     checked = compile_validator(contract)(row)
     if found is not None:
         assert (found, (), ()) == (checked.row, checked.errors, checked.warnings)
-    elif checked.row is not None:  # valid but needs the validator: a warning, or an integer written as 3.0
+    elif checked.row is not None:  # The validator handles warnings and integers written as 3.0.
         assert checked.warnings or any(isinstance(v, float) for v in row.values())
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_duplicate_keys_fall_back_to_the_validator(name: str, data: st.DataObject) -> None:
+def test_bodies_with_duplicate_keys_fall_back_to_the_validator(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
     row = list(contract.example().items())
     twice = data.draw(st.sampled_from(row))
@@ -93,7 +93,7 @@ def test_duplicate_keys_fall_back_to_the_validator(name: str, data: st.DataObjec
     assert decoder.rows(f'{{"instances": [{{{inner}}}]}}'.encode()) is None
 
 
-def test_a_batch_keeps_its_order() -> None:
+def test_rows_of_a_batch_keep_their_order() -> None:
     rows = [{**TINY.example(), "visits": n, "kind": None if n % 2 else "z"} for n in range(1, 6)]
     found = RowDecoder(TINY).rows(json.dumps({"instances": rows}).encode())
     assert found is not None
@@ -103,11 +103,11 @@ def test_a_batch_keeps_its_order() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b"{}", b'{"features": []}', b'{"features": {}}', b"\xff", b'{"features":' * 5000]
 )
-def test_other_bodies_fall_back_to_the_validator(body: bytes) -> None:
+def test_unsupported_bodies_fall_back_to_the_validator(body: bytes) -> None:
     assert RowDecoder(TELCO).row(body) is None
     assert RowDecoder(TELCO).rows(body) is None
 
 
-def test_extra_top_level_fields_fall_back_to_the_validator() -> None:
+def test_bodies_with_extra_top_level_fields_fall_back_to_the_validator() -> None:
     body = json.dumps({"features": TELCO.example(), "more": 1}).encode()
     assert RowDecoder(TELCO).row(body) is None

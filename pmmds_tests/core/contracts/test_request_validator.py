@@ -1,4 +1,4 @@
-"""Payloads that a contract's validator accepts, and the exact message for each that it rejects."""
+"""Payloads that the request validator accepts, and the exact error messages for those that it rejects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def validate_open() -> RowValidator:
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    """The contract's example with changes."""
+    """Return the contract's example row with the given values replaced."""
     return {**TELCO.example(), **changes}
 
 
@@ -69,7 +69,7 @@ def test_the_example_is_valid_and_returned_in_contract_order(validate: RowValida
         (["x", "1"], [("x", "x"), ("1", "1")], [1, "1.0", " x", True]),
     ],
 )
-def test_equal_categories_have_the_text_of_the_contract(
+def test_equal_categories_are_spelled_as_in_the_contract(
     values: list[str], accepted: list[tuple[Any, str]], rejected: list[Any]
 ) -> None:
     named = ", ".join(f'"{value}"' for value in values)
@@ -90,23 +90,23 @@ def test_a_payload_that_is_not_an_object_gives_one_error(validate: RowValidator,
 
 
 @pytest.mark.parametrize("name", TELCO.feature_names)
-def test_a_missing_feature_is_named(validate: RowValidator, name: str) -> None:
+def test_the_error_names_a_missing_feature(validate: RowValidator, name: str) -> None:
     payload = row()
     del payload[name]
     assert validate(payload) == CheckedRow(None, (f"Missing required feature: {name}",), ())
 
 
-def test_an_empty_object_lists_all_features_in_order(validate: RowValidator) -> None:
+def test_the_errors_for_an_empty_payload_list_all_features_in_order(validate: RowValidator) -> None:
     assert validate({}).errors == tuple(f"Missing required feature: {n}" for n in TELCO.feature_names)
 
 
-def test_unknown_features_are_warnings_and_the_row_is_valid(validate: RowValidator) -> None:
+def test_unknown_features_cause_warnings_but_the_row_is_valid(validate: RowValidator) -> None:
     checked = validate(row(shoe_size=43, tenure_=1))
     assert checked.row == tuple(TELCO.example().values())
     assert checked.warnings == ("Unknown feature ignored: shoe_size", "Unknown feature ignored: tenure_")
 
 
-def test_a_long_unknown_name_is_shortened(validate: RowValidator) -> None:
+def test_a_long_unknown_feature_name_is_shortened_in_the_warning(validate: RowValidator) -> None:
     assert validate(row(**{"x" * 5000: 1})).warnings == ("Unknown feature ignored: " + "x" * 80 + "…",)
 
 
@@ -183,7 +183,7 @@ def test_limits_are_inclusive_and_numbers_are_converted(
     assert type(found) is type(kept)
 
 
-def test_all_errors_are_in_the_400_body_in_contract_order(validate: RowValidator) -> None:
+def test_the_400_response_lists_all_errors_in_contract_order(validate: RowValidator) -> None:
     payload = row(contract="Annual", gender=None, extra=1)
     del payload["tenure"]
     checked = validate(payload)
@@ -221,12 +221,14 @@ def test_a_nullable_feature_must_be_present(validate_open: RowValidator) -> None
         ({"ratio": -math.inf}, "Invalid value for ratio: -inf. Expected a number"),
     ],
 )
-def test_messages_state_one_sided_limits(validate_open: RowValidator, changes: dict[str, Any], expected: str) -> None:
+def test_error_messages_state_one_sided_limits(
+    validate_open: RowValidator, changes: dict[str, Any], expected: str
+) -> None:
     assert validate_open(open_row(**changes)).errors == (expected,)
 
 
 @pytest.mark.parametrize("name", ["ratio", "visits"])
-def test_a_number_too_large_for_the_databases_is_rejected(validate_open: RowValidator, name: str) -> None:
+def test_a_number_too_large_for_the_database_is_rejected(validate_open: RowValidator, name: str) -> None:
     (error,) = validate_open(open_row(**{name: 10**400})).errors
     assert error.startswith(f"Invalid value for {name}: 1000")
 
@@ -234,7 +236,7 @@ def test_a_number_too_large_for_the_databases_is_rejected(validate_open: RowVali
 @pytest.mark.parametrize(
     ("value", "is_kept"), [(2**63 - 1, True), (2**63, False), (1e300, False), (float(2**62), True)]
 )
-def test_unlimited_integers_have_64_bits(validate_open: RowValidator, value: Any, is_kept: bool) -> None:
+def test_integers_without_limits_must_fit_in_64_bits(validate_open: RowValidator, value: Any, is_kept: bool) -> None:
     assert (validate_open(open_row(visits=value)).row is not None) is is_kept
 
 
@@ -267,7 +269,9 @@ def test_every_allowed_row_is_accepted_unchanged(validate: RowValidator, payload
 
 @settings(max_examples=300, deadline=None)
 @given(name=st.sampled_from(TELCO.feature_names), value=ANYTHING)
-def test_any_value_is_converted_or_reported_by_name(validate: RowValidator, name: str, value: Any) -> None:
+def test_any_value_is_converted_or_reported_with_its_feature_name(
+    validate: RowValidator, name: str, value: Any
+) -> None:
     checked = validate(row(**{name: value}))
     if checked.row is None:
         (error,) = checked.errors
@@ -282,7 +286,7 @@ def test_any_value_is_converted_or_reported_by_name(validate: RowValidator, name
 
 @settings(max_examples=200, deadline=None)
 @given(payload=ANYTHING)
-def test_no_payload_raises(validate: RowValidator, payload: Any) -> None:
+def test_invalid_payloads_return_errors_and_raise_no_exception(validate: RowValidator, payload: Any) -> None:
     checked = validate(payload)
     assert checked.row is None
     assert checked.errors

@@ -1,4 +1,4 @@
-"""The delimiter is found although names contain other delimiters, and columns without a name are found."""
+"""The delimiter is detected even if column names contain other delimiters, and unnamed columns are recognized."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from pmmds_core.data.csv_dialect import dialect_of
         ('a,b\n"x\ny",2\n', ",", ("a", "b")),
     ],
 )
-def test_delimiter_and_names(text: str, delimiter: str, names: tuple[str, ...]) -> None:
+def test_delimiter_and_column_names_are_detected(text: str, delimiter: str, names: tuple[str, ...]) -> None:
     found = dialect_of(text.splitlines(keepends=True))
     assert (found.delimiter, found.names) == (delimiter, names)
 
 
-def test_a_given_delimiter_is_used() -> None:
+def test_an_explicit_delimiter_is_used() -> None:
     assert dialect_of(["a:b,c\n", "1:2,3\n"], ":").names == ("a", "b,c")
 
 
-def test_an_open_quote_in_the_header_is_an_error() -> None:
+def test_an_unclosed_quote_in_the_header_is_rejected() -> None:
     with pytest.raises(csv.Error):
         dialect_of(['"a,b\n', "1,2\n"])

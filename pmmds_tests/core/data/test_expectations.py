@@ -16,7 +16,7 @@ from pmmds_core.data.expectations import SuiteResult, run_suite
 from pmmds_core.data.pandera_schema import check_frame
 from pmmds_core.stores.files.reference_source import packaged_sample
 
-# One test process imports Great Expectations.
+# Importing Great Expectations is slow, so these tests share one worker process.
 pytestmark = pytest.mark.xdist_group("expectations")
 
 NULLABLE = """
@@ -55,12 +55,12 @@ def failed(result: SuiteResult) -> dict[tuple[str, str], str]:
     return {(o.column, o.expected): o.observed for o in result.outcomes if not o.passed}
 
 
-def test_the_packaged_sample_meets_schema_and_suite(contract: Contract, sample: pd.DataFrame) -> None:
+def test_the_packaged_sample_passes_the_schema_and_the_suite(contract: Contract, sample: pd.DataFrame) -> None:
     schema, suite = check_frame(sample, contract), run_suite(sample, contract)
     assert (schema.passed, schema.n_rows, schema.failures) == (True, len(sample), ())
     assert suite.passed
     assert suite.n_failed == 0
-    # Two of the table, three of the label, three of each feature.
+    # Two expectations check the table, three the label and three each feature.
     assert suite.n_expectations == 5 + 3 * len(contract.features)
 
 
@@ -85,7 +85,7 @@ def test_invalid_values_are_reported_by_column_with_counts(contract: Contract, s
     }
 
 
-def test_missing_extra_and_reordered_columns_fail_both_checks(contract: Contract, sample: pd.DataFrame) -> None:
+def test_missing_or_extra_or_reordered_columns_fail_both_checks(contract: Contract, sample: pd.DataFrame) -> None:
     moved = sample[[*sample.columns[1:], sample.columns[0]]]
     for broken in (sample.drop(columns="tenure"), sample.assign(extra=1), moved):
         assert not check_frame(broken, contract).passed
@@ -105,7 +105,7 @@ def test_a_column_of_the_wrong_type_fails_both_checks(contract: Contract, sample
     assert ("monthly_charges", "of type float64") in failed(run_suite(as_text, contract))
 
 
-def test_labels_of_one_class_fail_the_suite(contract: Contract, sample: pd.DataFrame) -> None:
+def test_labels_of_a_single_class_fail_the_suite(contract: Contract, sample: pd.DataFrame) -> None:
     assert set(failed(run_suite(sample.assign(churn=0), contract))) == {
         ("churn", "each class in at least 1% of the rows")
     }
@@ -125,7 +125,7 @@ def test_the_schema_check_accepts_rows_without_the_label(contract: Contract, sam
     assert check_frame(sample.drop(columns="churn"), contract).passed
 
 
-def test_the_page_is_self_contained_and_escapes_values(contract: Contract, sample: pd.DataFrame) -> None:
+def test_the_validation_page_is_self_contained_and_escapes_values(contract: Contract, sample: pd.DataFrame) -> None:
     broken = sample.copy()
     broken.loc[0, "contract"] = "<script>alert(1)</script>"
     suite = run_suite(broken, contract)
@@ -136,7 +136,7 @@ def test_the_page_is_self_contained_and_escapes_values(contract: Contract, sampl
     assert suite.html.index("not met</td>") < suite.html.index(">met</td>")
 
 
-def test_the_document_is_valid_json(contract: Contract, sample: pd.DataFrame) -> None:
+def test_the_suite_document_is_valid_json(contract: Contract, sample: pd.DataFrame) -> None:
     document = json.loads(json.dumps(run_suite(sample, contract).document, allow_nan=False))
     assert document["success"] is True
     assert document["statistics"]["evaluated_expectations"] == 62
@@ -150,7 +150,7 @@ def test_the_suite_writes_no_files_and_no_progress_output(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    started = time.process_time()  # processor time, independent of other load
+    started = time.process_time()  # CPU time excludes the time of other processes.
     run_suite(sample, contract)
     assert time.process_time() - started < 20
     assert list(tmp_path.rglob("*")) == []

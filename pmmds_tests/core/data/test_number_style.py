@@ -1,4 +1,4 @@
-"""Numbers in local or decorated form are recognized for whole columns, and ambiguous ones are not guessed."""
+"""Localized and decorated number formats are detected per column; ambiguous formats are not guessed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pmmds_core.data.number_style import NumberStyle, styles_of
         (["0,123", "0,5"], [0.123, 0.5]),
     ],
 )
-def test_a_column_in_one_style_is_read_as_numbers(texts: list[str], numbers: list[float]) -> None:
+def test_a_column_in_a_single_number_format_is_read_as_numbers(texts: list[str], numbers: list[float]) -> None:
     (style,) = styles_of(texts)
     assert [style.number_of(text) for text in texts] == numbers
 
@@ -48,7 +48,7 @@ def test_a_column_in_one_style_is_read_as_numbers(texts: list[str], numbers: lis
         [],
     ],
 )
-def test_other_text_is_not_numbers(texts: list[str]) -> None:
+def test_text_that_is_not_numeric_is_not_read_as_numbers(texts: list[str]) -> None:
     assert styles_of(texts) == []
 
 
@@ -61,6 +61,6 @@ def test_one_group_of_three_digits_after_a_comma_is_ambiguous() -> None:
     assert [style.number_of("1,234") for style in styles_of([*texts, "1,234,567"])] == [1234.0]
 
 
-def test_a_period_is_a_decimal_mark_unless_the_options_say_otherwise() -> None:
+def test_a_period_is_the_decimal_point_by_default() -> None:
     assert styles_of(["1.234", "2.500"]) == [NumberStyle()]
     assert [s.number_of("1.234") for s in styles_of(["1.234", "2.500"], decimal=",", thousands=".")] == [1234.0]

@@ -19,7 +19,7 @@ from pmmds_core.errors import DataError
 
 CONTRACT = load_contract("")
 
-# Three customers in the format of the public file.
+# Three customers in the format of the public Telco file.
 CUSTOMERS = """\
 customerID,gender,SeniorCitizen,Partner,Dependents,tenure,PhoneService,MultipleLines,InternetService,OnlineSecurity,\
 OnlineBackup,DeviceProtection,TechSupport,StreamingTV,StreamingMovies,Contract,PaperlessBilling,PaymentMethod,\
@@ -57,21 +57,21 @@ def file_of(tmp_path: Path, text: str, name: str = "rows.csv") -> Path:
 
 
 def edited(customer: int, column: str, value: str) -> str:
-    """CUSTOMERS with one cell changed; customers count from 1."""
+    """Return CUSTOMERS with one cell replaced; `customer` counts rows from 1."""
     rows = list(csv.reader(CUSTOMERS.splitlines()))
     rows[customer][rows[0].index(column)] = value
     return "\n".join(",".join(row) for row in rows) + "\n"
 
 
 def problems_of(path: Path, contract: Contract = CONTRACT) -> list[str]:
-    """The problem lines of the error."""
+    """Return the problem lines of the error message."""
     with pytest.raises(DataError) as caught:
         read_source(path, contract)
     assert "No rows were loaded" in caught.value.next_step
     return [line[2:] for line in caught.value.message.splitlines() if line.startswith("- ")]
 
 
-def test_the_public_file_is_converted_to_contract_names_and_types(tmp_path: Path) -> None:
+def test_the_public_telco_file_is_converted_to_contract_names_and_types(tmp_path: Path) -> None:
     data = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
     assert list(data.frame.columns) == [*CONTRACT.feature_names, "churn"]
     assert (data.n_rows, data.ignored_columns) == (3, ())
@@ -84,12 +84,12 @@ def test_the_public_file_is_converted_to_contract_names_and_types(tmp_path: Path
     assert (kinds["senior_citizen"], kinds["monthly_charges"], kinds["contract"]) == ("int64", "float64", "object")
 
 
-def test_a_blank_total_charge_is_zero(tmp_path: Path) -> None:
+def test_a_blank_total_charge_is_read_as_zero(tmp_path: Path) -> None:
     frame = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT).frame
     assert frame["total_charges"].tolist() == [29.85, 1889.5, 0.0]
 
 
-def test_a_file_with_contract_names_gives_the_same_rows(tmp_path: Path) -> None:
+def test_a_file_with_contract_column_names_gives_the_same_rows(tmp_path: Path) -> None:
     first = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
     renamed = tmp_path / "renamed.csv"
     first.frame.to_csv(renamed, index=False)
@@ -99,7 +99,7 @@ def test_a_file_with_contract_names_gives_the_same_rows(tmp_path: Path) -> None:
     assert again.row_ids is None
 
 
-def test_parquet_gives_the_same_rows_regardless_of_its_suffix(tmp_path: Path) -> None:
+def test_parquet_files_are_recognized_regardless_of_their_suffix(tmp_path: Path) -> None:
     path = file_of(tmp_path, CUSTOMERS)
     expected = read_source(path, CONTRACT)
     typed = pd.read_csv(path)
@@ -111,7 +111,7 @@ def test_parquet_gives_the_same_rows_regardless_of_its_suffix(tmp_path: Path) ->
         assert found.digest == expected.digest
 
 
-def test_rows_in_memory_give_the_same_digest_as_the_file(tmp_path: Path) -> None:
+def test_a_data_frame_and_its_file_have_the_same_digest(tmp_path: Path) -> None:
     path = file_of(tmp_path, CUSTOMERS)
     assert source_from_frame(pd.read_csv(path), CONTRACT, "rows").digest == read_source(path, CONTRACT).digest
 
@@ -124,7 +124,7 @@ def test_spaces_bom_quotes_and_crlf_do_not_change_the_digest(tmp_path: Path) -> 
     assert read_source(path, CONTRACT).digest == plain.digest
 
 
-def test_a_file_without_labels_is_read_if_none_are_needed(tmp_path: Path) -> None:
+def test_a_file_without_labels_is_accepted_if_labels_are_optional(tmp_path: Path) -> None:
     unlabelled = pd.read_csv(file_of(tmp_path, CUSTOMERS)).drop(columns="Churn")
     unlabelled.to_csv(tmp_path / "unlabelled.csv", index=False)
     data = read_source(tmp_path / "unlabelled.csv", CONTRACT, needs_label=False)
@@ -133,13 +133,13 @@ def test_a_file_without_labels_is_read_if_none_are_needed(tmp_path: Path) -> Non
         read_source(tmp_path / "unlabelled.csv", CONTRACT)
 
 
-def test_columns_outside_the_contract_are_ignored_and_listed(tmp_path: Path) -> None:
+def test_columns_that_are_not_in_the_contract_are_ignored_and_listed(tmp_path: Path) -> None:
     wide = pd.read_csv(file_of(tmp_path, CUSTOMERS)).assign(Note="x", City="Bern")
     wide.to_csv(tmp_path / "wide.csv", index=False)
     assert read_source(tmp_path / "wide.csv", CONTRACT).ignored_columns == ("Note", "City")
 
 
-def test_profile_columns_keep_types_and_missing_values(tmp_path: Path, machines: Contract) -> None:
+def test_profile_columns_preserve_types_and_missing_values(tmp_path: Path, machines: Contract) -> None:
     path = file_of(tmp_path, "Hours,Heat,Color,Failed\n1,2.5,red,yes\nNA,3,?,no\n")
     data = read_source(path, machines)
     assert str(data.frame["hours"].dtype) == "float64"
@@ -156,14 +156,14 @@ def test_profile_columns_keep_types_and_missing_values(tmp_path: Path, machines:
         (2, "tenure", "1.5", "not a whole number (line 3: '1.5')"),
         (3, "tenure", "101", "outside 0 to 100 months (line 4: '101')"),
         (1, "SeniorCitizen", "2", "outside 0 to 1 flag (line 2: '2')"),
-        (1, "MonthlyCharges", "", "blank, but the contract does not define blanks (line 2: '')"),
+        (1, "MonthlyCharges", "", "blank, but the contract does not define what a blank means (line 2: '')"),
         (1, "MonthlyCharges", "inf", "not a number (line 2: 'inf')"),
         (2, "Churn", "Maybe", "not a label. Expected Yes or No (line 3: 'Maybe')"),
         (3, "Churn", "", "not a label. Expected Yes or No (line 4: '')"),
         (1, "customerID", "B-2", "1 row ids are blank or duplicated (line 3: 'B-2')"),
     ],
 )
-def test_an_invalid_value_is_reported_with_column_and_line(
+def test_an_invalid_value_is_reported_with_its_column_and_line(
     tmp_path: Path, customer: int, column: str, value: str, problem: str
 ) -> None:
     found = problems_of(file_of(tmp_path, edited(customer, column, value)))
@@ -184,13 +184,13 @@ def test_line_numbers_include_newlines_in_quoted_cells(tmp_path: Path, machines:
     assert problems_of(path, machines) == ["Heat: 1 value is not a number (line 4: 'warm')"]
 
 
-def test_problems_of_rows_in_memory_name_the_row_from_one(machines: Contract) -> None:
+def test_errors_about_data_frames_state_row_numbers_starting_at_one(machines: Contract) -> None:
     frame = pd.DataFrame({"Hours": [1, 2], "Heat": [1.0, np.nan], "Color": ["red", None], "Failed": ["yes", "no"]})
     with pytest.raises(DataError, match=r"Heat: 1 value is blank.*\(row 2: ''\)"):
         source_from_frame(frame, machines, "rows")
 
 
-def test_an_unrelated_file_is_rejected_with_its_columns(tmp_path: Path) -> None:
+def test_the_error_for_an_unrelated_file_lists_its_columns(tmp_path: Path) -> None:
     path = file_of(tmp_path, "sepal,petal\n1,2\n")
     with pytest.raises(DataError) as caught:
         read_source(path, CONTRACT)
@@ -228,7 +228,7 @@ def test_a_malformed_csv_file_is_rejected(tmp_path: Path, machines: Contract, te
         ("cut.parquet", b"PAR1 and then nothing", "not a readable Parquet file"),
     ],
 )
-def test_bytes_that_are_not_a_table_are_rejected(
+def test_files_that_are_not_tables_are_rejected(
     tmp_path: Path, machines: Contract, name: str, raw: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(raw)
@@ -236,13 +236,13 @@ def test_bytes_that_are_not_a_table_are_rejected(
         read_source(tmp_path / name, machines)
 
 
-def test_a_missing_file_is_reported_with_the_next_step(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_suggests_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read: No such file") as caught:
         read_source(tmp_path / "nowhere.csv", CONTRACT)
     assert "PMMDS_DATA_PATH" in caught.value.next_step
 
 
-def test_ones_and_zeros_are_labels_unless_the_contract_uses_them(tmp_path: Path) -> None:
+def test_ones_and_zeros_are_labels_unless_the_contract_defines_them(tmp_path: Path) -> None:
     path = file_of(tmp_path, "Hours,Heat,Color,Failed\n1,2,red,1\n1,2,red,0\n")
     swapped = SMALL.replace('positive: "yes", negative: "no"', 'positive: "0", negative: "1"')
     labels: dict[str, Any] = {
@@ -261,14 +261,14 @@ def test_ones_and_zeros_are_labels_unless_the_contract_uses_them(tmp_path: Path)
         ("Hours,Heat,Color,Failed\n1,2.5 °C,red,yes\nNULL,3 °C,blue,no\n", "Heat: numbers written like '2.5 °C'"),
     ],
 )
-def test_csv_files_are_read_as_people_write_them(tmp_path: Path, machines: Contract, text: str, note: str) -> None:
+def test_common_csv_variants_give_the_same_rows(tmp_path: Path, machines: Contract, text: str, note: str) -> None:
     plain = read_source(file_of(tmp_path, "Hours,Heat,Color,Failed\n1,2.5,red,yes\n,3.0,blue,no\n"), machines)
     data = read_source(file_of(tmp_path, text, "other.csv"), machines)
     assert data.digest == plain.digest
     assert data.notes == ((note,) if note else ())
 
 
-def test_compressed_files_and_old_parquet_text_are_read(tmp_path: Path) -> None:
+def test_compressed_csv_and_binary_parquet_text_are_supported(tmp_path: Path) -> None:
     plain = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(CUSTOMERS.encode()))
     with pa.CompressedOutputStream(pa.OSFile(str(tmp_path / "a.csv.zst"), "wb"), "zstd") as file:
@@ -280,7 +280,7 @@ def test_compressed_files_and_old_parquet_text_are_read(tmp_path: Path) -> None:
         assert read_source(tmp_path / name, CONTRACT).digest == plain.digest
 
 
-def test_a_named_index_is_a_column_and_an_unnamed_one_is_left_out(tmp_path: Path) -> None:
+def test_a_named_index_becomes_a_column_and_an_unnamed_index_is_left_out(tmp_path: Path) -> None:
     frame = pd.read_csv(file_of(tmp_path, CUSTOMERS))
     frame.set_index("customerID").to_parquet(tmp_path / "named.parquet")
     frame.set_axis([5, 7, 6]).to_parquet(tmp_path / "unnamed.parquet")
@@ -307,7 +307,7 @@ def test_a_named_index_is_a_column_and_an_unnamed_one_is_left_out(tmp_path: Path
         (["1.0", "1"], ["1.0", "1"], ["1.0", "1"]),
     ],
 )
-def test_equal_categories_have_the_text_of_the_contract(
+def test_equal_categories_are_spelled_as_in_the_contract(
     tmp_path: Path, values: list[str], cells: list[Any], expected: list[str]
 ) -> None:
     text = SMALL.replace("red, blue", ", ".join(f'"{v}"' for v in values))
@@ -318,7 +318,7 @@ def test_equal_categories_have_the_text_of_the_contract(
 
 
 @pytest.mark.parametrize("change", ["value", "order", "name"])
-def test_the_digest_depends_on_content_and_order_only(tmp_path: Path, change: str) -> None:
+def test_the_digest_depends_only_on_content_and_order(tmp_path: Path, change: str) -> None:
     frame = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
     other = edited(1, "tenure", "2")
     if change == "order":

@@ -1,4 +1,4 @@
-"""Row keys for repeated content: with few features, different customers can have equal rows."""
+"""Row keys distinguish customers whose rows are equal because the contract has few features."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TELCO = load_contract("")
 
 @pytest.fixture(scope="module")
 def few() -> Contract:
-    """Two Telco features with at most twelve distinct rows."""
+    """The Telco contract reduced to two features, which allow at most twelve distinct rows."""
     names = ("internet_service", "contract")
     return msgspec.structs.replace(TELCO, features=tuple(f for f in TELCO.features if f.name in names))
 
@@ -42,7 +42,7 @@ def sample(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
 
 
 def answered(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
-    """Labeled rows with request ids."""
+    """Return labeled rows with request ids."""
     return sample(contract, n_rows, seed).assign(**{REQUEST_ID: [f"r{i}" for i in range(n_rows)]})
 
 
@@ -54,19 +54,21 @@ def shares(frame: pd.DataFrame, contract: Contract) -> pd.Series[float]:
     return frame.groupby(list(contract.feature_names)).size() / len(frame)
 
 
-def test_content_identifies_telco_rows_but_not_rows_of_two_features(few: Contract) -> None:
+def test_rows_are_identified_by_content_unless_too_many_are_equal(few: Contract) -> None:
     assert identity_of(packaged_generator().sample(2000, 1), TELCO) == BY_CONTENT
     assert identity_of(sample(few, 2000, 1), few) == BY_OCCURRENCE
     assert identity_of(sample(few, 10, 1).iloc[:0], few) == BY_CONTENT
 
 
-def test_both_parts_of_the_reference_split_contain_every_duplicate(few: Contract) -> None:
+def test_the_reference_split_is_representative_despite_duplicate_rows(few: Contract) -> None:
     reference = sample(few, 3000, 1)
     split = split_reference(with_reference_keys(reference, few), NO_ROWS, few, PLAN)
     assert 0.17 < len(split.holdout) / 3000 < 0.23
     assert (shares(split.train, few) - shares(reference, few)).abs().max() < 0.02
     by_content = split_reference(reference, NO_ROWS, few, PLAN)
-    assert len(shares(by_content.train, few)) < len(shares(reference, few)), "a split by content loses whole kinds"
+    assert len(shares(by_content.train, few)) < len(shares(reference, few)), (
+        "a split by content removes all rows of some kinds from training"
+    )
     assert check_leakage(split.holdout, keys_of(split.train, few.feature_names), NO_ROWS, few).is_clean
 
 
@@ -79,7 +81,7 @@ def test_reordering_or_adding_rows_does_not_change_the_split(few: Contract) -> N
     assert held <= set(split_reference(longer, NO_ROWS, few, PLAN).holdout.index)
 
 
-def test_a_retraining_holds_out_the_newest_rows_despite_repeated_content(few: Contract) -> None:
+def test_a_retraining_holds_out_the_newest_rows_despite_duplicate_rows(few: Contract) -> None:
     reference = with_reference_keys(sample(few, 2000, 1), few)
     champion = keys_of(split_reference(reference, NO_ROWS, few, PLAN).train, few.feature_names)
     rows = answered(few, 900, 2)
@@ -88,7 +90,7 @@ def test_a_retraining_holds_out_the_newest_rows_despite_repeated_content(few: Co
     assert (first.n_new_labels, len(first.holdout), first.n_production_train) == (600, 240, 360)
     challenger = keys_of(first.train, few.feature_names)
     assert check_leakage(first.holdout, challenger, champion, few).is_clean
-    # The challenger is now champion: its training rows are excluded from the holdout, its holdout rows are not.
+    # The challenger is now the champion, so only its training rows are excluded from the holdout.
     second = split_with_labels(reference, keyed(rows), challenger, few, PLAN)
     assert isinstance(second, TrainingData)
     assert second.n_new_labels == 900 - 360
@@ -97,7 +99,7 @@ def test_a_retraining_holds_out_the_newest_rows_despite_repeated_content(few: Co
     assert (leaked.n_in_challenger_training, leaked.is_clean) == (7, False)
 
 
-def test_the_mix_samples_reference_rows_by_key(few: Contract) -> None:
+def test_sampling_reference_rows_by_key_preserves_their_distribution(few: Contract) -> None:
     reference = with_reference_keys(sample(few, 3000, 1), few)
     plan = replace(PLAN, mix=MixSettings(max_reference_share=0.5))
     labelled = keyed(answered(few, 1000, 2))
@@ -114,7 +116,7 @@ def test_a_corrected_label_does_not_change_the_row_key(few: Contract) -> None:
     assert keyed(rows).index.is_unique
 
 
-def test_keys_are_read_only_from_valid_numpy_files() -> None:
+def test_row_keys_are_read_only_from_valid_numpy_files() -> None:
     def saved(array: np.ndarray[Any, Any]) -> bytes:
         file = io.BytesIO()
         np.save(file, array)

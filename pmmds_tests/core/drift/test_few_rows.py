@@ -1,4 +1,4 @@
-"""A report on too few rows has no measure that could be taken for drift, however large it would be."""
+"""Reports on too few rows omit all drift measures, even large ones, because they are unreliable."""
 
 from __future__ import annotations
 
@@ -33,16 +33,20 @@ def profile(contract: Contract) -> ReferenceProfile:
 
 
 def report(profile: ReferenceProfile, n_rows: int) -> dict[str, Any]:
-    """All rows in the first bin of each feature: PSI is far above every threshold."""
+    """Return a report with all rows in the first bin of each feature, so that PSI exceeds every threshold."""
     counts = {f.bins.feature: np.array([n_rows] + [0] * (f.bins.n_bins - 1)) for f in profile.with_score}
     features = compare(profile, counts, n_rows)
     return report_document(profile, features, n_rows, judge(features, 2000, n_rows, DriftRule(0.2, 3, 100)))
 
 
 @pytest.mark.parametrize("n_rows", [1, 60, 99])
-def test_too_few_rows_leave_counts_and_reasons_but_no_measure(profile: ReferenceProfile, n_rows: int) -> None:
+def test_reports_on_too_few_rows_have_counts_and_reasons_but_no_measures(
+    profile: ReferenceProfile, n_rows: int
+) -> None:
     whole = report(profile, n_rows)
-    assert max(f["psi"] for f in whole["features"]) > 0.25, "without the minimum this looks like major drift"
+    assert max(f["psi"] for f in whole["features"]) > 0.25, (
+        "without the minimum number of rows, this would be major drift"
+    )
     document = without_findings(whole)
     assert not has_enough_rows(document)
     assert (document["n_current"], document["verdict"]) == (n_rows, "insufficient_data")
@@ -53,18 +57,18 @@ def test_too_few_rows_leave_counts_and_reasons_but_no_measure(profile: Reference
     assert not re.search(r"major|significant|moderate", json.dumps(document))
 
 
-def test_the_sequential_rule_reads_the_windows_of_too_few_rows(profile: ReferenceProfile) -> None:
+def test_the_sequential_rule_uses_windows_with_too_few_rows(profile: ReferenceProfile) -> None:
     counts = counts_of(without_findings(report(profile, 60)), profile)
     assert counts is not None
     assert {int(c[0]) for c in counts.values()} == {60}
 
 
-def test_enough_rows_keep_every_measure(profile: ReferenceProfile) -> None:
+def test_reports_on_enough_rows_include_every_measure(profile: ReferenceProfile) -> None:
     assert without_findings(report(profile, 100)) == report(profile, 100)
 
 
-def test_the_page_of_too_few_rows_has_no_feature_chart_or_band(profile: ReferenceProfile) -> None:
-    """Also of a report that an older release stored with its measures."""
+def test_the_page_for_too_few_rows_has_no_feature_chart_or_band(profile: ReferenceProfile) -> None:
+    """The rule also applies to reports that an older release stored with measures."""
     head = PageHead("churn-classifier", "4", NOW - timedelta(hours=24), NOW, 0.2, NOW)
     body = render_page(report(profile, 1), head, PageContext()).partition("</style>")[2]
     assert "<svg" not in body
@@ -73,7 +77,7 @@ def test_the_page_of_too_few_rows_has_no_feature_chart_or_band(profile: Referenc
     assert "Distributions" not in body
 
 
-def test_the_table_of_too_few_rows_names_no_feature(
+def test_the_printed_table_for_too_few_rows_lists_no_feature(
     profile: ReferenceProfile, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_drift({**report(profile, 1), "alert_id": None, "report": "drift.html"})
@@ -82,7 +86,7 @@ def test_the_table_of_too_few_rows_names_no_feature(
     assert not any(f.bins.feature in printed for f in profile.features)
 
 
-def test_an_hour_is_compared_only_if_both_sides_have_enough_rows(contract: Contract) -> None:
+def test_an_hour_is_compared_only_if_it_and_the_reference_have_enough_rows(contract: Contract) -> None:
     frame = packaged_generator().sample(60, seed=1)
     columns = {name: frame[name].to_numpy() for name in contract.feature_names}
     for n_reference, n_hour, is_shown in ((49, 60, False), (60, 49, False), (60, 60, True)):

@@ -1,4 +1,4 @@
-"""The drift policy and the rule spec: threshold, number of features, insufficient data."""
+"""The drift policy with the rule `spec`: PSI threshold, number of drifted features and insufficient data."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ def features(*psis: float | None, score: float = 0.0) -> list[FeatureDrift]:
     ("psis", "verdict"),
     [
         ((0.21, 0.3, 0.9), Verdict.DRIFTED),
-        ((0.21, 0.3, 0.2), Verdict.STABLE),  # equal to the threshold is not above it
+        ((0.21, 0.3, 0.2), Verdict.STABLE),  # A PSI equal to the threshold is not drift.
         ((9.0, 9.0, 0.0), Verdict.STABLE),
         ((None, 9.0, 9.0), Verdict.STABLE),
         ((0.0, 0.0, 0.0), Verdict.STABLE),
     ],
 )
-def test_spec_requires_three_features_strictly_above_the_threshold(psis: tuple[float, ...], verdict: Verdict) -> None:
+def test_the_spec_rule_requires_three_features_above_the_psi_threshold(
+    psis: tuple[float, ...], verdict: Verdict
+) -> None:
     assert judge(features(*psis), 10_000, 100, RULE).verdict is verdict
 
 
@@ -43,20 +45,20 @@ def test_the_score_is_never_counted_as_a_feature() -> None:
     assert judged.drifted_features == ("f0", "f1")
 
 
-def test_a_contract_with_too_few_features_for_the_rule_can_drift() -> None:
+def test_a_contract_with_fewer_features_than_the_rule_requires_can_drift() -> None:
     judged = judge(features(0.3, 0.4, score=0.0), 10_000, 100, RULE)
     assert judged.verdict is Verdict.DRIFTED
     assert judged.rules[0].reasons[0].endswith("; the rule requires 2 (all features; the setting is 3).")
     assert judge(features(0.3, 0.1, score=5.0), 10_000, 100, RULE).verdict is Verdict.STABLE
 
 
-def test_one_row_below_the_minimum_is_insufficient_data() -> None:
+def test_one_row_below_the_minimum_gives_insufficient_data() -> None:
     judged = judge(features(9.0, 9.0, 9.0), 10_000, 99, RULE)
     assert judged.verdict is Verdict.INSUFFICIENT_DATA
     assert judged.reason_text == "99 rows in the window; at least 100 are required."
 
 
-def test_reasons_list_features_by_psi_and_the_required_number() -> None:
+def test_reasons_for_drift_list_features_by_psi_and_the_required_number() -> None:
     judged = judge(features(0.25, 0.1, 0.9, 0.3), 10_000, 500, RULE)
     assert judged.drifted_features == ("f2", "f3", "f0")
     summary, *findings = judged.rules[0].reasons

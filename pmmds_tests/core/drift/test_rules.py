@@ -1,6 +1,6 @@
-"""The rules calibrated, joint and sequential on the packaged sample: false alarms without drift, and detections.
+"""False alarms and detections of the rules `calibrated`, `joint` and `sequential` on the packaged sample.
 
-`benchmarks/drift_statistics.py` measures the same with enough trials for narrow bounds.
+`benchmarks/drift_statistics.py` measures the same rates more precisely with more trials.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WEEKLY = SequentialRule(false_alarms_per_year=0.1, window_hours=168)
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """One BLAS thread, as in the monitor: contending threads are ten times slower."""
+    """Use one BLAS thread, as the monitor does, because competing threads are ten times slower."""
     with threadpool_limits(1):
         yield
 
@@ -48,17 +48,17 @@ def calibrated(split: Split, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) ->
 
 
 @pytest.mark.parametrize("n", [100, 500])
-def test_calibrated_keeps_its_false_alarm_rate(population: Population, n: int) -> None:
+def test_the_calibrated_rule_keeps_its_false_alarm_rate(population: Population, n: int) -> None:
     rng = np.random.default_rng(n)
     n_alarms = 0
     for _ in range(20):
         split = population.split(rng)
         for _ in range(20):
             n_alarms += calibrated(split, rng.choice(split.others, n, replace=False)).verdict is Verdict.DRIFTED
-    assert 4 <= n_alarms <= 40, "20 of 400 are expected"
+    assert 4 <= n_alarms <= 40, "about 20 false alarms in 400 trials are expected"
 
 
-def test_calibrated_detects_and_names_the_drifted_feature(population: Population, split: Split) -> None:
+def test_the_calibrated_rule_detects_and_names_the_drifted_feature(population: Population, split: Split) -> None:
     weights = shares_moved(population.columns["contract"] == "Month-to-month", 0.75)
     found = calibrated(split, np.random.default_rng(1).choice(len(weights), 500, p=weights))
     assert found.verdict is Verdict.DRIFTED
@@ -78,11 +78,11 @@ def test_only_alerting_rules_determine_the_verdict(population: Population, split
     calibrated = judge(features, 10_000, 500, replace(RULE, alert_rules=("spec", "calibrated")))
     assert calibrated.verdict is Verdict.DRIFTED
     assert "contract: Month-to-month" in calibrated.reason_text
-    assert "the rule requires" not in calibrated.reason_text, "reasons of spec are not reasons of this verdict"
+    assert "the rule requires" not in calibrated.reason_text, "the verdict has no reasons from the rule spec"
     assert str(calibrated.severity) in ("moderate", "significant", "major")
 
 
-def test_an_alerting_rule_that_was_not_evaluated_is_insufficient_data(split: Split) -> None:
+def test_an_alerting_rule_that_was_not_evaluated_gives_insufficient_data(split: Split) -> None:
     features: tuple[FeatureDrift, ...] = compare(split.profile, split.counts(split.others), len(split.others))
     judged = judge(features, 10_000, len(split.others), replace(RULE, alert_rules=("joint",)))
     assert judged.verdict is Verdict.INSUFFICIENT_DATA
@@ -93,7 +93,7 @@ def drawn(split: Split, n: int, seed: int) -> Codes:
     return codes
 
 
-def test_joint_detects_a_shuffled_column_and_names_the_pair(split: Split) -> None:
+def test_the_joint_rule_detects_a_shuffled_column_and_names_the_pair(split: Split) -> None:
     current, rng = drawn(split, 400, 3).copy(), np.random.default_rng(4)
     tenure = [f.bins.feature for f in split.profile.features].index("tenure")
     rows = rng.choice(400, 120, replace=False)
@@ -103,7 +103,7 @@ def test_joint_detects_a_shuffled_column_and_names_the_pair(split: Split) -> Non
     assert "tenure" in found.pairs[0].features
     assert found.pairs[0].p_value <= 0.05
     assert "changed their dependence" in found.verdict.reasons[0]
-    # The counts are unchanged, so rules on single features detect nothing.
+    # The counts of each feature are unchanged, so rules on single features do not detect the change.
     alone = compare(
         split.profile,
         {
@@ -115,8 +115,8 @@ def test_joint_detects_a_shuffled_column_and_names_the_pair(split: Split) -> Non
     assert judge(alone, 10_000, 400, RULE).rules[1].verdict is Verdict.STABLE
 
 
-def test_joint_ignores_shifts_of_single_features(population: Population, split: Split) -> None:
-    """Drawing month-to-month rows more often changes no dependence given the marginals."""
+def test_the_joint_rule_ignores_shifts_of_single_features(population: Population, split: Split) -> None:
+    """Oversampling month-to-month rows shifts single features but must not count as a changed pair."""
     is_monthly = population.columns["contract"][split.others] == "Month-to-month"
     rng, n_alarms = np.random.default_rng(5), 0
     for _ in range(20):
@@ -126,17 +126,17 @@ def test_joint_ignores_shifts_of_single_features(population: Population, split: 
         )
         found = judge_joint(split.profile, split.codes[split.reference], split.codes[rows], JointRule(0.05, 100))
         n_alarms += found.verdict.verdict is Verdict.DRIFTED
-    assert n_alarms <= 5, "1 of 20 is expected"
+    assert n_alarms <= 5, "about 1 false alarm in 20 trials is expected"
 
 
 @pytest.mark.parametrize("n", [0, 99])
-def test_joint_gives_no_verdict_on_too_few_rows(split: Split, n: int) -> None:
+def test_the_joint_rule_is_not_evaluated_on_too_few_rows(split: Split, n: int) -> None:
     found = judge_joint(split.profile, split.codes[split.reference], drawn(split, n, 6), JointRule(0.05, 100))
     assert found.verdict.verdict is Verdict.INSUFFICIENT_DATA
     assert found.pairs == ()
 
 
-def test_joint_excludes_a_feature_that_is_all_null(split: Split) -> None:
+def test_the_joint_rule_excludes_features_that_contain_only_nulls(split: Split) -> None:
     current = drawn(split, 300, 7).copy()
     current[:, 0] = split.profile.features[0].bins.null_index
     found = judge_joint(split.profile, split.codes[split.reference], current, JointRule(0.05, 100))
@@ -152,7 +152,7 @@ def weeks(
     return [split.counts(rng.choice(population.data.n_rows, 500, p=weights)) for _ in range(n_weeks)]
 
 
-def test_sequential_accumulates_a_weak_drift_over_weeks(population: Population, split: Split) -> None:
+def test_the_sequential_rule_detects_weak_drift_over_several_weeks(population: Population, split: Split) -> None:
     before, after = weeks(split, population, 20, None, 8), weeks(split, population, 20, 0.60, 9)
     assert judge_sequential(split.profile, before, WEEKLY).verdict is Verdict.STABLE
     found = judge_sequential(split.profile, before + after, WEEKLY)
@@ -163,14 +163,14 @@ def test_sequential_accumulates_a_weak_drift_over_weeks(population: Population, 
     assert "over the last" in contract
 
 
-def test_sequential_requires_a_minimum_number_of_windows(population: Population, split: Split) -> None:
+def test_the_sequential_rule_requires_a_minimum_number_of_windows(population: Population, split: Split) -> None:
     few = weeks(split, population, MIN_WINDOWS - 1, None, 10)
     found = judge_sequential(split.profile, few, WEEKLY)
     assert found.verdict is Verdict.INSUFFICIENT_DATA
     assert judge_sequential(split.profile, [], WEEKLY).verdict is Verdict.INSUFFICIENT_DATA
 
 
-def test_sequential_detects_a_broken_feature_in_its_first_window(population: Population, split: Split) -> None:
+def test_the_sequential_rule_detects_a_broken_feature_in_its_first_window(population: Population, split: Split) -> None:
     (week,) = weeks(split, population, 1, None, 11)
     bins = split.profile.features[4].bins
     week[bins.feature] = np.array([0] * (bins.n_bins - 1) + [500])
@@ -179,6 +179,6 @@ def test_sequential_detects_a_broken_feature_in_its_first_window(population: Pop
     assert found.reasons[1] == f"{bins.feature}: missing 0% → 100% of rows, in the last window."
 
 
-def test_fewer_false_alarms_per_year_raise_the_threshold() -> None:
+def test_allowing_fewer_false_alarms_per_year_raises_the_threshold() -> None:
     assert SequentialRule(0.1, 168).threshold == pytest.approx(521.8, abs=0.1)
     assert SequentialRule(1.0, 24).threshold == pytest.approx(365.25)

@@ -1,4 +1,4 @@
-"""Statements of the largest change, and complete reports despite one broken feature."""
+"""Descriptions of the largest change in a feature, and complete reports despite a broken feature."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ def moved(feature: FeatureProfile, current: Any) -> FeatureDrift:
     return compare_feature(feature, count(feature.bins, np.array(current, dtype=dtype)))
 
 
-def test_a_category_that_grew_is_stated_with_both_shares() -> None:
+def test_a_growing_category_is_described_with_its_old_and_new_share() -> None:
     found = moved(categorical(list(PAYMENT) * 100), ["Mailed check"] * 71 + ["Bank transfer"] * 29)
     assert found.statement == "payment_method: Mailed check 33% → 71% of rows"
     assert found.lost_share == pytest.approx(1 / 3)
     assert [b.label for b in found.moved_bins] == ["Mailed check", "Electronic check", "Bank transfer"]
 
 
-def test_a_decrease_is_stated_by_the_rows_below_an_edge() -> None:
+def test_a_decrease_is_described_by_the_share_of_rows_below_an_edge() -> None:
     found = moved(numeric(TENURE), TENURE / 2)
     assert found.statement == "tenure: at most 35 in 50% → 100% of rows"
 
 
-def test_an_increase_is_stated_by_the_rows_above_an_edge() -> None:
+def test_an_increase_is_described_by_the_share_of_rows_above_an_edge() -> None:
     assert moved(numeric(TENURE), 36 + TENURE / 2).statement == "tenure: over 35 in 50% → 100% of rows"
 
 
-def test_a_peak_in_the_middle_is_stated_by_its_bin() -> None:
+def test_a_peak_in_the_middle_is_described_by_the_share_of_its_bin() -> None:
     found = moved(numeric(TENURE), [*TENURE, *[38.0] * 500])
     assert found.statement == "tenure: 36 to 43 in 11% → 48% of rows"
 
 
-def test_an_unchanged_feature_is_stated_as_unchanged() -> None:
+def test_an_unchanged_feature_is_described_as_unchanged() -> None:
     assert moved(numeric(TENURE), TENURE).statement == "tenure: unchanged"
     assert moved(numeric(TENURE), TENURE).moved_bins == ()
 
@@ -79,10 +79,10 @@ def test_an_unchanged_feature_is_stated_as_unchanged() -> None:
         (categorical(list(PAYMENT) * 20), [None] * 50, "payment_method: missing 0% → 100% of rows"),
     ],
 )
-def test_every_change_has_a_finite_psi_a_band_and_a_statement(
+def test_every_change_has_a_finite_psi_and_a_band_and_a_description(
     feature: FeatureProfile, current: Any, statement: str | None
 ) -> None:
-    """Empty, all null, constant, a new category, a constant reference."""
+    """The changes include only nulls, constant values, a new category and a constant reference."""
     found = moved(feature, current)
     assert found.psi is not None
     assert math.isfinite(found.psi)
@@ -94,7 +94,7 @@ def test_every_change_has_a_finite_psi_a_band_and_a_statement(
     assert (found.psi == 0.0) == (found.statement == "tenure: unchanged")
 
 
-def test_text_in_a_numeric_column_is_stated() -> None:
+def test_text_in_a_numeric_column_is_described() -> None:
     feature = numeric(TENURE)
     found = compare_feature(feature, count_texts(feature.bins, np.array(["a year"] * 30 + ["5"] * 70, dtype=object)))
     assert found.statement.startswith("tenure: ")
@@ -116,9 +116,9 @@ def test_a_broken_feature_does_not_change_other_features() -> None:
     assert broken[1].bins == whole[1].bins
 
 
-def test_without_rows_no_measure_is_reported() -> None:
+def test_no_measures_are_reported_without_rows() -> None:
     (found,) = compare(ReferenceProfile("", 720, (numeric(TENURE),)), {}, 0)
-    assert found.statement == "tenure: no rows in the window, nothing to compare"
+    assert found.statement == "tenure: no rows in the window, so there is nothing to compare"
     assert (found.psi, found.p_value, found.q_value, found.ks_distance) == (None, None, None, None)
     assert found.band is Band.UNDETERMINED
 
@@ -136,5 +136,5 @@ def test_without_rows_no_measure_is_reported() -> None:
         (0.99991, "over 99.9%"),
     ],
 )
-def test_zero_and_hundred_percent_mean_none_and_all(share: float, text: str) -> None:
+def test_zero_and_one_hundred_percent_are_shown_only_for_exact_shares(share: float, text: str) -> None:
     assert percent(share) == text

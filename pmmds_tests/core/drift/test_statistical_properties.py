@@ -1,4 +1,4 @@
-"""Properties of every registered measure for any counts; expected values from decimal arithmetic and scipy."""
+"""Properties of every registered drift measure for random counts, compared with decimal arithmetic and scipy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ every_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda
 unordered = pytest.mark.parametrize(
     "measure", [m for m in MEASURES.values() if not m.needs_order], ids=lambda m: m.name
 )
-N_SPECIAL = 4  # bins behind the ordered ones of a numeric feature
+N_SPECIAL = 4  # Special bins follow the ordered bins of a numeric feature.
 
 
 @st.composite
@@ -59,7 +59,7 @@ def measured(measure: Measure, profile: FeatureProfile, current: NDArray[np.floa
     return measure.compute(np.array(profile.counts), counts, profile.bins.n_ordered)
 
 
-def test_every_measure_is_a_field_of_the_report() -> None:
+def test_every_drift_measure_is_a_field_of_the_report() -> None:
     profile = numeric(np.arange(100.0))
     found = compare_feature(profile, count_numeric(profile.bins, np.arange(50.0)))
     for name, measure in MEASURES.items():
@@ -68,7 +68,7 @@ def test_every_measure_is_a_field_of_the_report() -> None:
 
 @every_measure
 @given(pair=pairs())
-def test_a_measure_is_finite_non_negative_and_bounded(measure: Measure, pair: Pair) -> None:
+def test_drift_measures_are_finite_and_non_negative_and_bounded(measure: Measure, pair: Pair) -> None:
     found = value(measure, *pair)
     assert math.isfinite(found)
     assert 0 <= found <= measure.largest + 1e-12
@@ -82,7 +82,7 @@ def test_a_window_equal_to_its_reference_has_distance_zero(measure: Measure, pai
 
 @every_measure
 @given(pair=pairs())
-def test_a_side_without_rows_gives_nan(measure: Measure, pair: Pair) -> None:
+def test_measures_are_nan_if_either_side_has_no_rows(measure: Measure, pair: Pair) -> None:
     none = np.zeros_like(pair[0])
     assert math.isnan(value(measure, none, pair[1]))
     assert math.isnan(value(measure, pair[0], none))
@@ -91,7 +91,7 @@ def test_a_side_without_rows_gives_nan(measure: Measure, pair: Pair) -> None:
 @unordered
 @settings(max_examples=50)
 @given(pair=pairs(), seed=st.integers(0, 99))
-def test_the_order_of_unordered_bins_does_not_matter(measure: Measure, pair: Pair, seed: int) -> None:
+def test_the_order_of_unordered_bins_does_not_change_a_measure(measure: Measure, pair: Pair, seed: int) -> None:
     r, c = pair
     order = np.random.default_rng(seed).permutation(len(r))
     assert value(measure, r[order], c[order]) == pytest.approx(value(measure, r, c), abs=1e-12)
@@ -108,7 +108,7 @@ def test_bins_empty_on_both_sides_are_ignored(measure: Measure, pair: Pair) -> N
 @every_measure
 @settings(max_examples=30)
 @given(seed=st.integers(0, 999))
-def test_the_order_of_the_rows_does_not_matter(measure: Measure, seed: int) -> None:
+def test_the_order_of_the_rows_does_not_change_a_measure(measure: Measure, seed: int) -> None:
     rng = np.random.default_rng(seed)
     profile, current = numeric(rng.normal(size=300)), rng.normal(0.3, 1, size=200)
     assert measured(measure, profile, rng.permutation(current)) == measured(measure, profile, current)
@@ -130,7 +130,7 @@ def test_one_outlier_neither_causes_nor_hides_a_shift(measure: Measure, outlier:
     profile = numeric(rng.normal(size=5000))
     for current in (rng.normal(size=1000), rng.normal(0.5, 1, size=1000)):
         before, after = (measured(measure, profile, values) for values in (current, np.append(current, outlier)))
-        # One row of a thousand counts as one row at any distance.
+        # The effect of a single row in a thousand does not depend on its distance.
         limit = 0.02 if measure.name == "js_distance" else 0.01
         assert abs(after - before) < limit
 
@@ -155,7 +155,7 @@ def test_an_unseen_category_is_detected(measure: Measure) -> None:
 
 
 def _decimals(pair: Pair) -> list[tuple[Decimal, Decimal]]:
-    """Exact shares with fifty digits, without numpy."""
+    """Compute the shares with fifty digits of precision and without numpy."""
     half = Decimal(str(SMOOTHING))
     used = [(int(r), int(c)) for r, c in zip(*pair, strict=True) if r + c]
     n, m = (sum(side) + half * len(used) for side in zip(*used, strict=True))
@@ -194,7 +194,7 @@ def test_logarithmic_measures_are_exact_to_twelve_digits(name: str, pair: Pair) 
 
 
 @given(pair=pairs())
-def test_ordered_measures_equal_scipy_on_the_positions(pair: Pair) -> None:
+def test_the_wasserstein_distance_of_bin_positions_equals_that_of_scipy(pair: Pair) -> None:
     r, c = pair
     n_ordered = len(r) - N_SPECIAL
     behind = [1.0 + i for i in range(1, N_SPECIAL + 1)]
@@ -208,14 +208,14 @@ def test_ordered_measures_equal_scipy_on_the_positions(pair: Pair) -> None:
     r=st.lists(st.integers(0, 30), min_size=8, max_size=8).filter(any),
     c=st.lists(st.integers(0, 30), min_size=8, max_size=8).filter(any),
 )
-def test_the_ks_distance_equals_scipy_on_the_bin_numbers(r: list[int], c: list[int]) -> None:
+def test_the_ks_distance_of_bin_numbers_equals_that_of_scipy(r: list[int], c: list[int]) -> None:
     rows = [np.repeat(np.arange(8), counts) for counts in (r, c)]
     expected = stats.ks_2samp(*rows, method="asymp").statistic
     assert value(MEASURES["ks_distance"], np.array(r), np.array(c)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(pairs())
-def test_kl_and_js_equal_scipy(pair: Pair) -> None:
+def test_kl_divergence_and_js_distance_equal_those_of_scipy(pair: Pair) -> None:
     used = (pair[0] + pair[1]) > 0
     r, c = (side[used] + SMOOTHING for side in pair)
     assert value(MEASURES["kl_divergence"], *pair) == pytest.approx(float(stats.entropy(c, r)), abs=1e-12)
@@ -238,7 +238,7 @@ def test_psi_equals_a_manual_calculation() -> None:
     assert psi(r, c) == pytest.approx(0.05108, abs=1e-5)
 
 
-def test_mean_psi_without_drift_is_psi_expected_by_chance() -> None:
+def test_the_mean_psi_without_drift_equals_the_psi_expected_by_chance() -> None:
     rng = np.random.default_rng(4)
     shares = np.array([0.25, 0.25, 0.25, 0.15, 0.1])
     draws = [psi(rng.multinomial(5000, shares), rng.multinomial(800, shares)) for _ in range(2000)]
@@ -247,7 +247,7 @@ def test_mean_psi_without_drift_is_psi_expected_by_chance() -> None:
 
 @settings(max_examples=50)
 @given(pair=pairs())
-def test_any_counts_give_a_complete_finite_report(pair: Pair) -> None:
+def test_reports_are_complete_and_finite_for_any_counts(pair: Pair) -> None:
     r, c = pair
     assume(len(r) > N_SPECIAL)
     edges = tuple(float(i) for i in range(len(r) - N_SPECIAL - 1))
@@ -274,5 +274,5 @@ def test_any_counts_give_a_complete_finite_report(pair: Pair) -> None:
         (math.nan, Band.UNDETERMINED),
     ],
 )
-def test_a_band_includes_its_lower_limit(value: float | None, expected: Band) -> None:
+def test_a_severity_band_includes_its_lower_limit(value: float | None, expected: Band) -> None:
     assert band(value) is expected

@@ -1,4 +1,4 @@
-"""The evaluation of champion and challenger: measures, segments, replay, latency, and rejected holdouts."""
+"""The evaluation of champion and challenger: metrics, segments, replay, latency and rejected holdouts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 class TableScorer:
-    """Returns a given score for each row; `busy` loops make it slower."""
+    """A scorer that returns a given score for each row; `busy` loop iterations make it slower."""
 
     kind = "table"
 
@@ -90,7 +90,7 @@ def evaluation(case: Case) -> ModelEvaluation:
     return case.evaluated()
 
 
-def test_metrics_follow_the_definitions_of_scikit_learn(case: Case, evaluation: ModelEvaluation) -> None:
+def test_metrics_match_the_definitions_of_scikit_learn(case: Case, evaluation: ModelEvaluation) -> None:
     champion, challenger = evaluation.champion_metrics, evaluation.challenger_metrics
     assert champion is not None
     assert champion["roc_auc"] == pytest.approx(roc_auc_score(case.labels, case.champion_scores))
@@ -105,7 +105,7 @@ def test_metrics_follow_the_definitions_of_scikit_learn(case: Case, evaluation: 
     assert evaluation.challenger_measures["calibration_error"]["by_chance"] > 0
 
 
-def test_the_worst_segment_is_named_and_all_are_measured(case: Case, evaluation: ModelEvaluation) -> None:
+def test_all_segments_are_measured_and_the_worst_one_is_named(case: Case, evaluation: ModelEvaluation) -> None:
     worst = evaluation.worst_segment
     assert worst is not None
     assert (worst["feature"], worst["value"]) == ("internet_service", "Fiber optic")
@@ -119,7 +119,7 @@ def test_the_worst_segment_is_named_and_all_are_measured(case: Case, evaluation:
     assert dsl["q_value"] > 0.05
 
 
-def test_segments_with_too_few_rows_are_listed_and_not_measured(case: Case, contract: Contract) -> None:
+def test_segments_with_too_few_rows_are_listed_but_not_measured(case: Case, contract: Contract) -> None:
     rare = np.zeros(len(case.rows), dtype=bool)
     rare[:MIN_ROWS_A_CLASS] = True
     found = evaluate(
@@ -155,21 +155,21 @@ def test_replay_counts_changed_predictions(case: Case, evaluation: ModelEvaluati
     assert sum(b["challenger"] for b in evaluation.replay["bins"]) == pytest.approx(1)
 
 
-def test_without_traffic_there_is_no_replay_result(case: Case) -> None:
+def test_there_is_no_replay_result_without_traffic(case: Case) -> None:
     found = case.evaluated(n_recent=0)
     assert found.replay == {"n_rows": 0}
     assert "no predictions" in replay_text(found)
 
 
 @pytest.mark.parametrize(("n", "said"), [(1, "There was 1 prediction"), (99, "There were 99 predictions")])
-def test_too_few_requests_are_counted_and_not_replayed(case: Case, n: int, said: str) -> None:
+def test_too_few_requests_are_counted_but_not_replayed(case: Case, n: int, said: str) -> None:
     found = case.evaluated(n_recent=n)
     assert found.replay == {"n_rows": n}
     assert replay_text(found).startswith(said)
     assert "%" not in replay_text(found)
 
 
-def test_a_slower_scorer_is_detected_and_an_equal_one_is_not(case: Case) -> None:
+def test_the_latency_ratio_detects_a_slower_scorer(case: Case) -> None:
     def ratio(busy: int) -> tuple[float, tuple[float, float]]:
         found = evaluate(
             case.candidate("2", case.challenger_scores, busy),
@@ -190,7 +190,7 @@ def test_a_slower_scorer_is_detected_and_an_equal_one_is_not(case: Case) -> None
     assert 5 < low <= slow
 
 
-def test_without_a_champion_only_the_challenger_is_measured(case: Case) -> None:
+def test_only_the_challenger_is_measured_if_there_is_no_champion(case: Case) -> None:
     found = case.evaluated(with_champion=False)
     assert (found.champion_version, found.champion_metrics, found.delong_p_value, found.replay) == (None,) * 4
     assert found.worst_segment is not None
@@ -245,16 +245,16 @@ def test_an_insufficient_holdout_is_rejected_with_the_reason(contract: Contract,
         check_holdout(spoil(holdout(contract)), contract)
 
 
-def test_the_page_is_self_contained_and_shows_every_part(evaluation: ModelEvaluation) -> None:
+def test_the_evaluation_page_is_self_contained_and_shows_every_section(evaluation: ModelEvaluation) -> None:
     page = render_evaluation(evaluation, "churn-classifier", NOW)
     assert not re.search(r"(src|href)=[\"']?https?:", page)
     for said in ("PR-AUC", "Brier score", "calibration error", "p worse", "internet_service = Fiber optic", "v1"):
         assert said in page
-    assert page.count("<svg") == 3, "two calibrations and the replayed scores"
+    assert page.count("<svg") == 3, "two calibration charts and one chart of replayed scores"
     assert page.index("internet_service = Fiber optic</th>") < page.index("internet_service = DSL</th>")
 
 
-def test_the_page_of_a_first_model_has_no_champion(case: Case) -> None:
+def test_the_evaluation_page_of_a_first_model_states_the_missing_champion(case: Case) -> None:
     assert "no champion" in render_evaluation(case.evaluated(with_champion=False), "m", NOW)
 
 

@@ -1,4 +1,4 @@
-"""A ROC-AUC needs rows of both classes; below the minimum there is a reason and no number."""
+"""ROC-AUC requires enough rows of both classes; otherwise a reason is reported instead of a number."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scores_of(n: int = N) -> NDArray[np.float64]:
 
 
 def auc_by_ranks(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
-    """Mann-Whitney: the share of pairs in which the positive row has the higher score."""
+    """Return the share of pairs in which the positive row has the higher score (Mann-Whitney)."""
     frame = pd.DataFrame({"label": labels, "rank": pd.Series(scores).rank()})
     positive = frame[frame["label"] == 1]
     n = len(positive)
@@ -58,20 +58,20 @@ def production_of(labels: NDArray[np.int64]) -> LabelledRows:
 
 
 @pytest.mark.parametrize("n_positive", [0, 1, 9, N - 9, N])
-def test_a_version_with_few_labels_of_a_class_has_no_metric(n_positive: int) -> None:
+def test_a_version_with_too_few_labels_of_a_class_has_no_metrics(n_positive: int) -> None:
     (version,) = measure_production(production_of(labels_with(n_positive)), 100).versions
     assert version.verdict is Verdict.INSUFFICIENT_DATA
     assert (version.roc_auc, version.accuracy) == (None, None)
     assert version.positive_share == n_positive / N
 
 
-def test_ten_labels_of_a_class_are_enough() -> None:
+def test_ten_positive_labels_are_enough_for_a_roc_auc() -> None:
     labels = labels_with(10)
     (version,) = measure_production(production_of(labels), 100).versions
     assert version.roc_auc == pytest.approx(auc_by_ranks(labels, scores_of()))
 
 
-def test_a_version_with_few_labels_has_no_share_of_positives() -> None:
+def test_a_version_with_too_few_labels_has_no_positive_share() -> None:
     (version,) = measure_production(production_of(labels_with(1, 1)), 100).versions
     assert (version.n_rows, version.positive_share) == (1, None)
 
@@ -86,13 +86,13 @@ def test_a_version_with_few_labels_has_no_share_of_positives() -> None:
         (labels_with(N), "all 200 labels are 1"),
     ],
 )
-def test_a_day_below_the_minimum_has_the_reason_and_no_metric(labels: NDArray[np.int64], reason: str) -> None:
+def test_a_day_with_too_few_labels_has_a_reason_but_no_metric(labels: NDArray[np.int64], reason: str) -> None:
     document = document_of(labels)
     assert (document["reason"], document["realized"], document["reliability"]) == (reason, None, [])
     assert (document["positive_share"] is None) == (len(labels) < 100)
 
 
-def test_a_day_with_few_rows_has_no_estimate() -> None:
+def test_a_day_with_too_few_rows_has_no_estimate() -> None:
     few, many = document_of(labels_with(40, 99))["estimated"], document_of(labels_with(40, 100))["estimated"]
     assert isinstance(few, dict)
     assert isinstance(many, dict)
@@ -101,7 +101,7 @@ def test_a_day_with_few_rows_has_no_estimate() -> None:
 
 
 @pytest.mark.parametrize(("n_positive", "is_ranked"), [(9, False), (10, True)])
-def test_a_shadow_is_ranked_only_with_enough_labels_of_both_classes(n_positive: int, is_ranked: bool) -> None:
+def test_a_shadow_model_needs_enough_labels_of_both_classes_for_a_roc_auc(n_positive: int, is_ranked: bool) -> None:
     labels, answered = labels_with(n_positive), scores_of()
     shadow = np.clip(answered + 0.01, 0, 1)
     at, versions = np.full(N, np.datetime64("2026-03-01", "us")), np.full(N, "1", dtype=object)

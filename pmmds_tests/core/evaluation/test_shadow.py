@@ -1,4 +1,4 @@
-"""Shadow agreement: each figure against its definition, and the text."""
+"""Figures of the shadow agreement, each compared with its definition, and the summary text."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def found() -> ShadowAgreement:
     return measured
 
 
-def test_without_rows_there_is_no_agreement() -> None:
+def test_no_agreement_is_reported_without_rows() -> None:
     assert agreement("3", rows(n=0, n_labelled=0)) is None
     assert shadow_text(None) == NOTHING_SHADOWED
 
 
-def test_shares_differences_and_correlation_follow_their_definitions(found: ShadowAgreement) -> None:
+def test_the_figures_of_the_agreement_match_their_definitions(found: ShadowAgreement) -> None:
     given = rows()
     changed = given.shadow_decision != given.answered_decision
     assert found.n_rows == N
@@ -54,7 +54,7 @@ def test_shares_differences_and_correlation_follow_their_definitions(found: Shad
     assert (found.window_start.isoformat(), found.window_end.minute) == ("2026-03-01T00:00:00+00:00", 6)
 
 
-def test_labeled_disagreements_are_tested_by_the_exact_sign_test(found: ShadowAgreement) -> None:
+def test_labeled_disagreements_are_tested_with_the_exact_sign_test(found: ShadowAgreement) -> None:
     given, labelled = rows(), found.labelled
     assert labelled is not None
     known = given.labels >= 0
@@ -70,7 +70,7 @@ def test_labeled_disagreements_are_tested_by_the_exact_sign_test(found: ShadowAg
 
 @pytest.mark.parametrize(("right", "n"), [(0, 1), (3, 7), (50, 100), (480, 1000), (20_100, 40_000)])
 def test_the_sign_test_is_exact_for_few_and_many_rows(right: int, n: int) -> None:
-    """`n` labeled rows with different predictions; the challenger's is correct in `right` of them."""
+    """The models disagree on `n` labeled rows, and the challenger is correct on `right` of them."""
     labels = np.array([1] * right + [0] * (n - right), dtype=np.int64)
     at, versions = np.full(n, np.datetime64("2026-03-01", "us")), np.full(n, "1", dtype=object)
     zeros, ones = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)
@@ -82,14 +82,14 @@ def test_the_sign_test_is_exact_for_few_and_many_rows(right: int, n: int) -> Non
     assert measured.changed_share == 1.0
 
 
-def test_without_labels_there_is_no_comparison_of_correctness() -> None:
+def test_correctness_is_not_compared_without_labels() -> None:
     measured = agreement("3", rows(n_labelled=0))
     assert measured is not None
     assert measured.labelled is None
     assert shadow_text(to_document(measured)).endswith("has a label yet.")
 
 
-def test_the_document_is_json_and_the_text_names_the_figures(found: ShadowAgreement) -> None:
+def test_the_agreement_is_valid_json_and_its_text_states_the_figures(found: ShadowAgreement) -> None:
     document = msgspec.json.decode(msgspec.json.encode(to_document(found)))
     assert document == to_document(found)
     said = shadow_text(document)

@@ -47,7 +47,7 @@ def shares_in(result: FileComparison, feature: str) -> dict[str, float | None]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_file_with_a_contract_has_the_profile_of_its_rows(
+def test_the_profile_of_a_file_with_a_contract_equals_that_of_its_rows(
     tmp_path: Path, frame: pd.DataFrame, contract: Contract, suffix: str
 ) -> None:
     path = written(frame, tmp_path / f"reference{suffix}")
@@ -60,7 +60,7 @@ def test_a_file_with_a_contract_has_the_profile_of_its_rows(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_without_a_contract_numbers_are_numeric_and_text_categorical(
+def test_without_a_contract_numbers_are_numeric_and_text_is_categorical(
     tmp_path: Path, frame: pd.DataFrame, suffix: str
 ) -> None:
     path = written(frame, tmp_path / f"reference{suffix}")
@@ -83,13 +83,15 @@ def test_csv_and_parquet_of_the_same_rows_have_no_drift(tmp_path: Path, frame: p
         assert {f.psi for f in compare_files(*pair).features} == {0.0}
 
 
-def test_the_format_does_not_depend_on_the_suffix(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_file_formats_are_detected_regardless_of_the_suffix(tmp_path: Path, frame: pd.DataFrame) -> None:
     written(frame, tmp_path / "a.parquet").rename(tmp_path / "a.csv")
     written(frame, tmp_path / "b.csv").rename(tmp_path / "b.parquet")
     assert {f.psi for f in compare_files(tmp_path / "a.csv", tmp_path / "b.parquet").features} == {0.0}
 
 
-def test_a_saved_profile_replaces_its_reference(tmp_path: Path, frame: pd.DataFrame, contract: Contract) -> None:
+def test_a_saved_profile_can_replace_the_reference_file(
+    tmp_path: Path, frame: pd.DataFrame, contract: Contract
+) -> None:
     a = written(frame[:2000], tmp_path / "a.parquet")
     b = written(frame[2000:], tmp_path / "b.csv")
     for given in (None, contract):
@@ -121,7 +123,7 @@ def compare_files_counts(full: FileComparison, path: Path, contract: Contract) -
     return {f.bins.feature: count(f.bins, columns[f.bins.feature]) for f in full.profile.features}
 
 
-def test_the_score_is_reported_and_not_counted_as_a_feature(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_the_score_is_reported_but_not_counted_as_a_feature(tmp_path: Path, frame: pd.DataFrame) -> None:
     rng = np.random.default_rng(0)
     a = written(frame.assign(probability=rng.beta(2, 5, len(frame))), tmp_path / "a.parquet")
     b = written(frame.assign(probability=rng.beta(5, 2, len(frame))), tmp_path / "b.parquet")
@@ -131,7 +133,7 @@ def test_the_score_is_reported_and_not_counted_as_a_feature(tmp_path: Path, fram
     assert "0 of 20 features" in result.verdict.reason_text
 
 
-def test_a_column_that_changed_its_type_counts_as_not_a_number(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_text_in_a_formerly_numeric_column_counts_as_not_a_number(tmp_path: Path, frame: pd.DataFrame) -> None:
     a = written(frame, tmp_path / "a.parquet")
     odd = frame.assign(tenure=[f"month {t}" for t in frame["tenure"]], contract=1, monthly_charges=None)
     b = written(odd, tmp_path / "b.parquet")
@@ -203,7 +205,7 @@ def test_mixed_numbers_and_text_are_rejected_without_a_contract(tmp_path: Path) 
         compare_files(a, a)
 
 
-def test_columns_restricts_the_comparison(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_the_columns_argument_restricts_the_comparison(tmp_path: Path, frame: pd.DataFrame) -> None:
     a, b = written(frame, tmp_path / "a.parquet"), written(frame.assign(extra=1), tmp_path / "b.parquet")
     assert compare_files(a, b).warnings == (
         "Warning: b.parquet has columns that a.parquet lacks, which are not compared: extra.",
@@ -227,7 +229,7 @@ def test_unusual_names_and_values_of_a_csv_file_are_preserved(tmp_path: Path) ->
     assert shares_in(result, "line\nbreak") == {"two\nlines": 0.5, "(null)": 0.5}
 
 
-def test_counts_at_fit_time_equal_the_bin_queries(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_reference_counts_equal_those_of_the_bin_queries(tmp_path: Path, frame: pd.DataFrame) -> None:
     path = written(frame, tmp_path / "a.parquet")
     result = compare_files(path, path)
     again = {f.feature: [b.current_share for b in f.bins] for f in result.features}
@@ -252,16 +254,16 @@ def test_the_number_of_row_groups_does_not_change_the_counts(tmp_path: Path, fra
     assert counts_in(compare_files(one, one)) == counts_in(compare_files(many, many))
 
 
-def test_too_few_rows_are_insufficient_data(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_too_few_rows_give_insufficient_data(tmp_path: Path, frame: pd.DataFrame) -> None:
     a, b = written(frame, tmp_path / "a.parquet"), written(frame[:99], tmp_path / "b.parquet")
     assert compare_files(a, b).verdict.verdict is Verdict.INSUFFICIENT_DATA
 
 
-def test_blank_categories_can_be_counted() -> None:
+def test_blank_categories_have_their_own_bins() -> None:
     assert FeatureBins("x", "categorical", categories=("", " ")).n_bins == 4
 
 
-def test_the_tutorial_code_runs_and_prints_what_it_shows(
+def test_the_tutorial_code_prints_the_output_shown_in_the_tutorial(
     tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tutorial = Path(__file__).parents[3] / "docs" / "tutorials" / "compare-two-files.md"

@@ -1,4 +1,4 @@
-"""Two data frames compare like the Parquet files that pandas writes of them."""
+"""Comparing two data frames gives the same result as comparing their Parquet files written by pandas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N = 800
 
 
 def rows(seed: int) -> pd.DataFrame:
-    """Columns of every kind that pandas has."""
+    """Return a frame with columns of every kind that pandas supports."""
     random = np.random.default_rng(seed)
     amount = random.gamma(2 + seed, 50, N)
     plan = random.choice(["a", "b", "c <b>"], N, p=[0.5, 0.3, 0.2] if seed == 0 else [0.2, 0.3, 0.5])
@@ -68,14 +68,14 @@ def by_files(reference: pd.DataFrame, current: pd.DataFrame, folder: Path, **mor
     ],
     ids=["defaults", "score", "columns", "kinds", "missing words"],
 )
-def test_frames_give_the_document_of_their_parquet_files(tmp_path: Path, more: dict[str, Any]) -> None:
+def test_frames_and_their_parquet_files_give_the_same_document(tmp_path: Path, more: dict[str, Any]) -> None:
     reference, current = rows(0), rows(1)
     result = pmmds.compare(reference, current, **more)
     assert result.document == by_files(reference, current, tmp_path, **more).document
     assert result.document["verdict"] == "drifted"
 
 
-def test_psi_of_categories_has_the_value_of_its_definition() -> None:
+def test_psi_of_a_categorical_feature_matches_its_definition() -> None:
     reference, current = rows(0), rows(1)
     counts = [frame["plan"].value_counts().sort_index().to_numpy() + 0.5 for frame in (reference, current)]
     r, c = (n / n.sum() for n in counts)
@@ -84,14 +84,14 @@ def test_psi_of_categories_has_the_value_of_its_definition() -> None:
 
 
 @pytest.mark.parametrize("name", [None, "customer"])
-def test_an_index_is_read_as_from_a_parquet_file(tmp_path: Path, name: str | None) -> None:
+def test_the_index_of_a_frame_is_handled_as_in_a_parquet_file(tmp_path: Path, name: str | None) -> None:
     frames = [rows(seed)[["plan", "amount"]].set_index(pd.Index(np.arange(N) % 7 + 0.5, name=name)) for seed in (0, 1)]
     result = pmmds.compare(frames[0], frames[1])
     assert result.document == by_files(frames[0], frames[1], tmp_path).document
     assert ("customer" in {f.feature for f in result.features}) is (name is not None)
 
 
-def test_names_are_read_as_from_a_parquet_file(tmp_path: Path) -> None:
+def test_column_names_are_handled_as_in_a_parquet_file(tmp_path: Path) -> None:
     names = {"plan": "amount", "amount": "Amount", "small": " blanks ", "active": 'quo"te'}
     frames = [rows(seed)[list(names)].rename(columns=names) for seed in (0, 1)]
     result = pmmds.compare(frames[0], frames[1])
@@ -99,13 +99,13 @@ def test_names_are_read_as_from_a_parquet_file(tmp_path: Path) -> None:
     assert [f.feature for f in result.features] == ["amount", "Amount", "blanks", 'quo"te']
 
 
-def test_an_arrow_table_compares_like_the_frame() -> None:
+def test_an_arrow_table_gives_the_same_result_as_the_frame() -> None:
     reference, current = rows(0), rows(1)
     tables = [pa.Table.from_pandas(frame) for frame in (reference, current)]
     assert pmmds.compare(*tables).document == pmmds.compare(reference, current).document
 
 
-def test_notebooks_show_a_table_with_escaped_values() -> None:
+def test_notebooks_display_a_table_with_escaped_values() -> None:
     frames = [
         pd.DataFrame({"<script>x</script>": random.choice(["<i>", "b"], N)})
         for random in map(np.random.default_rng, (0, 1))
@@ -131,7 +131,7 @@ def test_notebooks_show_a_table_with_escaped_values() -> None:
     ],
     ids=["no rows", "duplicates", "mixed", "no frame", "missing column"],
 )
-def test_a_frame_that_cannot_be_compared_is_refused_in_one_sentence(frame: Any, sentence: str) -> None:
+def test_a_frame_that_cannot_be_compared_is_rejected_in_one_sentence(frame: Any, sentence: str) -> None:
     with pytest.raises(InputFileError, match=sentence) as refused:
         pmmds.compare(frame, pd.DataFrame({"a": [1.0]}))
     assert "\n" not in str(refused.value)

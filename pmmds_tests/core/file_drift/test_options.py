@@ -1,4 +1,4 @@
-"""Options for kinds, missing words, bins and thresholds; each bad value is refused by name."""
+"""Options for column kinds, words for missing values, bins and thresholds; errors name each invalid value."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def compared(path: Path, **options: Any) -> FileComparison:
     return compare_files(path, path, options=FileOptions(**options))
 
 
-def test_kinds_by_option_replace_inferred_ones(path: Path) -> None:
+def test_column_kinds_in_options_override_inferred_kinds(path: Path) -> None:
     assert kinds(path) == {"code": "numeric", "amount": "numeric", "note": "categorical", "at": None, "id": None}
     found = kinds(path, categorical=frozenset(["code", "at"]), numeric=frozenset(["id"]), ignore=frozenset(["note"]))
     assert found == {"code": "categorical", "amount": "numeric", "note": None, "at": "categorical", "id": "numeric"}
 
 
-def test_a_code_is_the_same_category_as_a_number_and_as_text(path: Path, tmp_path: Path) -> None:
+def test_a_code_is_the_same_category_whether_stored_as_number_or_text(path: Path, tmp_path: Path) -> None:
     frame = pd.read_parquet(path)[["code", "amount"]]
     options = FileOptions(categorical=frozenset(["code"]))
     dtypes_of: dict[str, list[type]] = {"floats": [float], "text": [float, str], "whole text": [str]}
@@ -64,17 +64,17 @@ def test_a_code_is_the_same_category_as_a_number_and_as_text(path: Path, tmp_pat
             assert sorted(result.profile.features[0].bins.categories) == ["1", "2", "3"]
 
 
-def test_na_words_are_missing_in_categories_too(path: Path) -> None:
+def test_words_for_missing_values_also_apply_to_categorical_columns(path: Path) -> None:
     note = next(f for f in compared(path, na=("unknown",)).features if f.feature == "note")
     assert note.null_share_current == pytest.approx((pd.read_parquet(path)["note"] == "unknown").mean())
 
 
-def test_bins_of_single_columns(path: Path) -> None:
+def test_the_number_of_bins_can_be_set_for_a_single_column(path: Path) -> None:
     features = {f.bins.feature: f.bins for f in compared(path, bins={"amount": 20}).profile.features}
     assert features["amount"].n_ordered == 20
 
 
-def test_thresholds_of_single_columns_decide_the_rule(path: Path, tmp_path: Path) -> None:
+def test_thresholds_of_single_columns_determine_the_verdict(path: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     names = ["p", "q", "r"]
     pd.DataFrame({n: rng.normal(size=N) for n in names}).to_parquet(tmp_path / "r.parquet")
@@ -100,17 +100,17 @@ def test_thresholds_of_single_columns_decide_the_rule(path: Path, tmp_path: Path
         ({"numeric": {"at"}}, "'at' is timestamp_ns, which is not a number|'at' is timestamp"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(path: Path, options: dict[str, Any], sentence: str) -> None:
+def test_invalid_options_are_rejected(path: Path, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputFileError, match=sentence):
         compared(path, **{k: frozenset(v) if isinstance(v, set) else v for k, v in options.items()})
 
 
-def test_kinds_cannot_contradict_a_contract_or_a_saved_profile(path: Path, tmp_path: Path) -> None:
+def test_column_kinds_cannot_contradict_a_contract_or_a_saved_profile(path: Path, tmp_path: Path) -> None:
     profile = tmp_path / "profile.json"
     compared(path).save_profile(profile)
     with pytest.raises(InputFileError, match="kinds and bins come from the saved profile"):
         compare_files(profile, path, options=FileOptions(numeric=frozenset(["note"])))
     result = compare_files(profile, path, options=FileOptions(ignore=frozenset(["note"])))
     assert [f.feature for f in result.features] == ["code", "amount"]
-    with pytest.raises(InputFileError, match="kinds and bins come from it"):
+    with pytest.raises(InputFileError, match="kinds and bins come from the contract"):
         compare_files(path, path, contract="telco_churn", options=FileOptions(bins={"tenure": 5}))

@@ -1,4 +1,4 @@
-"""The same data gives the same result in any format, path, dialect and type; right values computed with pandas."""
+"""The same data gives the same result in any format, path, CSV dialect and type. pandas computes expected values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def psi_of(reference: NDArray[Any], current: NDArray[Any]) -> float:
 
 
 def psi_of_values(reference: pd.Series[Any], current: pd.Series[Any]) -> float:
-    """PSI with a bin for each value of the reference and one for all others."""
+    """PSI with one bin for each value of the reference and one bin for all other values."""
     r = reference.value_counts()
     c = current.value_counts().reindex(r.index).fillna(0).to_numpy()
     n_unseen = len(current) - c.sum()
@@ -77,7 +77,7 @@ def as_gzip(frame: pd.DataFrame, path: Path) -> None:
 
 
 def as_binary_text(frame: pd.DataFrame, path: Path) -> None:
-    """Parquet text without the UTF-8 mark, as old writers leave it."""
+    """Write Parquet text as binary columns without a UTF-8 annotation, as old writers do."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     plan = table.column("plan").cast(pa.binary())
     pq.write_table(table.set_column(0, "plan", plan), path)
@@ -88,14 +88,14 @@ def as_local_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def as_r(frame: pd.DataFrame, path: Path) -> None:
-    """As R's write.csv: row names without a name, TRUE and FALSE."""
+    """Write CSV like R's write.csv: an unnamed column of row names, and booleans as TRUE and FALSE."""
     spelled = frame.assign(active=frame["active"].map({True: "TRUE", False: "FALSE"}))
     spelled.index += 1
     spelled.to_csv(path, quoting=2)
 
 
 def as_write_table(frame: pd.DataFrame, path: Path) -> None:
-    """As R's write.table: the header has no name for the row names."""
+    """Write CSV like R's write.table: the header has no entry for the column of row names."""
     body = frame.set_axis(range(1, len(frame) + 1)).to_csv(header=False)
     path.write_text(",".join(frame.columns) + "\n" + body, encoding="utf-8")
 
@@ -148,7 +148,9 @@ FORMATS: dict[str, Write] = {
 
 @pytest.mark.parametrize("current", FORMATS.values(), ids=FORMATS.keys())
 @pytest.mark.parametrize("reference", [FORMATS["parquet"], FORMATS["csv"]], ids=["from parquet", "from csv"])
-def test_the_same_rows_never_drift(tmp_path: Path, rows: pd.DataFrame, reference: Write, current: Write) -> None:
+def test_the_same_rows_in_two_formats_show_no_drift(
+    tmp_path: Path, rows: pd.DataFrame, reference: Write, current: Write
+) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     reference(rows, a)
     current(rows, b)
@@ -159,14 +161,14 @@ def test_the_same_rows_never_drift(tmp_path: Path, rows: pd.DataFrame, reference
 
 
 @pytest.mark.parametrize("reference", FORMATS.values(), ids=FORMATS.keys())
-def test_every_format_can_be_the_reference(tmp_path: Path, rows: pd.DataFrame, reference: Write) -> None:
+def test_files_of_every_format_can_be_the_reference(tmp_path: Path, rows: pd.DataFrame, reference: Write) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     reference(rows, a)
     rows.to_parquet(b)
     assert psis(compare_files(a, b)) == {"plan": 0.0, "active": 0.0, "amount": 0.0}
 
 
-def test_a_path_never_changes_what_is_in_a_file(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_folder_names_in_hive_partition_style_do_not_change_the_data(tmp_path: Path, rows: pd.DataFrame) -> None:
     moved = rows.assign(plan="c")
     folders = [tmp_path / "plan=a", tmp_path / "month=06"]
     for folder in folders:
@@ -181,7 +183,7 @@ def test_a_path_never_changes_what_is_in_a_file(tmp_path: Path, rows: pd.DataFra
         assert list(found) == ["plan", "active", "amount"]
 
 
-def test_folders_and_patterns_are_read_as_one_file(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_a_folder_or_glob_pattern_is_read_as_one_file(tmp_path: Path, rows: pd.DataFrame) -> None:
     rows.to_parquet(tmp_path / "whole.parquet")
     parts = tmp_path / "parts"
     (parts / "day=2").mkdir(parents=True)
@@ -198,7 +200,7 @@ def test_folders_and_patterns_are_read_as_one_file(tmp_path: Path, rows: pd.Data
         compare_files(parts, tmp_path / "whole.parquet")
 
 
-def test_names_that_differ_in_case_are_not_merged_across_files(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_column_names_that_differ_in_case_are_not_merged_across_files(tmp_path: Path, rows: pd.DataFrame) -> None:
     pair = rows[["amount"]].assign(Amount=rows["amount"] * 100)
     parts = tmp_path / "parts"
     parts.mkdir()
@@ -211,7 +213,7 @@ def test_names_that_differ_in_case_are_not_merged_across_files(tmp_path: Path, r
         compare_files(tmp_path / "whole.parquet", parts)
 
 
-def test_a_single_column_with_decimal_commas(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_a_single_column_with_decimal_commas_is_read_as_numbers(tmp_path: Path, rows: pd.DataFrame) -> None:
     rows[["amount"]].to_parquet(tmp_path / "a.parquet")
     for name in ("amount", "{amount}"):
         only = rows[["amount"]].rename(columns={"amount": name})
@@ -221,13 +223,13 @@ def test_a_single_column_with_decimal_commas(tmp_path: Path, rows: pd.DataFrame)
         assert psis(compare_files(tmp_path / "b.csv", tmp_path / "a.parquet")) == {name: 0.0}
 
 
-def test_a_name_with_pattern_characters_is_a_file(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_a_file_name_can_contain_glob_characters(tmp_path: Path, rows: pd.DataFrame) -> None:
     odd = tmp_path / "rows [1]*.parquet"
     rows.to_parquet(odd)
     assert set(psis(compare_files(odd, odd)).values()) == {0.0}
 
 
-def test_a_new_code_of_a_discrete_column_is_unseen(tmp_path: Path) -> None:
+def test_a_new_code_in_a_discrete_column_is_unseen(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     reference = pd.DataFrame({"region": rng.integers(1, 4, N), "flag": rng.integers(0, 2, N), "zero": 0.0})
     current = reference.copy()
@@ -244,7 +246,7 @@ def test_a_new_code_of_a_discrete_column_is_unseen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("k", [11, 12, 20, 30])
 @pytest.mark.parametrize(("old", "new"), [(1, 0), (1, -9), ("k", "k+1"), ("k", 999)])
-def test_a_new_code_beyond_more_codes_than_bins_is_unseen(
+def test_a_new_code_outside_the_range_of_many_codes_is_unseen(
     tmp_path: Path, k: int, old: int | str, new: int | str
 ) -> None:
     reference = np.random.default_rng(k).integers(1, k + 1, N).astype(float)
@@ -261,7 +263,7 @@ def test_a_new_code_beyond_more_codes_than_bins_is_unseen(
     assert feature.psi == pytest.approx(psi_of(*counts), abs=1e-9)
 
 
-def test_a_new_code_between_more_codes_than_bins_is_unseen(tmp_path: Path) -> None:
+def test_a_new_code_between_many_known_codes_is_unseen(tmp_path: Path) -> None:
     codes = np.array([*range(100, 400, 10), 405, 407])
     reference = np.random.default_rng(0).choice(codes, N)
     reference[:64] = np.repeat(codes, 2)
@@ -277,7 +279,7 @@ def test_a_new_code_between_more_codes_than_bins_is_unseen(tmp_path: Path) -> No
     assert saved.psi == feature.psi
 
 
-def test_a_sentinel_beside_a_mass_of_equal_values_is_unseen(tmp_path: Path) -> None:
+def test_a_new_sentinel_value_in_a_mostly_constant_column_is_unseen(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     amount = np.where(rng.random(N) < 0.95, 0.0, rng.gamma(2, 50, N))
     current = np.where(np.arange(N) < 300, -1.0, amount)
@@ -289,7 +291,7 @@ def test_a_sentinel_beside_a_mass_of_equal_values_is_unseen(tmp_path: Path) -> N
     assert feature.statement == "amount: 30% of rows have a value that is not in the reference"
 
 
-def test_a_value_computed_in_another_order_stays_in_its_bin(tmp_path: Path) -> None:
+def test_floating_point_rounding_does_not_move_values_between_bins(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     cents = rng.integers(1, 400, N)
     exact = pd.DataFrame({"few": cents % 7 / 10, "many": cents / 100})
@@ -301,7 +303,7 @@ def test_a_value_computed_in_another_order_stays_in_its_bin(tmp_path: Path) -> N
         assert psis(compare_files(tmp_path / "a.parquet", tmp_path / "b.parquet")) == {"few": 0.0, "many": 0.0}
 
 
-def test_decimal_commas_are_numbers(tmp_path: Path) -> None:
+def test_numbers_with_decimal_commas_are_recognized(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     amount = np.round(rng.gamma(2, 50, N), 2)
     larger = rng.choice(np.sort(amount)[-300:], N)
@@ -318,7 +320,7 @@ def test_decimal_commas_are_numbers(tmp_path: Path) -> None:
     assert f"<li>amount: {note.why}".replace("'", "&#39;") in result.to_html()
 
 
-def test_ambiguous_numbers_are_refused_by_name(tmp_path: Path) -> None:
+def test_columns_with_ambiguous_numbers_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x;y\n" + "1,234;5\n12,500;6\n" * 100, encoding="utf-8")
     with pytest.raises(InputFileError, match=r"'x' are ambiguous: '1,234' is 1234 or 1\.234"):
@@ -327,7 +329,7 @@ def test_ambiguous_numbers_are_refused_by_name(tmp_path: Path) -> None:
     assert [f.kind for f in result.features] == ["numeric", "numeric"]
 
 
-def test_words_for_missing_are_missing_in_a_numeric_column(tmp_path: Path) -> None:
+def test_words_for_missing_values_are_recognized_in_numeric_columns(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     for word in ("NA", "n/a", "NULL", "-", "?", "#N/A"):
         texts = np.where(rng.random(N) < 0.02, word, rng.integers(18, 90, N).astype(str))
@@ -339,7 +341,7 @@ def test_words_for_missing_are_missing_in_a_numeric_column(tmp_path: Path) -> No
         assert repr(word) in result.notes[0].why
 
 
-def test_an_unknown_word_among_numbers_is_refused_until_it_is_named(tmp_path: Path) -> None:
+def test_an_unknown_word_among_numbers_is_rejected_unless_declared_missing(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("age\n" + "".join(f"{i % 60 + 20}\n" for i in range(500)) + "unknown\n" * 20, encoding="utf-8")
     with pytest.raises(InputFileError, match=r"'age' mixes 500 numbers with 20 other values, such as 'unknown'"):
@@ -349,7 +351,7 @@ def test_an_unknown_word_among_numbers_is_refused_until_it_is_named(tmp_path: Pa
     assert feature.null_share_reference == pytest.approx(20 / 520)
 
 
-def test_dates_are_left_out_in_every_format(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_date_columns_are_left_out_in_every_format(tmp_path: Path, rows: pd.DataFrame) -> None:
     dated = rows.assign(week=rows["day"].dt.strftime("%G-W%V"), local=rows["day"].dt.strftime("%d.%m.%Y %H:%M"))
     dated.to_csv(tmp_path / "a.csv", index=False)
     dated.assign(day=dated["day"].astype(str)).to_parquet(tmp_path / "b.parquet")
@@ -360,7 +362,7 @@ def test_dates_are_left_out_in_every_format(tmp_path: Path, rows: pd.DataFrame) 
 
 
 @pytest.mark.parametrize("ids", [range(N), range(100_000, 100_000 + 3 * N, 3), [f"c{i}" for i in range(N)]])
-def test_ids_are_left_out(tmp_path: Path, rows: pd.DataFrame, ids: list[Any]) -> None:
+def test_id_columns_are_left_out(tmp_path: Path, rows: pd.DataFrame, ids: list[Any]) -> None:
     with_ids = rows.assign(id=list(ids))
     for name, frame in (("set", with_ids.set_index("id")), ("column", with_ids)):
         frame.to_parquet(tmp_path / f"{name}.parquet")
@@ -371,7 +373,7 @@ def test_ids_are_left_out(tmp_path: Path, rows: pd.DataFrame, ids: list[Any]) ->
         assert "id" in [n.column for n in result.notes if n.kind is None]
 
 
-def test_amounts_that_all_differ_are_not_ids(tmp_path: Path) -> None:
+def test_amounts_without_duplicates_are_not_treated_as_ids(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     frame = pd.DataFrame({"cents": rng.choice(10**9, N, replace=False), "real": rng.normal(size=N)})
     frame.to_parquet(tmp_path / "a.parquet")
@@ -381,7 +383,7 @@ def test_amounts_that_all_differ_are_not_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["v", "n", "v0", "t0", "c0", "count", "filename", "file_row_number", "rowid", "key", "(null)"]
 )
-def test_no_column_name_collides_with_an_internal_one(tmp_path: Path, rows: pd.DataFrame, name: str) -> None:
+def test_column_names_do_not_collide_with_internal_names(tmp_path: Path, rows: pd.DataFrame, name: str) -> None:
     for column in ("plan", "amount"):
         path = tmp_path / f"{column}.parquet"
         rows.rename(columns={column: name}).to_parquet(path)
@@ -389,7 +391,7 @@ def test_no_column_name_collides_with_an_internal_one(tmp_path: Path, rows: pd.D
         assert psis(result) == {name: 0.0} | {n: 0.0 for n in ("plan", "active", "amount") if n != column}
 
 
-def test_a_category_that_reads_like_a_special_bin_keeps_its_own(tmp_path: Path) -> None:
+def test_a_category_named_like_a_special_bin_has_its_own_bin(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": ["(null)", "(unseen)", "a", None] * 100})
     frame.to_parquet(tmp_path / "a.parquet")
     (feature,) = compare_files(tmp_path / "a.parquet", tmp_path / "a.parquet").features
@@ -398,7 +400,7 @@ def test_a_category_that_reads_like_a_special_bin_keeps_its_own(tmp_path: Path) 
     assert {b.label: b.current_share for b in feature.bins}["(null)"] == 0.25
 
 
-def test_the_name_of_the_score_is_refused_for_a_feature(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_the_reserved_name_of_the_score_is_rejected_for_a_feature(tmp_path: Path, rows: pd.DataFrame) -> None:
     path = tmp_path / "a.parquet"
     rows.assign(__score__=0.5).to_parquet(path)
     with pytest.raises(InputFileError, match=r"column '__score__', the name that reports use for the score"):
@@ -409,7 +411,7 @@ def test_the_name_of_the_score_is_refused_for_a_feature(tmp_path: Path, rows: pd
 
 
 @pytest.mark.parametrize("n", [1, 5, 99])
-def test_a_small_reference_gives_no_verdict(tmp_path: Path, rows: pd.DataFrame, n: int) -> None:
+def test_a_small_reference_or_window_gives_insufficient_data(tmp_path: Path, rows: pd.DataFrame, n: int) -> None:
     rows[:n].to_parquet(tmp_path / "a.parquet")
     rows.assign(plan="z", amount=-5.0).to_parquet(tmp_path / "b.parquet")
     for a, b, side in (("a", "b", "reference"), ("b", "a", "window")):
@@ -431,7 +433,7 @@ def test_a_small_reference_gives_no_verdict(tmp_path: Path, rows: pd.DataFrame, 
         (gzip.compress(b"a,b\n1,2\n" * 9999, mtime=0)[:60], "cannot be decompressed"),
     ],
 )
-def test_what_is_not_csv_is_named(tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_the_error_for_a_file_that_is_not_csv_names_the_problem(tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(content)
     with pytest.raises(InputFileError) as raised:
@@ -480,7 +482,7 @@ STYLES: dict[str, Callable[[float], str]] = {
 
 
 @pytest.mark.parametrize("write", STYLES.values(), ids=STYLES.keys())
-def test_numbers_are_numbers_in_any_form(tmp_path: Path, write: Callable[[float], str]) -> None:
+def test_numbers_are_recognized_in_any_supported_format(tmp_path: Path, write: Callable[[float], str]) -> None:
     rng = np.random.default_rng(7)
     reference = np.round(rng.gamma(2, 300, N) - 200, 2)
     current = rng.choice(np.sort(reference)[-400:], N)
@@ -493,7 +495,7 @@ def test_numbers_are_numbers_in_any_form(tmp_path: Path, write: Callable[[float]
     assert psis(compare_files(local, moved))["x"] == pytest.approx(right, abs=1e-9)
 
 
-def test_marks_of_thousands_follow_the_other_file_the_option_or_the_other_columns(tmp_path: Path) -> None:
+def test_ambiguous_thousands_separators_are_resolved_from_other_data_or_options(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     reference = np.round(rng.gamma(3, 9_000, N)) + 1_000
     whole = [in_german(v, 0) for v in reference]
@@ -515,13 +517,13 @@ def test_marks_of_thousands_follow_the_other_file_the_option_or_the_other_column
 
 
 @pytest.mark.parametrize("form", ["'{:.2f}", "{:.2f} m^2", "eur {:.2f}"])
-def test_numbers_in_an_unknown_form_are_refused_by_name(tmp_path: Path, form: str) -> None:
+def test_columns_with_unknown_number_formats_are_rejected(tmp_path: Path, form: str) -> None:
     path = write_column(tmp_path, "a", [form.format(i + 0.25) for i in range(N - 1)] + [form.format(0.25)])
-    with pytest.raises(InputFileError, match="'x' seems to have numbers in an unknown form"):
+    with pytest.raises(InputFileError, match="'x' seems to have numbers in an unknown format"):
         compare_files(path, path)
 
 
-def test_a_number_for_missing_is_missing_in_every_type(tmp_path: Path) -> None:
+def test_a_number_that_means_missing_is_recognized_in_every_column_type(tmp_path: Path) -> None:
     age = np.random.default_rng(9).integers(18, 90, N)
     blank = np.where(np.arange(N) % 5 == 0, np.nan, age)
     pd.DataFrame({"x": blank}).to_parquet(tmp_path / "a.parquet")
@@ -534,7 +536,7 @@ def test_a_number_for_missing_is_missing_in_every_type(tmp_path: Path) -> None:
         assert (psis(result), result.features[0].null_share_current) == ({"x": 0.0}, 0.2)
 
 
-def test_booleans_are_equal_in_every_spelling(tmp_path: Path) -> None:
+def test_booleans_are_equal_in_all_supported_spellings(tmp_path: Path) -> None:
     flag = np.random.default_rng(10).random(N) < 0.7
     pd.DataFrame({"x": flag}).to_parquet(tmp_path / "a.parquet")
     for true, false in (("t", "f"), ("T", "F"), ("yes", "no"), ("1.0", "0.0")):
@@ -547,13 +549,13 @@ def test_booleans_are_equal_in_every_spelling(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["%m/%Y", "%b %Y", "%Y Q1", "KW %V/%Y", "%d.%m.%Y", "%d. %B %Y"])
-def test_periods_are_left_out_with_words_for_missing_among_them(tmp_path: Path, form: str) -> None:
+def test_period_columns_with_missing_values_are_left_out(tmp_path: Path, form: str) -> None:
     days = pd.date_range("2020-01-01", periods=N, freq="53h").strftime(form).to_series().to_numpy()
     path = write_column(tmp_path, "a", np.where(np.arange(N) % 9 == 0, "NULL", days))
     assert list(psis(compare_files(path, path))) == ["plan"]
 
 
-def test_columns_without_values_are_equal_in_every_format(tmp_path: Path) -> None:
+def test_empty_columns_are_equal_in_every_file_format(tmp_path: Path) -> None:
     nothing = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.csv", "d.csv")]
     pq.write_table(pa.table({"plan": ["a"] * N, "x": pa.nulls(N)}), nothing[0])
     pd.DataFrame({"plan": ["a"] * N, "x": [np.nan] * N}).to_parquet(nothing[1])
@@ -564,7 +566,7 @@ def test_columns_without_values_are_equal_in_every_format(tmp_path: Path) -> Non
             assert psis(compare_files(a, b)) == {"plan": 0.0, "x": 0.0}
 
 
-def test_a_score_is_read_like_other_numbers_and_refused_if_it_is_none(tmp_path: Path) -> None:
+def test_a_score_column_must_contain_probabilities_in_any_number_format(tmp_path: Path) -> None:
     score = np.round(np.random.default_rng(11).random(N), 3)
     a = write_column(tmp_path, "a", [f"{v:.3f}".replace(".", ",") for v in score])
     b = write_column(tmp_path, "b", np.round(score**2, 3))

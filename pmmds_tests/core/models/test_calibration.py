@@ -1,4 +1,4 @@
-"""CBPE against enumeration and simulation, and its validity flag in the cases it covers."""
+"""CBPE compared with enumeration and simulation, and the conditions that make an estimate invalid."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Floats = NDArray[np.float64]
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def test_the_expected_auc_equals_the_enumeration_of_all_labels() -> None:
-    """All 2^10 label vectors with their probability: expected ordered pairs by expected pairs, with ties."""
+def test_the_expected_auc_equals_the_value_from_enumerating_all_labels() -> None:
+    """Divide the expected number of ordered pairs by that of all pairs, over all 2^10 label vectors and with ties."""
     random = np.random.default_rng(1)
     scores, c = np.round(random.random(10), 1), random.random(10)
     ordered = pairs = 0.0
@@ -42,7 +42,7 @@ def test_the_expected_auc_equals_the_enumeration_of_all_labels() -> None:
     assert expected_auc(scores, c) == pytest.approx(ordered / pairs, abs=1e-12)
 
 
-def test_the_estimate_is_the_mean_of_realized_metrics_if_calibrated() -> None:
+def test_the_estimate_for_a_calibrated_model_is_the_mean_realized_metric() -> None:
     random = np.random.default_rng(2)
     c = random.beta(1, 3, 2000)
     predictions = (c >= 0.5).astype(np.int64)
@@ -53,19 +53,19 @@ def test_the_estimate_is_the_mean_of_realized_metrics_if_calibrated() -> None:
     assert found.roc_auc == pytest.approx(np.mean(aucs), abs=4 * float(np.std(aucs)) / 20)
     assert found.accuracy == pytest.approx(np.mean(right), abs=4 * float(np.std(right)) / 20)
     inside = np.mean([found.roc_auc_low <= a <= found.roc_auc_high for a in aucs])
-    assert 0.90 <= inside <= 0.99, "a 95% interval"
+    assert 0.90 <= inside <= 0.99, "the coverage of a 95% interval"
 
 
-def test_one_row_has_no_estimate_and_equal_scores_have_one_half() -> None:
+def test_the_expected_auc_is_nan_for_one_row_and_one_half_for_equal_scores() -> None:
     assert np.isnan(expected_auc(np.array([0.3]), np.array([0.3])))
     assert expected_auc(np.full(50, 0.3), np.linspace(0.1, 0.9, 50)) == pytest.approx(0.5, abs=1e-12)
 
 
-def test_the_calibration_corrects_overconfident_scores_and_keeps_order() -> None:
+def test_calibration_corrects_overconfident_scores_and_preserves_their_order() -> None:
     random = np.random.default_rng(3)
     true = random.random(20_000)
     labels = (random.random(20_000) < true).astype(np.int64)
-    scores = true**3  # a model that is overconfident about zeros
+    scores = true**3  # The model is overconfident about the negative class.
     calibration = fit_calibration(scores, labels)
     assert len(calibration.scores) <= MAX_POINTS
     assert calibration.n_rows == 20_000
@@ -88,7 +88,7 @@ CALIBRATION = Calibration((0.0, 1.0), (0.0, 1.0), 2000)
 def counts_of(
     contract: Contract, profile: ReferenceProfile, scores: Floats, changes: dict[str, FeatureValue] | None = None
 ) -> dict[str, NDArray[np.int64]]:
-    """Bin counts of one row per score, with `changes` applied to every row."""
+    """Return bin counts for one row per score, with `changes` applied to every row."""
     records = make_records(contract, len(scores), seed=5, overrides=changes)
     columns = columns_of(contract, records)
     counts = {f.bins.feature: count(f.bins, columns[f.bins.feature]) for f in profile.features}
@@ -96,12 +96,12 @@ def counts_of(
     return {**counts, SCORE: count(profile.score.bins, scores)}
 
 
-def test_rows_like_the_reference_have_a_valid_estimate(contract: Contract, profile: ReferenceProfile) -> None:
+def test_rows_that_resemble_the_reference_have_a_valid_estimate(contract: Contract, profile: ReferenceProfile) -> None:
     scores = np.random.default_rng(6).random(500)
     assert why_invalid(profile, CALIBRATION, scores, counts_of(contract, profile, scores), 100) == ()
 
 
-def test_too_few_rows_no_calibration_and_uncounted_rows_are_reasons(profile: ReferenceProfile) -> None:
+def test_an_estimate_requires_enough_counted_rows_and_a_calibration(profile: ReferenceProfile) -> None:
     few, many = np.full(99, 0.5), np.full(100, 0.5)
     assert why_invalid(profile, CALIBRATION, few, {}, 100) == ("99 rows; 100 are required",)
     assert "no calibration" in why_invalid(profile, None, many, {}, 100)[0]
@@ -114,7 +114,7 @@ def test_values_unseen_in_the_reference_make_the_estimate_invalid(
     scores = np.random.default_rng(6).random(500)
     unseen = counts_of(contract, profile, scores, {"contract": "Weekly"})
     (reason,) = why_invalid(profile, CALIBRATION, scores, unseen, 100)
-    assert reason == "contract: 100.0% of rows are rare in the reference"
+    assert reason == "contract: 100.0% of rows have values that are rare in the reference"
     missing = counts_of(contract, profile, scores, {"tenure": None})
     (reason,) = why_invalid(profile, CALIBRATION, scores, missing, 100)
     assert reason.startswith("tenure: 100.0% of rows")
@@ -132,7 +132,7 @@ def test_a_drifted_or_out_of_range_score_makes_the_estimate_invalid(
     assert reason.startswith("42.8% of the scores")
 
 
-def test_covariate_shift_inside_the_reference_keeps_the_estimate_valid(
+def test_covariate_shift_within_the_reference_keeps_the_estimate_valid(
     contract: Contract, profile: ReferenceProfile
 ) -> None:
     scores = np.random.default_rng(6).random(500)
@@ -140,7 +140,7 @@ def test_covariate_shift_inside_the_reference_keeps_the_estimate_valid(
     assert why_invalid(profile, CALIBRATION, scores, moved, 100) == ()
 
 
-def test_bins_with_less_than_a_thousandth_of_the_reference_are_unsupported() -> None:
+def test_bins_with_under_a_thousandth_of_the_reference_rows_are_unsupported() -> None:
     reference = np.array([5000, 4981, 10, 9, 0])
     assert unsupported_share(reference, np.array([50, 30, 10, 5, 5])) == pytest.approx(0.10)
     assert unsupported_share(reference, np.zeros(5, dtype=np.int64)) == 0.0
@@ -153,7 +153,9 @@ def rows(n: int, n_labelled: int, seed: int = 7) -> DayRows:
     return DayRows(p, (p >= 0.5).astype(np.int64), labels)
 
 
-def test_a_day_counts_missing_labels_and_measures_the_rest(contract: Contract, profile: ReferenceProfile) -> None:
+def test_daily_metrics_count_missing_labels_and_use_the_labeled_rows(
+    contract: Contract, profile: ReferenceProfile
+) -> None:
     given = rows(400, 250)
     state = DayState("1", DAY, 400, 250, "x")
     document = day_document(state, given, profile, CALIBRATION, {}, 100)
@@ -167,7 +169,7 @@ def test_a_day_counts_missing_labels_and_measures_the_rest(contract: Contract, p
     assert not document["estimated"]["is_valid"]
 
 
-def test_few_labels_or_a_single_class_measure_nothing_and_give_the_reason(profile: ReferenceProfile) -> None:
+def test_too_few_labels_or_a_single_class_give_a_reason_instead_of_metrics(profile: ReferenceProfile) -> None:
     few = day_document(DayState("1", DAY, 400, 99, "x"), rows(400, 99), profile, CALIBRATION, {}, 100)
     assert (few["realized"], few["verdict"]) == (None, "insufficient_data")
     assert few["reason"] == "99 labels have arrived; 100 are required"
@@ -176,7 +178,7 @@ def test_few_labels_or_a_single_class_measure_nothing_and_give_the_reason(profil
     assert one["reason"] == "all 120 labels are 0"
 
 
-def test_realized_measures_follow_their_definitions_inside_their_intervals() -> None:
+def test_realized_metrics_match_their_definitions_and_lie_in_their_intervals() -> None:
     from sklearn.metrics import brier_score_loss, log_loss
 
     given = rows(1500, 1500)
@@ -189,8 +191,8 @@ def test_realized_measures_follow_their_definitions_inside_their_intervals() -> 
         assert m["low"] < m["value"] < m["high"], name
 
 
-def test_intervals_have_their_nominal_coverage() -> None:
-    """200 days of a perfectly calibrated model: Brier score and log loss have known means."""
+def test_confidence_intervals_have_their_nominal_coverage() -> None:
+    """Simulate 60 days of a perfectly calibrated model, whose mean Brier score and log loss are known."""
     p = np.random.default_rng(11).beta(1, 2, 600)
     brier, loss = float(np.mean(p * (1 - p))), float(np.mean(-p * np.log(p) - (1 - p) * np.log1p(-p)))
     held = {"brier_score": 0, "log_loss": 0}
@@ -202,7 +204,7 @@ def test_intervals_have_their_nominal_coverage() -> None:
     assert min(held.values()) >= 52, held
 
 
-def test_only_a_miscalibrated_model_exceeds_the_calibration_error_by_chance() -> None:
+def test_only_a_miscalibrated_model_has_a_significant_calibration_error() -> None:
     given = rows(3000, 3000)
     fine = measures(given.labels, given.probabilities, given.predictions)["calibration_error"]
     assert fine["value"] < 2 * fine["by_chance"]
@@ -212,7 +214,7 @@ def test_only_a_miscalibrated_model_exceeds_the_calibration_error_by_chance() ->
     assert expected_calibration_error(np.array([0, 1]), np.array([0.0, 1.0])) == 0.0
 
 
-def test_shares_of_zero_and_one_have_an_interval() -> None:
+def test_shares_of_zero_and_one_have_a_confidence_interval() -> None:
     assert wilson(0, 20)[0] == 0.0
     assert 0.1 < wilson(0, 20)[1] < 0.2
     assert wilson(20, 20)[1] == 1.0
@@ -224,10 +226,10 @@ def test_shares_of_zero_and_one_have_an_interval() -> None:
 def test_cbpe_error_is_small_under_covariate_shift_and_blind_to_concept_drift(
     contract: Contract,
 ) -> None:
-    """Means over 20 windows of 2,000 unseen real rows. Measured: .008, .012 and .046."""
+    """Compare mean errors over 20 windows of 2,000 unseen real rows. Measured errors: 0.008, 0.012 and 0.046."""
     path = os.environ.get("PMMDS_TELCO_CSV", "")
     if not path:
-        pytest.skip("PMMDS_TELCO_CSV names no file")
+        pytest.skip("PMMDS_TELCO_CSV is not set")
     frame = read_source(Path(path), contract).frame.sample(frac=1, random_state=0)
     known, fresh = frame.iloc[:3500], frame.iloc[3500:]
     trained = train(known, contract, 42, candidates={"logistic_regression": logistic_regression})
@@ -238,7 +240,7 @@ def test_cbpe_error_is_small_under_covariate_shift_and_blind_to_concept_drift(
     more_fiber = np.where(fresh["internet_service"] == "Fiber optic", 2.0, 1.0)
 
     def error(weights: Floats, concept_share: float = 0.0) -> float:
-        """Mean of |estimated − realized|; a share of month-to-month rows gets the label of another row."""
+        """Return the mean of |estimated − realized|; `concept_share` of month-to-month rows get another row's label."""
         errors = []
         for seed in range(20):
             random = np.random.default_rng(seed)

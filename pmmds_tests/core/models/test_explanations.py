@@ -1,4 +1,4 @@
-"""Contributions add up to the prediction and follow their definition."""
+"""Feature contributions add up to the prediction and match their definition."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_core.training.pipelines import CANDIDATES
 
 @cache
 def fitted(name: str) -> tuple[Scorer, ReferenceProfile, pd.DataFrame]:
-    """A candidate's scorer, the profile of its training rows, and the rows."""
+    """Return a candidate's scorer, the profile of its training rows, and the training rows."""
     contract = load_contract("")
     frame = packaged_generator().sample(1500, seed=4)
     pipeline = CANDIDATES[name](contract, 0).fit(frame[list(contract.feature_names)], frame["churn"])
@@ -44,14 +44,14 @@ def test_contributions_and_baseline_add_up_to_the_prediction(contract: Contract,
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "hist_gradient_boosting"])
-def test_contributions_cancel_out_over_the_training_rows(contract: Contract, name: str) -> None:
+def test_contributions_average_to_zero_over_the_training_rows(contract: Contract, name: str) -> None:
     scorer, profile, frame = fitted(name)
     totals = [explain_row(scorer, profile, row, contract) for row in rows_of(frame, contract)]
     moved = np.mean([found.log_odds - found.baseline for found in totals])
     assert moved == pytest.approx(0, abs=1e-9)
 
 
-def test_a_logistic_contribution_is_the_difference_from_the_mean_term(contract: Contract) -> None:
+def test_a_logistic_regression_contribution_is_the_difference_from_the_mean(contract: Contract) -> None:
     scorer, profile, frame = fitted("logistic_regression")
     assert isinstance(scorer, LogisticScorer)
     row = rows_of(frame, contract)[0]
@@ -62,7 +62,7 @@ def test_a_logistic_contribution_is_the_difference_from_the_mean_term(contract: 
     assert found["contract"] == pytest.approx(choice.coefficients[str(row[position])] - mean)
 
 
-def test_a_node_mean_is_over_the_training_rows_that_reached_it() -> None:
+def test_a_node_mean_averages_the_training_rows_that_reached_the_node() -> None:
     tree = Tree((0, -1, -1), (0.5, 0, 0), (True,) * 3, (1, 0, 0), (2, 0, 0), (9.0, 1.0, 3.0), (4, 3, 1))
     assert node_means(tree) == [1.5, 1.0, 3.0]
 

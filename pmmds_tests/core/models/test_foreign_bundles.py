@@ -1,4 +1,4 @@
-"""Any foreign bundle either scores probabilities or raises one typed error, and runs no code."""
+"""Every foreign bundle either returns probabilities or raises one type of error, and never runs code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pmmds_core.models.bundle import (
 )
 from pmmds_core.models.pipeline_scorer import KIND, PIPELINE
 
-# Numeric `n` and categorical `c`; a boosted tree with one split over `n`.
+# The features are the numeric `n` and the categorical `c`; the boosted tree has one split on `n`.
 TREE = [[0, -1, -1], [1.5, 0.0, 0.0], [True, False, False], [1, 0, 0], [2, 0, 0], [0.0, -1.0, 1.0], [4, 2, 2]]
 SCORERS: dict[str, Any] = {
     "logistic_regression": {
@@ -74,7 +74,7 @@ def parts_of(kind: str) -> dict[str, Any]:
 
 
 def write(folder: Path, parts: dict[str, Any], more: dict[str, bytes] | None = None) -> Path:
-    """Write every file and a manifest with their hashes, unless the manifest's `files` was mutated to a non-object."""
+    """Write all files, and list their hashes in the manifest unless a mutation made its `files` a non-object."""
     folder.mkdir(exist_ok=True)
     content = {name: msgspec.json.encode(part) for name, part in parts.items() if name != MANIFEST} | (more or {})
     manifest = parts[MANIFEST]
@@ -86,12 +86,12 @@ def write(folder: Path, parts: dict[str, Any], more: dict[str, bytes] | None = N
 
 
 @pytest.mark.parametrize("kind", list(SCORERS))
-def test_the_unmutated_bundle_loads(tmp_path: Path, kind: str) -> None:
+def test_a_bundle_without_mutations_can_be_loaded(tmp_path: Path, kind: str) -> None:
     assert load_bundle(write(tmp_path / "b", parts_of(kind))).scorer.probability([2.0, "a"]) >= 0.5
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """All (container, key) pairs within a JSON value."""
+    """Return all (container, key) pairs within a JSON value."""
     found: list[tuple[Any, Any]] = []
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
     for key in keys:
@@ -101,7 +101,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(list(SCORERS)))
-def test_every_mutant_scores_probabilities_or_raises_one_typed_error(
+def test_every_mutated_bundle_returns_probabilities_or_raises_one_error_type(
     tmp_path: Path, data: st.DataObject, kind: str
 ) -> None:
     parts = parts_of(kind)
@@ -152,7 +152,7 @@ def test_a_scorer_that_would_fail_or_not_terminate_is_rejected(tmp_path: Path, m
         load_bundle(write(tmp_path / "b", parts))
 
 
-def test_deeply_nested_json_raises_the_same_typed_error(tmp_path: Path) -> None:
+def test_deeply_nested_json_raises_the_same_type_of_error(tmp_path: Path) -> None:
     folder = write(tmp_path / "b", parts_of("logistic_regression"))
     (folder / MANIFEST).write_bytes(b"[" * 200_000)
     with pytest.raises(ArtifactCorruptError):
@@ -160,7 +160,7 @@ def test_deeply_nested_json_raises_the_same_typed_error(tmp_path: Path) -> None:
 
 
 class Touch:
-    """Unpickling it writes a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -179,12 +179,12 @@ def pickled(tmp_path: Path, *, listed: bool) -> Path:
     return folder
 
 
-def test_a_listed_pickle_is_loaded_only_if_allowed(tmp_path: Path) -> None:
+def test_a_pickle_listed_in_the_manifest_is_loaded_only_if_allowed(tmp_path: Path) -> None:
     files = read_bundle(pickled(tmp_path, listed=True))
     with pytest.raises(ModelNotTrustedError, match="PMMDS_MODEL_PICKLE"):
         open_bundle(files)
     assert not (tmp_path / "ran").exists()
-    with pytest.raises(ArtifactCorruptError):  # the unpickled object is not a pipeline
+    with pytest.raises(ArtifactCorruptError):  # The unpickled object is not a pipeline.
         open_bundle(files, may_unpickle=True)
     assert (tmp_path / "ran").exists(), "the pickle runs code when loaded"
 
@@ -196,15 +196,15 @@ def test_a_pickle_not_in_the_manifest_is_rejected_even_if_allowed(tmp_path: Path
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_bundle_is_loaded_from_the_hashed_bytes(tmp_path: Path) -> None:
+def test_changing_files_after_hashing_does_not_change_the_loaded_bundle(tmp_path: Path) -> None:
     folder = write(tmp_path / "b", parts_of("logistic_regression"))
     files = read_bundle(folder)
     for name in (SCORER, GOLDEN, PROFILE):
-        (folder / name).write_bytes(b"exchanged after it was judged")
+        (folder / name).write_bytes(b"replaced after it was hashed")
     assert open_bundle(files).scorer.probability((1.0, "a")) == 0.5
 
 
-def test_the_test_data_matches_the_types_of_manifest_and_golden_rows() -> None:
+def test_the_test_data_matches_the_manifest_and_golden_row_types() -> None:
     parts = parts_of("logistic_regression")
     assert msgspec.convert(parts[MANIFEST], Manifest).feature_names == ("n", "c")
     assert len(msgspec.convert(parts[GOLDEN], Golden).rows) == 3

@@ -1,4 +1,4 @@
-"""Training equals serving: portable scorer and pipeline give equal probabilities, also for unseen values."""
+"""The portable scorer and the trained pipeline give equal probabilities, even for unseen values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONTRACT = load_contract("")
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Boosting's threads wait for each other when other tests use the cores: 47 s instead of a few for this module."""
+    """Use one boosting thread: with other tests on the same cores, several threads take 47 s instead of a few."""
     with one_thread():
         yield
 
@@ -44,7 +44,7 @@ def fitted(name: str) -> tuple[Any, AnyScorer]:
 
 
 def cell(feature: Feature) -> st.SearchStrategy[Any]:
-    """Values of a feature: allowed, at the bounds, missing; for a categorical feature also unknown."""
+    """Return a strategy for feature values: allowed, at the bounds, missing and, if categorical, unknown."""
     if not feature.is_numeric:
         return st.sampled_from([*feature.all_values, "unheard of", None])
     assert feature.minimum is not None
@@ -62,7 +62,7 @@ def frame_of(row: tuple[Any, ...], contract: Contract) -> pd.DataFrame:
 @pytest.mark.parametrize("name", sorted(CANDIDATES))
 @given(row=st.tuples(*(cell(f) for f in CONTRACT.features)))
 @settings(max_examples=150, deadline=None)
-def test_any_row_scores_like_the_pipeline(name: str, row: tuple[Any, ...]) -> None:
+def test_the_portable_scorer_and_the_pipeline_agree_on_any_row(name: str, row: tuple[Any, ...]) -> None:
     pipeline, scorer = fitted(name)
     expected = pipeline.predict_proba(frame_of(row, CONTRACT))[0, 1]
     assert scorer.probability(row) == pytest.approx(expected, abs=1e-12)
@@ -86,7 +86,7 @@ def test_a_scorer_that_differs_from_the_pipeline_is_detected() -> None:
     assert largest_difference(pipeline, other, probe_rows(CONTRACT, 1), CONTRACT) > 1e-3
 
 
-def test_an_estimator_without_a_portable_scorer_is_rejected_by_name() -> None:
+def test_the_error_for_an_estimator_without_a_portable_scorer_names_it() -> None:
     from sklearn.naive_bayes import GaussianNB
     from sklearn.pipeline import Pipeline
 
@@ -100,7 +100,7 @@ def test_json_that_is_not_a_scorer_is_rejected(raw: bytes) -> None:
         load_scorer(raw)
 
 
-def test_the_same_data_and_seed_give_the_same_scorer() -> None:
+def test_training_with_the_same_data_and_seed_gives_the_same_scorer() -> None:
     frame = packaged_generator().sample(1200, seed=2)
     first, second = (dump_scorer(compile_pipeline(train(frame, CONTRACT, 5).pipeline, CONTRACT)) for _ in range(2))
     assert first == second
@@ -110,7 +110,7 @@ def a_score(name: str, auc: float, deviation: float) -> CandidateScore:
     return CandidateScore(name, auc, deviation, (auc,) * N_FOLDS, np.empty(0))
 
 
-def test_the_simpler_candidate_wins_within_one_standard_error() -> None:
+def test_the_simpler_candidate_is_chosen_within_one_standard_error() -> None:
     simple, complicated = a_score("simple", 0.845, 0.012), a_score("complicated", 0.847, 0.012)
     assert choose([simple, complicated]).name == "simple"
     assert choose([a_score("simple", 0.80, 0.012), complicated]).name == "complicated"

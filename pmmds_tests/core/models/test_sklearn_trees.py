@@ -1,4 +1,4 @@
-"""The parts of scikit-learn that sklearn_trees.py uses. If a test fails, adapt that module before raising the bound."""
+"""Internals of scikit-learn used by sklearn_trees.py. If a test fails, fix that module before allowing new versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def rows(n_rows: int = 400) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Three columns, a tenth of the first one missing."""
+    """Return three columns; a tenth of the values in the first column are missing."""
     random = np.random.default_rng(5)
     x = random.normal(size=(n_rows, 3))
     x[random.random(n_rows) < 0.1, 0] = np.nan
@@ -33,7 +33,7 @@ def fitted(x: np.ndarray[Any, np.dtype[np.float64]], n_classes: int = 2, **optio
     return HistGradientBoostingClassifier(max_iter=10, random_state=0, **options).fit(x, labels)
 
 
-def test_private_attributes_have_the_expected_shape() -> None:
+def test_private_attributes_of_scikit_learn_have_the_expected_shape() -> None:
     estimator = fitted(rows())
     assert np.shape(estimator._baseline_prediction) == (1, 1)
     assert [len(iteration) for iteration in estimator._predictors] == [1] * estimator.n_iter_
@@ -41,7 +41,7 @@ def test_private_attributes_have_the_expected_shape() -> None:
         assert set(predictor.nodes.dtype.names) >= NODE_FIELDS
 
 
-def test_trees_and_baseline_reproduce_the_probabilities() -> None:
+def test_trees_and_baseline_reproduce_the_predicted_probabilities() -> None:
     x = rows()
     estimator = fitted(x)
     scorer = BoostingScorer(baseline_of(estimator), (0, 1, 2), (), trees_of(estimator))
@@ -49,7 +49,7 @@ def test_trees_and_baseline_reproduce_the_probabilities() -> None:
     assert scored == pytest.approx(estimator.predict_proba(x)[:, 1], abs=1e-12)
 
 
-def test_node_counts_are_training_rows() -> None:
+def test_tree_nodes_count_the_training_rows() -> None:
     x = rows()
     for tree in trees_of(fitted(x)):
         assert tree.n_rows[0] == len(x)
@@ -73,7 +73,7 @@ def test_categorical_splits_and_multiclass_models_are_rejected() -> None:
         trees_of(fitted(rows(), n_classes=3))
 
 
-def test_the_version_of_scikit_learn_is_bounded() -> None:
+def test_the_required_scikit_learn_version_has_an_upper_bound() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     bounds = {r for requirements in extras.values() for r in requirements if r.startswith("scikit-learn")}
     assert bounds

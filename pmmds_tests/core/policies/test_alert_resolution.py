@@ -1,4 +1,4 @@
-"""When an alert is resolved: one row per rule of the policy."""
+"""When an alert is resolved: one test case per rule of the policy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STABLE, DRIFTED, FEW = "stable", "drifted", "insufficient_data"
 
 
 def windows(*verdicts: str, version: str = "1") -> list[JudgedWindow]:
-    """Newest first, an hour apart."""
+    """Return one window per verdict, newest first, an hour apart."""
     ends = [NOW - timedelta(hours=i) for i in range(len(verdicts))]
     return [
         JudgedWindow(end - timedelta(hours=24), end, version, verdict)
@@ -36,13 +36,11 @@ def windows(*verdicts: str, version: str = "1") -> list[JudgedWindow]:
         ((STABLE, FEW, STABLE), False),
     ],
 )
-def test_consecutive_stable_windows_resolve_an_alert_and_too_few_rows_never_do(
-    verdicts: tuple[str, ...], is_over: bool
-) -> None:
+def test_consecutive_stable_windows_resolve_an_alert(verdicts: tuple[str, ...], is_over: bool) -> None:
     assert (why_resolved(windows(*verdicts), "1", 3) is not None) == is_over
 
 
-def test_three_reports_on_the_same_window_count_once() -> None:
+def test_several_reports_on_the_same_window_count_once() -> None:
     again = windows(STABLE) * 3
     assert why_resolved(again, "1", 3) is None
     assert why_resolved(again, "1", 1) == "1 report in a row was stable."
@@ -53,10 +51,12 @@ def test_one_stable_report_against_a_new_reference_resolves_an_alert() -> None:
     assert "The reference of v2" in (why_resolved(new, "1", 3) or "")
     assert why_resolved(windows(FEW, version="2"), "1", 3) is None
     assert why_resolved(windows(DRIFTED, version="2"), "1", 3) is None
-    assert why_resolved(windows(FEW, version="2") + new, "1", 3) is None, "the newest window is not evaluated"
+    assert why_resolved(windows(FEW, version="2") + new, "1", 3) is None, (
+        "too few rows in the newest window keep the alert open"
+    )
 
 
-def test_a_severity_is_worse_only_above_all_previous_ones() -> None:
+def test_a_severity_is_worse_only_if_it_exceeds_all_previous_ones() -> None:
     assert is_worse("major", ["significant"])
     assert not is_worse("major", ["significant", "major"])
     assert not is_worse("moderate", ["significant"])

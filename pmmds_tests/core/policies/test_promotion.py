@@ -1,4 +1,4 @@
-"""The promotion policy as a table: one row per rule."""
+"""The promotion policy: one test case per rule."""
 
 from __future__ import annotations
 
@@ -133,11 +133,13 @@ FORBIDS = PromotionPolicy(forbid_worse_segment=True, segment_margin=0.02)
         ),
     ],
 )
-def test_every_rule_of_the_policy(evaluation: ModelEvaluation, policy: PromotionPolicy, promoted: bool) -> None:
+def test_each_rule_of_the_promotion_policy_gives_the_expected_verdict(
+    evaluation: ModelEvaluation, policy: PromotionPolicy, promoted: bool
+) -> None:
     assert judge(evaluation, policy).promoted is promoted
 
 
-def test_the_reason_has_the_documented_text() -> None:
+def test_the_promotion_reason_has_the_documented_text() -> None:
     reason = judge(an_evaluation(), PromotionPolicy()).promotion_reason
     assert reason.startswith(
         "Challenger v3 outperforms champion v2. roc_auc: 0.8456 vs 0.8414 (+0.0042). "
@@ -161,12 +163,12 @@ def test_a_near_miss_is_not_rounded_to_the_threshold() -> None:
     assert "(+0.0000)" in even
 
 
-def test_the_reason_names_the_lowest_segment_within_the_margin() -> None:
+def test_the_promotion_reason_names_the_worst_segment_within_the_margin() -> None:
     judgment = judge(an_evaluation(segments=[a_segment(-0.015)]), FORBIDS)
     assert "lowest where contract = Two year (-0.0150" in judgment.promotion_reason
 
 
-def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:
+def test_every_criterion_is_listed_with_its_value_and_threshold_and_verdict() -> None:
     judgment = judge(an_evaluation(improvement=0.0002, segments=[a_segment(-0.03)]), FORBIDS)
     listed = {c["name"]: c for c in judgment.to_document()["criteria"]}
     assert list(listed) == ["validation", "improvement", "latency", "significance", "segments"]
@@ -190,7 +192,7 @@ def test_a_criterion_that_was_not_evaluated_is_neither_met_nor_missed() -> None:
     assert [c.verdict for c in judgment.criteria if c.name == "segments"] == ["not evaluated"]
 
 
-def test_the_evidence_table_has_a_line_for_each_criterion() -> None:
+def test_the_criteria_table_has_a_line_for_each_criterion() -> None:
     lines = criteria_lines(judge(an_evaluation(segments=[a_segment(-0.03)]), FORBIDS).to_document())
     assert lines[0].split() == ["criterion", "value", "threshold", "verdict", "decides"]
     assert [line.split()[0] for line in lines[1:]] == [
@@ -204,7 +206,7 @@ def test_the_evidence_table_has_a_line_for_each_criterion() -> None:
     assert lines[4].endswith("advice")
 
 
-def test_a_criterion_without_value_has_a_line_and_a_manual_decision_none() -> None:
+def test_a_criterion_without_a_value_is_listed_with_dashes() -> None:
     lines = criteria_lines({"criteria": [{"name": "latency", "passed": True, "blocking": True, "sentence": "OK."}]})
     assert lines[1].split() == ["latency", "–", "–", "met", "yes"]
     assert criteria_lines({"kind": "manual"}) == []

@@ -1,4 +1,4 @@
-"""When a retraining starts: one row per rule of the policy, and invariants for every history."""
+"""When a retraining starts: one test case per rule of the policy, and invariants for random histories."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def decide(
 FIVE_OTHERS = tuple(an_attempt(1, HELD, 100 + i, replace(SCHEDULE, key=f"schedule:{i}")) for i in range(5))
 ENOUGH = replace(ALERT, n_labels_since=160)
 
-# rule, triggers, past, expected run_key or part of the reason
+# The columns are the rule, triggers, past attempts, and the expected run_key or part of the reason.
 TABLE: tuple[tuple[str, tuple[RetrainingTrigger, ...], tuple[PastRetraining, ...], str], ...] = (
     ("no trigger", (), (), "No retraining trigger"),
     ("a new alert starts its first attempt", (ALERT,), (), "alert:7:attempt:1"),
@@ -147,7 +147,7 @@ TABLE: tuple[tuple[str, tuple[RetrainingTrigger, ...], tuple[PastRetraining, ...
 
 
 @pytest.mark.parametrize(("triggers", "past", "wanted"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_every_rule_of_the_policy(
+def test_each_rule_of_the_retraining_policy_gives_the_expected_step(
     triggers: tuple[RetrainingTrigger, ...], past: tuple[PastRetraining, ...], wanted: str
 ) -> None:
     step = decide(*past, triggers=triggers)
@@ -157,18 +157,18 @@ def test_every_rule_of_the_policy(
         assert wanted in step.reason
 
 
-def test_nothing_starts_while_dagster_has_a_retraining_queued() -> None:
+def test_no_retraining_starts_while_dagster_has_one_queued() -> None:
     assert isinstance(decide(is_in_flight=True), Wait)
 
 
-def test_manual_action_is_needed_after_the_last_attempt_or_for_approval() -> None:
+def test_manual_action_is_required_after_the_last_attempt_or_for_approval() -> None:
     for past in ([an_attempt(n, FAILED, 500) for n in (1, 2, 3)], [an_attempt(1, WAITING, 500)]):
         step = decide(*past)
         assert isinstance(step, Wait)
         assert step.needs_person
 
 
-def test_the_order_of_the_attempts_does_not_matter() -> None:
+def test_the_order_of_past_attempts_does_not_change_the_next_step() -> None:
     attempts = (an_attempt(2, FAILED, 61), an_attempt(1, FAILED, 400))
     assert decide(*attempts) == decide(*reversed(attempts)) == RequestRetraining(ALERT, 3)
 
@@ -196,7 +196,9 @@ def test_the_order_of_the_attempts_does_not_matter() -> None:
         "never two at once",
     ],
 )
-def test_a_manual_request(past: tuple[PastRetraining, ...], is_forced: bool, wanted: str) -> None:
+def test_a_manual_request_skips_the_cool_down_and_force_skips_the_daily_cap(
+    past: tuple[PastRetraining, ...], is_forced: bool, wanted: str
+) -> None:
     step = by_person(ALERT, past, is_in_flight=False, is_forced=is_forced, now=NOW, limits=LIMITS)
     assert wanted in (step.reason if isinstance(step, Wait) else step.run_key)
 
@@ -215,12 +217,14 @@ def test_a_manual_request(past: tuple[PastRetraining, ...], is_forced: bool, wan
         (None, FAILED, 3, False),
     ],
 )
-def test_which_outcome_needs_manual_action(trigger: str | None, outcome: str, attempt: int, wanted: bool) -> None:
+def test_manual_action_is_required_only_after_an_unsuccessful_last_attempt(
+    trigger: str | None, outcome: str, attempt: int, wanted: bool
+) -> None:
     assert gives_up(trigger, outcome, attempt, 3) is wanted
 
 
 TRIGGERS = (ALERT, DROP, LABELS, SCHEDULE, replace(SCHEDULE, key="schedule:c3d4"))
-# Input of a tick: minutes that the clock moved (sometimes an hour back), active triggers, outcome of the current run.
+# Each tick has a clock change in minutes (-60 sets it back), the active triggers and the outcome of the current run.
 TICKS = st.lists(
     st.tuples(
         st.sampled_from([1, 1, 20, 45, 90, 400, -60]),
@@ -232,10 +236,10 @@ TICKS = st.lists(
 
 
 @given(ticks=TICKS)
-def test_never_two_retrainings_at_once_nor_more_than_the_daily_cap(ticks: list[tuple[int, set[int], str]]) -> None:
+def test_retrainings_never_overlap_or_exceed_the_daily_cap(ticks: list[tuple[int, set[int], str]]) -> None:
     now, lived = NOW, timedelta()
     past: list[PastRetraining] = []
-    began: list[timedelta] = []  # by a monotonic clock
+    began: list[timedelta] = []  # Start times on a monotonic clock.
     keys: list[str] = []
     for minutes, active, end in ticks:
         now += timedelta(minutes=minutes)
@@ -255,6 +259,6 @@ def test_never_two_retrainings_at_once_nor_more_than_the_daily_cap(ticks: list[t
     assert len(set(keys)) == len(keys), "every run has its own key"
     assert max((p.attempt for p in past), default=0) <= LIMITS.max_attempts
     n_hours_back = sum(m < 0 for m, _, _ in ticks)
-    day = DAY - timedelta(hours=2 * n_hours_back)  # an hour that is set back passes twice; the record has the later one
+    day = DAY - timedelta(hours=2 * n_hours_back)  # After a clock rollback, the same hour occurs twice.
     for start in began:
         assert sum(start <= b < start + day for b in began) <= LIMITS.max_per_day

@@ -1,4 +1,4 @@
-"""The automatic rollback policy: one row per rule."""
+"""The automatic rollback policy: one test case per rule."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def served(n_rows: int = 1000, latency: float = 1.0) -> ServedAnswers:
 
 
 def labelled(auc: float | None, n_labelled: int = 500, *, half: float = 0.02) -> ServedAnswers:
-    """`half`: half the width of the interval."""
+    """Return results with labels; `half` is half the width of the AUC interval."""
     return ServedAnswers(0, None, n_labelled, None if auc is None else AucInterval(auc, auc - half, auc + half))
 
 
@@ -58,7 +58,7 @@ def labelled(auc: float | None, n_labelled: int = 500, *, half: float = 0.02) ->
         pytest.param(served(), served(), RequestTotals(500, 400), ROLL_BACK, id="one violated bound is enough"),
     ],
 )
-def test_the_decision_table(
+def test_each_rule_of_the_rollback_policy_gives_the_expected_verdict(
     before: ServedAnswers, after: ServedAnswers, requests: RequestTotals | None, verdict: str
 ) -> None:
     found = judge_after_promotion(SOON, before, after, requests, BOUNDS)
@@ -66,12 +66,12 @@ def test_the_decision_table(
     assert bool(found.reasons) == (verdict in (ROLL_BACK, Verdict.INSUFFICIENT_DATA))
 
 
-def test_no_rollback_after_the_watch_period() -> None:
+def test_no_rollback_occurs_after_the_watch_period() -> None:
     found = judge_after_promotion(timedelta(minutes=61), served(), served(latency=50), None, BOUNDS)
     assert found.verdict == PERIOD_OVER
 
 
-def test_every_violated_bound_is_a_reason_with_its_figures() -> None:
+def test_every_violated_bound_is_reported_with_its_figures() -> None:
     before = ServedAnswers(500, 0.4, 500, AucInterval(0.84, 0.81, 0.87))
     after = ServedAnswers(500, 2.0, 500, AucInterval(0.7, 0.66, 0.74))
     found = judge_after_promotion(SOON, before, after, RequestTotals(1000, 50), BOUNDS)
@@ -81,8 +81,8 @@ def test_every_violated_bound_is_a_reason_with_its_figures() -> None:
     assert "(-0.1400, over 0.05; 95%: 0.0900 to 0.1900)" in performance
 
 
-def test_two_equally_good_models_are_rarely_rolled_back_for_their_labels() -> None:
-    """400 pairs with 200 labels each: the point estimates alone exceed the bound in one of seven cases."""
+def test_equally_good_models_are_rarely_rolled_back_because_of_label_noise() -> None:
+    """In 400 pairs with 200 labels each, the point estimates alone exceed the bound in one of seven cases."""
     random, n_over, n_taken = np.random.default_rng(7), 0, 0
     for _ in range(400):
         before, after = (_realized(random) for _ in range(2))
@@ -99,7 +99,7 @@ def _realized(random: np.random.Generator) -> ServedAnswers:
     return ServedAnswers(0, None, 200, auc_interval(labels, random.normal(size=200) + 1.41 * labels))
 
 
-def test_a_new_decision_counts_from_the_previous_reading() -> None:
+def test_request_counts_for_a_new_decision_start_at_the_previous_reading() -> None:
     first = advance(None, "a", RequestTotals(100, 1))
     assert first.since == RequestTotals(0, 0)
     second = advance(first, "b", RequestTotals(150, 9))
@@ -107,6 +107,6 @@ def test_a_new_decision_counts_from_the_previous_reading() -> None:
     assert advance(second, "b", RequestTotals(300, 10)).since == RequestTotals(200, 9)
 
 
-def test_after_a_restart_requests_count_from_the_restart() -> None:
+def test_request_counts_start_at_zero_after_a_service_restart() -> None:
     seen = WatchedTotals("a", RequestTotals(100, 1), RequestTotals(900, 1))
     assert advance(seen, "a", RequestTotals(30, 2)).since == RequestTotals(30, 2)

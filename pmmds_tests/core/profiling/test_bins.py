@@ -1,4 +1,4 @@
-"""Every value has a bin, and counts of parts add up to the counts of the whole."""
+"""Every value has a bin, and the counts of partitions add up to the counts of all rows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_hourly_counts_add_up_to_the_count_of_all_rows(reference: Values, hours:
 
 
 @given(st.lists(number, min_size=1, max_size=80).map(np.array))
-def test_edges_increase_and_no_reference_bin_is_empty(reference: Values) -> None:
+def test_bin_edges_increase_and_no_reference_bin_is_empty(reference: Values) -> None:
     bins = fit_numeric_bins("x", reference, 10)
     counts = count_numeric(bins, reference)
     assert list(bins.edges) == sorted(set(bins.edges))
@@ -54,7 +54,7 @@ def test_edges_increase_and_no_reference_bin_is_empty(reference: Values) -> None
 
 
 @given(st.lists(number, min_size=1, max_size=300).map(np.array), st.integers(2, 50))
-def test_reference_counts_equal_those_between_numpys_lower_quantiles(reference: Values, n_bins: int) -> None:
+def test_reference_counts_match_bins_at_the_lower_quantiles_of_numpy(reference: Values, n_bins: int) -> None:
     distinct = np.unique(reference)
     assume(len(distinct) > 1)
     edges = distinct[:-1]
@@ -68,33 +68,33 @@ def test_reference_counts_equal_those_between_numpys_lower_quantiles(reference: 
 
 
 @pytest.mark.parametrize("first", [0.0, 0.5, 1.0])
-def test_a_mostly_maximal_feature_has_two_bins(first: float) -> None:
-    """The result does not depend on row order."""
+def test_a_feature_that_mostly_has_its_maximum_value_has_two_bins(first: float) -> None:
+    """The bins do not depend on the order of the rows."""
     reference = np.array([first, *sorted({0.0, 0.5, 1.0} - {first}), 1.0, 1.0, 1.0])
     bins = fit_numeric_bins("x", reference, 2)
     assert list(count_numeric(bins, reference)) == [2, 4, 0, 0, 0, 0]
     assert list(count_numeric(bins, np.array([0.0, 0.5, 0.9, 1.0, 1.1]))) == [3, 1, 1, 0, 0, 0]
 
 
-def test_deciles_hold_a_tenth_of_the_reference_each() -> None:
+def test_each_decile_contains_a_tenth_of_the_reference_rows() -> None:
     reference = np.random.default_rng(0).normal(size=10_000)
     counts = count_numeric(fit_numeric_bins("x", reference, 10), reference)
     assert list(counts) == [1000] * 10 + [0, 0, 0, 0]
 
 
-def test_an_edge_belongs_to_the_bin_below_it() -> None:
+def test_a_value_on_an_edge_belongs_to_the_bin_below_the_edge() -> None:
     bins = FeatureBins("x", "numeric", edges=(1.0, 2.0))
     assert list(count_numeric(bins, np.array([1.0, 1.0000001, 2.0, 2.1, -9.0, 9e9, np.nan]))) == [2, 2, 2, 0, 0, 0, 1]
 
 
-def test_a_flag_has_a_bin_for_each_value() -> None:
+def test_a_binary_flag_has_a_bin_for_each_value() -> None:
     bins = fit_numeric_bins("flag", np.array([0.0, 1.0, 0.0, 0.0]), 10)
     assert list(count_numeric(bins, np.array([0.0, 0.0, 1.0, 2.0, -1.0, 0.5]))) == [2, 1, 3, 0, 0, 0]
     assert bins.labels == ("0", "1", "(unseen)", "(out of range)", "(not a number)", "(null)")
 
 
 @pytest.mark.parametrize("value", [7.0, 0.0, -0.0, 1e300])
-def test_every_other_value_of_a_constant_feature_is_visible(value: float) -> None:
+def test_values_that_differ_from_a_constant_feature_are_counted_separately(value: float) -> None:
     bins = fit_numeric_bins("x", np.full(50, value), 10)
     same = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
     other = [-1e308, value * 0.999 - 0.001, value * 1.001 + 0.001, 1.1e308]
@@ -104,13 +104,13 @@ def test_every_other_value_of_a_constant_feature_is_visible(value: float) -> Non
     assert list(count_numeric(at_the_border, np.array([*same, *other]))) == [2, 2, 3, 0, 0]
 
 
-def test_a_reference_without_values_has_one_open_bin() -> None:
+def test_a_reference_without_values_has_one_bin_for_all_numbers() -> None:
     bins = fit_numeric_bins("x", np.array([np.nan, np.nan]), 10)
     assert bins.labels == ("(any)", "(unseen)", "(out of range)", "(not a number)", "(null)")
     assert list(count_numeric(bins, np.array([3.0, np.nan]))) == [1, 0, 0, 0, 1]
 
 
-def test_numbers_outside_the_range_have_their_own_bin() -> None:
+def test_numbers_outside_the_allowed_range_have_their_own_bin() -> None:
     bins = fit_numeric_bins("x", np.array([0.0, 1.0, 2.0, 500.0, -7.0]), 10, low=0.0, high=100.0)
     assert bins.points == (0.0, 1.0, 2.0)
     counts = count_numeric(bins, np.array([0.0, -0.0, 100.0, 100.1, -5e-324, np.inf, -np.inf]))
@@ -124,7 +124,7 @@ def test_without_a_range_only_infinities_are_out_of_range() -> None:
     assert list(count_numeric(bins, np.array([-largest, largest, 1e308, np.inf, -np.inf]))) == [1, 2, 0, 2, 0, 0]
 
 
-def test_minus_zero_is_zero() -> None:
+def test_negative_zero_counts_as_zero() -> None:
     bins = fit_numeric_bins("x", np.array([-0.0, 1.0, 0.0]), 10)
     assert str(bins.points) == "(0.0, 1.0)"
     assert list(count_numeric(bins, np.array([-0.0, 0.0]))) == [2, 0, 0, 0, 0, 0]
@@ -174,7 +174,7 @@ def test_inconsistent_bins_are_rejected(wrong: dict[str, Any]) -> None:
         FeatureBins("x", "categorical", categories=("a", "a"))
 
 
-def test_new_categories_are_unseen_and_missing_values_null() -> None:
+def test_new_categories_are_unseen_and_missing_values_are_null() -> None:
     bins = FeatureBins("c", "categorical", categories=("a", "b"))
     values = np.array(["a", "z", "b", None, "a", float("nan"), "A"], dtype=object)
     assert list(count_categorical(bins, values)) == [2, 1, 2, 2]
@@ -196,7 +196,7 @@ def test_a_profile_counts_every_row_of_every_feature_and_the_score(
     assert profile.with_score[-1].bins.feature == "__score__"
 
 
-def test_a_profile_is_small_and_survives_a_round_trip(profile: ReferenceProfile) -> None:
+def test_a_profile_is_small_and_round_trips_through_json(profile: ReferenceProfile) -> None:
     raw = profile.to_json()
     assert len(raw) < 9_000
     again = ReferenceProfile.from_json(raw)
@@ -206,14 +206,14 @@ def test_a_profile_is_small_and_survives_a_round_trip(profile: ReferenceProfile)
 
 @pytest.fixture(scope="module")
 def partitions(contract: Contract) -> list[tuple[dict[str, NDArray[Any]], NDArray[np.float64]]]:
-    """The reference in four unequal parts, one of them empty."""
+    """Return the reference in four unequal parts, one of which is empty."""
     frame = load_reference(Settings(home="unused"), contract).data.frame
     scores = np.random.default_rng(1).uniform(size=len(frame))
     borders = [0, 1, 1, 3000, len(frame)]
     return [(to_columns(frame[a:b], contract), scores[a:b]) for a, b in pairwise(borders)]
 
 
-def test_merged_profiles_of_partitions_equal_the_full_scan(
+def test_merged_profiles_of_partitions_equal_the_profile_of_all_rows(
     profile: ReferenceProfile, partitions: list[tuple[dict[str, NDArray[Any]], NDArray[np.float64]]]
 ) -> None:
     parts = []

@@ -1,4 +1,4 @@
-"""Reference profiles round-trip through JSON; anything else is a decoding error."""
+"""Reference profiles round-trip through JSON; invalid JSON raises a decoding error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_profile_round_trips_through_json(profile: ReferenceProfile) -> None:
     assert ReferenceProfile.from_json(profile.to_json()) == profile
 
 
-def test_a_missing_bin_count_is_a_decoding_error(profile: ReferenceProfile) -> None:
+def test_a_missing_bin_count_raises_a_decoding_error(profile: ReferenceProfile) -> None:
     document = msgspec.json.decode(profile.to_json())
     del document["features"][0]["counts"][-1]
     with pytest.raises(msgspec.ValidationError, match="counts for"):
@@ -32,6 +32,6 @@ def test_a_missing_bin_count_is_a_decoding_error(profile: ReferenceProfile) -> N
 @pytest.mark.parametrize(
     "raw", [b"", b"[]", b"{}", b'{"features": [{"bins": {"kind": "numeric"}, "counts": []}]}', b'{"features": 3}']
 )
-def test_other_json_is_a_decoding_error(raw: bytes) -> None:
+def test_json_that_is_not_a_profile_raises_a_decoding_error(raw: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         ReferenceProfile.from_json(raw)

@@ -1,4 +1,4 @@
-"""Charts with no, one, two and many points, equal values, gaps and long names, read from their SVG."""
+"""The SVG of charts with no, one, two and many points, equal values, gaps and long names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def dates(svg: str) -> list[str]:
 
 
 def of_days(*before: int, value: float | None = None) -> list[dict[str, Any]]:
-    """A realized and an estimated point of each day."""
+    """Return a realized and an estimated point for each day."""
     points = []
     for n in before:
         v = 0.7 + 0.001 * n if value is None else value
@@ -38,12 +38,12 @@ def of_days(*before: int, value: float | None = None) -> list[dict[str, Any]]:
 
 
 def horizontal(svg: str, color: str) -> list[float]:
-    """x of the point marks with this fill, in pixels of the plot."""
+    """Return the x positions, in pixels, of the point marks with this fill color."""
     pattern = rf'<path transform="translate\(([\d.]+),[\d.]+\)"[^>]*fill="var\(--{color}\)"'
     return [float(x) for x in re.findall(pattern, svg)]
 
 
-def test_one_day_has_one_label_and_both_values_in_the_middle() -> None:
+def test_a_single_day_has_one_label_and_both_points_in_the_middle() -> None:
     svg = charts.daily(TEXT, of_days(0))
     assert dates(svg) == ["28 Nov"]
     realized, estimated = horizontal(svg, "current")[0], horizontal(svg, "series-2")[0]
@@ -51,7 +51,7 @@ def test_one_day_has_one_label_and_both_values_in_the_middle() -> None:
 
 
 @pytest.mark.parametrize("before", [(1, 0), (2, 1, 0), (30, 29, 3, 0), range(14), range(30), range(400)])
-def test_values_of_a_day_share_its_place_and_no_label_is_repeated(before: Sequence[int]) -> None:
+def test_points_of_a_day_share_a_position_and_labels_are_unique(before: Sequence[int]) -> None:
     svg = charts.daily(TEXT, of_days(*sorted(before, reverse=True)))
     shown = dates(svg)
     assert len(set(shown)) == len(shown) > 1
@@ -60,22 +60,24 @@ def test_values_of_a_day_share_its_place_and_no_label_is_repeated(before: Sequen
     assert realized == estimated
     span = np.ptp(sorted(before))
     steps = np.diff(realized) / (realized[-1] - realized[0])
-    assert steps == pytest.approx(-np.diff(sorted(before, reverse=True)) / span, abs=0.002), "to scale, gaps included"
+    assert steps == pytest.approx(-np.diff(sorted(before, reverse=True)) / span, abs=0.002), (
+        "distances between points are to scale, including gaps"
+    )
     assert min(realized) > 0
     assert max(realized) < 520
 
 
-def test_equal_values_are_labeled_with_their_value() -> None:
+def test_the_axis_of_equal_values_is_labeled_with_that_value() -> None:
     labels = [float(t) for t in texts(charts.daily(TEXT, of_days(1, 0, value=0.8))) if re.fullmatch(r"0\.\d+", t)]
     assert 0.8 in labels
     assert len(set(labels)) == len(labels) > 1
 
 
-def test_no_points_are_no_chart() -> None:
+def test_no_chart_is_drawn_without_points() -> None:
     assert charts.daily(TEXT, []) == charts.history(TEXT, [], 0.2) == ""
 
 
-def test_features_with_equal_beginnings_remain_separate_lines_rows_and_bars() -> None:
+def test_features_with_a_common_prefix_are_drawn_separately() -> None:
     points = [{"at": NOON - timedelta(hours=h), "feature": f, "psi": 0.1} for f in FEATURES for h in (1, 0)]
     cells = [{"feature": f, "column": "12:00", "order": 0, "excess": 0.1} for f in FEATURES]
     drawn = (
@@ -90,7 +92,7 @@ def test_features_with_equal_beginnings_remain_separate_lines_rows_and_bars() ->
         assert {n[-1] for n in names} == set("01234")
 
 
-def test_a_line_breaks_where_a_report_had_too_few_rows() -> None:
+def test_a_line_has_a_gap_where_a_report_had_too_few_rows() -> None:
     psi = [0.1, 0.2, None, 0.3, 0.1]
     points = [{"at": NOON + timedelta(hours=h), "feature": "age", "psi": v} for h, v in enumerate(psi)]
     (line,) = re.findall(r'<path d="([^"]+)"[^>]*stroke-width="1.8"', charts.history(TEXT, points, 0.2))
@@ -98,13 +100,13 @@ def test_a_line_breaks_where_a_report_had_too_few_rows() -> None:
 
 
 @pytest.mark.parametrize("largest", [1.0, 0.5, 0.1, 0.03, 0.01, 0.004, 0.0007])
-def test_percent_labels_are_different_for_small_shares(largest: float) -> None:
+def test_percent_labels_distinguish_small_shares(largest: float) -> None:
     bins = [{"label": "a", "reference_share": largest, "current_share": largest / 2}]
     labels = [t for t in texts(charts.histogram(TEXT, bins)) if t.endswith("%")]
     assert len(set(labels)) == len(labels) > 1
 
 
-def test_an_hour_without_enough_rows_is_an_empty_column() -> None:
+def test_an_hour_with_too_few_rows_is_an_empty_heatmap_column() -> None:
     cells = [
         {"feature": "age", "column": f"{h}:00", "order": h, "excess": None if h in (1, 2) else 0.3} for h in range(4)
     ]
@@ -114,13 +116,13 @@ def test_an_hour_without_enough_rows_is_an_empty_column() -> None:
     assert not re.search(r'fill="var\(--heat-[0-3]\)"', svg)
 
 
-def test_counts_have_no_fractions_on_their_axis() -> None:
+def test_axes_of_counts_have_no_fractional_labels() -> None:
     assert not [t for t in texts(charts.line(TEXT, [("13:00", 1)])) if re.fullmatch(r"\d+\.\d+", t)]
     assert not [t for t in texts(charts.bars(TEXT, {"v1": 1})) if re.fullmatch(r"\d+\.\d+", t)]
 
 
 @pytest.mark.parametrize("values", [{}, {"a": 0.0}, {"a": 0.0, "b": 0.0}])
-def test_axes_without_a_range_start_at_zero(values: dict[str, float]) -> None:
+def test_axes_start_at_zero_if_there_are_no_values_or_only_zeros(values: dict[str, float]) -> None:
     for svg in (charts.bars(TEXT, values), charts.line(TEXT, list(values.items()))):
         numbers = [float(t) for t in texts(svg) if re.fullmatch(r"[\d.]+", t)]
         assert min(numbers) == 0

@@ -1,4 +1,4 @@
-"""The drift report's page is self-contained, small, and accessible to screen readers."""
+"""The drift report page is self-contained, small, and accessible to screen readers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 @dataclass
 class Page(HTMLParser):
-    """Parsed tags with their attributes, in order."""
+    """The parsed tags of a page with their attributes, in document order."""
 
     tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     open_tags: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ def profile(contract: Contract) -> ReferenceProfile:
 
 @pytest.fixture(scope="module")
 def document(profile: ReferenceProfile) -> dict[str, Any]:
-    """Every row in the first bin of its feature."""
+    """Return a report in which every row is in the first bin of each feature."""
     moved = {f.bins.feature: np.array([300] + [0] * (f.bins.n_bins - 1)) for f in profile.with_score}
     features = compare(profile, moved, 300)
     return report_document(profile, features, 300, judge(features, 10_000, 300, DriftRule(0.2, 3, 100)))
@@ -88,7 +88,7 @@ def wide(document: dict[str, Any], n_features: int) -> dict[str, Any]:
     return {**document, "features": [*many, document["features"][-1]]}
 
 
-def test_the_page_loads_no_other_resource(document: dict[str, Any]) -> None:
+def test_the_page_loads_no_external_resources(document: dict[str, Any]) -> None:
     html = render_page(document, HEAD, context_of(["tenure", "contract", SCORE]))
     page = parsed(html)
     assert page.all("script") == page.all("link") == page.all("img") == []
@@ -97,20 +97,20 @@ def test_the_page_loads_no_other_resource(document: dict[str, Any]) -> None:
     assert set(re.findall(r"https?://[^\"' <]+", html)) <= {"http://www.w3.org/2000/svg"}
 
 
-def test_a_hundred_features_stay_under_a_megabyte(document: dict[str, Any]) -> None:
+def test_a_page_with_a_hundred_features_is_smaller_than_a_megabyte(document: dict[str, Any]) -> None:
     whole = wide(document, 100)
     html = render_page(whole, HEAD, context_of([f["feature"] for f in whole["features"]]))
     assert len(html.encode()) < 1_000_000
-    assert html.count("<svg") == 100 + 1 + 2, "a chart per feature, the score, the heatmap and the history"
+    assert html.count("<svg") == 100 + 1 + 2, "one chart for each feature, the score, the heatmap and the history"
 
 
-def test_features_beyond_a_hundred_are_in_the_table_only(document: dict[str, Any]) -> None:
+def test_features_beyond_the_first_hundred_are_only_in_the_table(document: dict[str, Any]) -> None:
     html = render_page(wide(document, 103), HEAD)
     assert "The 3 least significant features" in html
     assert html.count("<svg") == 101
 
 
-def test_every_chart_has_title_and_description_and_every_reference_a_target(document: dict[str, Any]) -> None:
+def test_every_chart_has_a_title_and_description_and_every_link_has_a_target(document: dict[str, Any]) -> None:
     page = parsed(render_page(document, HEAD, context_of(["tenure", "contract", SCORE])))
     ids = [str(a["id"]) for _, a in page.tags if a.get("id")]
     assert len(ids) == len(set(ids))
@@ -125,7 +125,7 @@ def test_every_chart_has_title_and_description_and_every_reference_a_target(docu
     assert {str(a["href"]).removeprefix("#") for a in page.all("a")} <= set(ids)
 
 
-def test_headings_descend_by_one_and_tables_have_scoped_heads(document: dict[str, Any]) -> None:
+def test_heading_levels_are_not_skipped_and_table_headers_have_a_scope(document: dict[str, Any]) -> None:
     page = parsed(render_page(document, HEAD, context_of(["tenure", SCORE])))
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
@@ -133,7 +133,9 @@ def test_headings_descend_by_one_and_tables_have_scoped_heads(document: dict[str
     assert all(b - a <= 1 for a, b in pairwise(levels))
     assert all(a.get("scope") in {"col", "row"} for a in page.all("th"))
     assert page.all("html")[0]["lang"] == "en"
-    assert all(a.get("tabindex") == "0" for _, a in page.tags if a.get("class") == "wide"), "scrolled by keyboard"
+    assert all(a.get("tabindex") == "0" for _, a in page.tags if a.get("class") == "wide"), (
+        "wide tables can be scrolled by keyboard"
+    )
 
 
 def test_charts_use_the_colors_of_the_light_or_dark_scheme(document: dict[str, Any]) -> None:
@@ -146,18 +148,18 @@ def test_charts_use_the_colors_of_the_light_or_dark_scheme(document: dict[str, A
         c for c in colors if not c.startswith("var(--") and c not in {"none", "currentColor", "transparent"}
     } == set()
     for name in {c for c in colors if c.startswith("var(")}:
-        assert html.count(f"{name[4:-1]}:") == 3, f"{name} is set for light, dark and print"
+        assert html.count(f"{name[4:-1]}:") == 3, f"{name} is defined for the light, dark and print styles"
 
 
 def luminance(color: str) -> float:
-    """Relative luminance of #rrggbb, WCAG 2.2."""
+    """Return the relative luminance of a #rrggbb color as defined in WCAG 2.2."""
     parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-def test_text_has_a_contrast_of_4_5_and_bars_of_3(document: dict[str, Any], scheme: int) -> None:
+def test_text_and_bars_meet_the_minimum_contrast_of_wcag(document: dict[str, Any], scheme: int) -> None:
     html = render_page(document, HEAD)
     block = (
         html.split("<style>")[1].split("}")[0] if scheme == 0 else html.split("color-scheme: dark)")[1].split("}")[0]
@@ -169,16 +171,16 @@ def test_text_has_a_contrast_of_4_5_and_bars_of_3(document: dict[str, Any], sche
             *((name, 3.0) for name in ("reference", "current", *(f"series-{i}" for i in range(1, 6)))),
         ]:
             a, b = sorted((luminance(colors[ground]), luminance(colors[ink])))
-            assert (b + 0.05) / (a + 0.05) >= minimum, f"{ink} on {ground}"
+            assert (b + 0.05) / (a + 0.05) >= minimum, f"contrast of {ink} on {ground}"
 
 
-def test_chart_labels_are_text_in_the_font_of_the_page(document: dict[str, Any]) -> None:
+def test_chart_labels_are_text_in_the_page_font(document: dict[str, Any]) -> None:
     html = render_page(document, HEAD)
     assert ">Month-to-month</text>" in html
     assert "font-family" not in "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
 
 
-def test_values_from_files_are_escaped(document: dict[str, Any]) -> None:
+def test_values_from_data_files_are_escaped_in_the_page(document: dict[str, Any]) -> None:
     evil = "<script>alert(1)</script>"
     feature = {**document["features"][0], "feature": evil, "statement": f"{evil} & more"}
     feature["bins"] = feature["moved_bins"] = [{"label": evil, "reference_share": 1.0, "current_share": 1.0}]
@@ -187,7 +189,7 @@ def test_values_from_files_are_escaped(document: dict[str, Any]) -> None:
     assert "&lt;script&gt;" in html
 
 
-def test_the_order_is_by_significance_with_the_score_last() -> None:
+def test_features_are_sorted_by_significance_with_the_score_last() -> None:
     def one(name: str, psi: float | None, p: float | None, q: float | None = None) -> dict[str, Any]:
         return {"feature": name, "psi": psi, "p_value": p, "q_value": q}
 
@@ -196,7 +198,7 @@ def test_the_order_is_by_significance_with_the_score_last() -> None:
     assert [f["feature"] for f in by_significance([one("y", 0.1, 0.0), one("z", 0.9, 0.0)])] == ["z", "y"]
 
 
-def test_the_page_shows_shares_segments_pairs_and_every_rule(document: dict[str, Any]) -> None:
+def test_the_page_shows_shares_and_segments_and_pairs_and_every_rule(document: dict[str, Any]) -> None:
     features = [
         {
             **f,
@@ -232,10 +234,12 @@ def test_the_page_shows_shares_segments_pairs_and_every_rule(document: dict[str,
         assert shown in html
     assert "contract = Two year" in html
     assert "tenure and contract" in html
-    assert "tenure, q 0.003" not in html.split('class="verdict')[1].split("</p>")[0], "only rules that raise an alert"
+    assert "tenure, q 0.003" not in html.split('class="verdict')[1].split("</p>")[0], (
+        "the verdict lists reasons of alerting rules only"
+    )
 
 
-def test_a_stable_verdict_names_non_alerting_rules_that_detected_drift(document: dict[str, Any]) -> None:
+def test_a_stable_verdict_lists_non_alerting_rules_that_detected_drift(document: dict[str, Any]) -> None:
     rules = [
         {"rule": "spec", "verdict": "stable", "reasons": ["2 of 19 features."]},
         {"rule": "calibrated", "verdict": "drifted", "reasons": ["4 of 19."]},
@@ -249,7 +253,7 @@ def test_a_stable_verdict_names_non_alerting_rules_that_detected_drift(document:
     assert 'class="verdict stable"' in alone
 
 
-def test_the_page_of_two_files_names_them_and_has_no_history(document: dict[str, Any]) -> None:
+def test_the_page_for_two_files_names_the_files_and_has_no_history(document: dict[str, Any]) -> None:
     html = render_page(document, FilesHead("january.csv", "february.parquet", 0.2, NOW))
     assert "<h1>Drift from january.csv to february.parquet</h1>" in html
     assert "300 rows of february.parquet" in html
@@ -266,7 +270,7 @@ def test_too_few_rows_are_never_shown_as_no_drift(profile: ReferenceProfile) -> 
     assert "No alerting rule" not in sentence
 
 
-def test_a_cell_is_psi_above_chance_and_empty_for_few_rows(profile: ReferenceProfile) -> None:
+def test_heatmap_cells_show_psi_above_chance_and_are_empty_for_few_rows(profile: ReferenceProfile) -> None:
     tenure = next(f for f in profile.features if f.bins.feature == "tenure")
     reference = np.array(tenure.counts)
     few, many = np.zeros_like(reference), np.zeros_like(reference)
@@ -284,11 +288,11 @@ def test_a_cell_is_psi_above_chance_and_empty_for_few_rows(profile: ReferencePro
     assert heat_cells(profile, {NOW: {"tenure": reference}}, 1)[0].excess == 0.0
 
 
-def test_the_heatmap_has_a_maximum_of_columns_for_any_window() -> None:
+def test_heatmap_columns_cover_more_hours_for_longer_windows() -> None:
     assert hours_a_cell(NOW, NOW + timedelta(hours=24)) == 1
     assert hours_a_cell(NOW, NOW + timedelta(hours=48)) == 1
     assert hours_a_cell(NOW, NOW + timedelta(days=31)) == 16
 
 
-def test_the_compiled_charts_match_the_designs() -> None:
+def test_the_compiled_charts_are_up_to_date_with_the_chart_designs() -> None:
     assert COMPILED.read_text(encoding="utf-8") == to_text(compile_designs())

@@ -1,4 +1,4 @@
-"""Time axes: ticks lie on the points or on round times, no label occurs twice, and no point lies on an edge."""
+"""Ticks of time axes are at points or round times, labels are unique, and no point lies on an edge."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def test_one_day_has_one_tick_in_the_middle() -> None:
     assert NOON - axis.low == axis.high - NOON > timedelta(0)
 
 
-def test_two_days_have_one_tick_each_at_the_same_distance_from_the_edges() -> None:
+def test_the_ticks_of_two_days_are_equally_far_from_the_edges() -> None:
     axis = day_axis(days(1, 0))
     assert [label for _, label in axis.ticks] == ["27 Nov", "28 Nov"]
     assert axis.ticks[0][0] - axis.low == axis.high - axis.ticks[1][0]
 
 
 @pytest.mark.parametrize("n_days", [*range(3, 40), 60, 90, 180, 365, 400, 800, 3000])
-def test_any_number_of_days_has_few_different_ticks_on_days(n_days: int) -> None:
+def test_the_axis_of_any_number_of_days_has_a_few_unique_ticks(n_days: int) -> None:
     axis = day_axis(days(*range(n_days)))
     labels = [label for _, label in axis.ticks]
     assert 2 <= len(labels) <= MAX_TICKS
     assert len(set(labels)) == len(labels)
     assert all(at in pd.date_range(NOON - timedelta(days=n_days - 1), NOON) for at, _ in axis.ticks)
     gaps = pd.Series([at for at, _ in axis.ticks]).diff().dropna().dt.days
-    assert gaps.max() - gaps.min() <= 4, "months differ by up to three days, quarters by four"
+    assert gaps.max() - gaps.min() <= 4, "months differ in length by up to three days and quarters by four"
 
 
 def test_four_hundred_days_are_labeled_by_month_and_year() -> None:
@@ -44,18 +44,18 @@ def test_four_hundred_days_are_labeled_by_month_and_year() -> None:
     assert labels == ["Jan 2026", "Apr 2026", "Jul 2026", "Oct 2026"]
 
 
-def test_gaps_keep_the_newest_day_and_drop_labels_that_would_overlap() -> None:
+def test_the_newest_day_is_labeled_and_overlapping_labels_are_dropped() -> None:
     axis = day_axis(days(30, 29, 3, 0))
     assert [label for _, label in axis.ticks] == ["30 Oct", "28 Nov"]
 
 
-def test_days_of_two_years_have_the_year() -> None:
+def test_labels_show_the_year_if_the_days_span_two_years() -> None:
     axis = day_axis([datetime(2025, 12, 31, 12, tzinfo=UTC), datetime(2026, 1, 1, 12, tzinfo=UTC)])
     assert [label for _, label in axis.ticks] == ["31 Dec 2025", "01 Jan 2026"]
 
 
 @pytest.mark.parametrize("hours", [1, 2, 5, 12, 24, 48, 24 * 30, 24 * 400])
-def test_hourly_times_have_few_different_ticks_inside_the_range(hours: int) -> None:
+def test_hourly_times_have_a_few_unique_ticks_within_the_range(hours: int) -> None:
     axis = minute_axis([NOON - timedelta(hours=h) for h in range(hours)])
     labels = [label for _, label in axis.ticks]
     assert 1 <= len(labels) <= MAX_TICKS
@@ -63,6 +63,6 @@ def test_hourly_times_have_few_different_ticks_inside_the_range(hours: int) -> N
     assert all(axis.low < at < axis.high for at, _ in axis.ticks)
 
 
-def test_times_within_a_minute_have_one_label() -> None:
+def test_times_within_the_same_minute_have_one_label() -> None:
     axis = minute_axis([NOON, NOON + timedelta(seconds=5), NOON + timedelta(seconds=9)])
     assert [label for _, label in axis.ticks] == ["28 Nov 12:00"]

@@ -1,4 +1,4 @@
-"""PMMDS_HOME and the archive contain customers' rows and are created with mode 0700."""
+"""PMMDS_HOME and the archive contain customer data and are created with mode 0700."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_every_component_creates_the_home_with_mode_0700(first: Callable[[Settin
     home = tmp_path / "state" / "home"
     first(Settings(home=str(home)))
     assert rights_of(home) == 0o700
-    assert rights_of(tmp_path / "state") & 0o055, "parent folders are not restricted"
+    assert rights_of(tmp_path / "state") & 0o055, "the mode of parent folders does not change"
 
 
-def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
+def test_the_mode_of_an_existing_folder_does_not_change(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o775)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from pmmds_core.runtime.time_windows import daily_window_start, hourly_window, start_of_day, start_of_hour
 
-# 23:30 UTC of the day before.
+# This is 23:30 UTC on the previous day.
 NOW = datetime(2026, 3, 2, 1, 30, 12, 34, tzinfo=timezone(timedelta(hours=2)))
 
 
-def test_boundaries_are_those_of_utc() -> None:
+def test_hours_and_days_start_at_utc_boundaries() -> None:
     assert start_of_hour(NOW) == datetime(2026, 3, 1, 23, tzinfo=UTC)
     assert start_of_day(NOW) == datetime(2026, 3, 1, tzinfo=UTC)
     assert start_of_day(NOW).tzinfo is UTC

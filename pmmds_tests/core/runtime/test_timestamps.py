@@ -1,4 +1,4 @@
-"""One parser of timestamps: ISO 8601 within a range; numbers are refused. pandas computes the expected values."""
+"""Timestamps must be ISO 8601 within a range; numbers are rejected. pandas computes the expected values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RANGE = load_settings({}).timestamps
         "2000-01-01T00:00:00Z",
     ],
 )
-def test_iso_8601_is_read_as_pandas_reads_it(text: str) -> None:
+def test_iso_8601_timestamps_are_parsed_as_pandas_parses_them(text: str) -> None:
     expected = pd.Timestamp(text.strip().upper())
     expected = expected.tz_localize("UTC") if expected.tz is None else expected.tz_convert("UTC")
     assert RANGE.parse(text, NOW) == expected.floor("us").to_pydatetime()
@@ -40,7 +40,7 @@ def test_iso_8601_is_read_as_pandas_reads_it(text: str) -> None:
     "raw",
     [1_772_366_400, 1_772_366_400_000, 1_772_366_400_000_000, 1_772_366_400_000_000_000, 1.7e9, 20_260_301, True],
 )
-def test_numbers_and_their_digits_are_refused_with_what_is_allowed(raw: float) -> None:
+def test_numbers_are_rejected_with_an_example_of_a_valid_timestamp(raw: float) -> None:
     for value in (raw, str(int(raw)), f"-{int(raw)}", f"{int(raw)}.5", f"{raw:e}"):
         with pytest.raises(InvalidTimestampError, match=r"such as 2026-03-01T12:00:00Z; a number .* not accepted"):
             RANGE.parse(value, NOW)
@@ -53,7 +53,7 @@ def test_numbers_and_their_digits_are_refused_with_what_is_allowed(raw: float) -
         *("01.03.2026", "20260301T120000Z", "\uff12026-03-01", "2026-03-01T12:00:00+99:00", [], {}),
     ],
 )
-def test_anything_else_is_refused(raw: object) -> None:
+def test_values_that_are_not_iso_8601_are_rejected(raw: object) -> None:
     with pytest.raises(InvalidTimestampError, match=r"an ISO 8601 timestamp such as 2026-03-01T12:00:00Z$"):
         RANGE.parse(raw, NOW)
 
@@ -65,12 +65,12 @@ def test_anything_else_is_refused(raw: object) -> None:
         *("2026-03-03T12:00:01Z", "9999-12-31T23:59:59-12:00"),
     ],
 )
-def test_instants_outside_the_range_are_refused(text: str) -> None:
+def test_timestamps_outside_the_range_are_rejected(text: str) -> None:
     with pytest.raises(InvalidTimestampError, match="expected a time from 2000-01-01 to 2026-03-03T12:00:00Z"):
         RANGE.parse(text, NOW)
 
 
-def test_the_range_is_a_setting() -> None:
+def test_the_allowed_timestamp_range_is_configurable() -> None:
     own = {"PMMDS_TIMESTAMP_EARLIEST": "2020-06-01", "PMMDS_TIMESTAMP_MAX_AHEAD_HOURS": "1"}
     timestamps = load_settings(own).timestamps
     assert timestamps.parse("2020-06-01", NOW) == datetime(2020, 6, 1, tzinfo=UTC)
@@ -80,7 +80,7 @@ def test_the_range_is_a_setting() -> None:
             timestamps.parse(outside, NOW)
 
 
-def test_the_database_bounds_the_setting() -> None:
+def test_the_configured_range_cannot_exceed_that_of_the_database() -> None:
     with pytest.raises(InvalidTimestampError, match="from 1970-01-01"):
         load_settings({"PMMDS_TIMESTAMP_EARLIEST": "1900-01-01"}).timestamps.parse("1960-01-01", NOW)
     with pytest.raises(SettingError, match="expected a day such as 2000-01-01"):

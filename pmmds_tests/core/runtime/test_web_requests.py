@@ -45,11 +45,11 @@ def test_loopback_names_and_addresses_are_allowed(host: str) -> None:
         "2130706433",
     ],
 )
-def test_other_hosts_are_rejected(host: str) -> None:
+def test_requests_to_other_hosts_are_rejected(host: str) -> None:
     assert not is_allowed_host(host, NAMES)
 
 
-def test_a_configured_name_without_port_allows_any_port() -> None:
+def test_an_allowed_host_name_without_a_port_matches_any_port() -> None:
     assert is_allowed_host("PMMDS.example:8443", NAMES)
     assert is_allowed_host("mlflow:5000", NAMES)
     assert not is_allowed_host("mlflow:5001", NAMES)
@@ -90,7 +90,7 @@ def test_a_server_accepts_its_bound_address_unless_it_is_a_wildcard() -> None:
 def status(
     headers: list[tuple[bytes, bytes]], method: str = "POST", path: str = "/x", *, json_only: bool = True
 ) -> int:
-    """The status of the response; 200 if the guard passes the request on."""
+    """Return the status of the response, which is 200 if the guard accepts the request."""
     sent: list[MutableMapping[str, Any]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -132,7 +132,7 @@ def test_a_graphql_query_in_the_url_is_rejected() -> None:
     assert status([HOST, JSON], path="/graphql?op=Name") == 200, "Dagster's pages put the operation name in the URL"
 
 
-def test_non_form_content_types_pass_unless_json_only() -> None:
+def test_other_content_types_are_accepted_unless_only_json_is_allowed() -> None:
     protobuf = [HOST, (b"content-type", b"application/x-protobuf")]
     assert status(protobuf, json_only=False) == 200
     assert status(protobuf) == 415

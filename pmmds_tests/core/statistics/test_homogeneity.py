@@ -1,4 +1,4 @@
-"""The homogeneity test: equal to scipy for well-filled bins, and with its nominal level for rare bins."""
+"""The homogeneity test agrees with scipy for well-filled bins and has its nominal level for rare bins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ counts = st.lists(st.integers(50, 5_000), min_size=8, max_size=8).map(np.array)
 
 @settings(max_examples=100)
 @given(r=counts, c=counts)
-def test_well_filled_bins_equal_scipys_test_with_williams_correction(
+def test_p_values_of_full_bins_equal_those_of_scipy_with_williams_correction(
     r: NDArray[np.int64], c: NDArray[np.int64]
 ) -> None:
     statistic = float(stats.chi2_contingency(np.vstack([r, c]), correction=False, lambda_="log-likelihood")[0])
@@ -31,7 +31,7 @@ def test_well_filled_bins_equal_scipys_test_with_williams_correction(
 
 @settings(max_examples=100)
 @given(statistic=st.floats(0, 500), degrees=st.integers(1, 60))
-def test_the_chi_square_tail_equals_scipy(statistic: float, degrees: int) -> None:
+def test_the_chi_square_tail_equals_that_of_scipy(statistic: float, degrees: int) -> None:
     assert survival(statistic, degrees) == pytest.approx(float(stats.chi2.sf(statistic, degrees)), abs=1e-12)
 
 
@@ -39,7 +39,9 @@ def test_the_chi_square_tail_equals_scipy(statistic: float, degrees: int) -> Non
 @given(
     rare=st.tuples(st.integers(0, 4), st.integers(0, 4)), sizes=st.tuples(st.integers(20, 900), st.integers(20, 900))
 )
-def test_a_single_rare_bin_equals_scipys_fisher_test(rare: tuple[int, int], sizes: tuple[int, int]) -> None:
+def test_the_p_value_of_a_single_rare_bin_equals_the_fisher_test_of_scipy(
+    rare: tuple[int, int], sizes: tuple[int, int]
+) -> None:
     r, c = (np.array([n, k]) for n, k in zip(sizes, rare, strict=True))
     if min(sizes) * sum(rare) / (sum(sizes) + sum(rare)) >= 4:
         return
@@ -57,7 +59,7 @@ def test_new_nulls_are_detected_despite_other_rare_bins() -> None:
     assert p_value(r, c, special={5}) < 1e-9
 
 
-def test_unseen_values_are_expected_if_most_values_are_rare() -> None:
+def test_unseen_values_are_not_significant_if_most_values_are_rare() -> None:
     # An id column: every value occurs once, so all values of the window are unseen.
     r, c = np.append(np.ones(5000, dtype=int), 0), np.append(np.zeros(5000, dtype=int), 300)
     assert p_value(r, c, unseen=5000) == 1.0
@@ -80,13 +82,13 @@ def test_p_values_have_their_nominal_level_without_drift(
     rng = np.random.default_rng(7)
     n, m = sizes
     found = np.array([p_value(rng.multinomial(n, shares), rng.multinomial(m, shares), special) for _ in range(2500)])
-    # Pearson's test gives 0.05 to 0.12 here and, at the second level, up to 0.07.
+    # Pearson's test would give shares of 0.05 to 0.12 for the first level and up to 0.07 for the second.
     assert 0.03 <= float((found <= 0.05).mean()) <= 0.065
     assert float((found <= 0.005).mean()) <= 0.0105
 
 
 @settings(max_examples=100)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
-def test_q_values_equal_scipy(p_values: list[float]) -> None:
+def test_q_values_equal_those_of_scipy(p_values: list[float]) -> None:
     expected = stats.false_discovery_control(p_values, method="bh")
     assert benjamini_hochberg(p_values) == pytest.approx(expected, abs=1e-12)

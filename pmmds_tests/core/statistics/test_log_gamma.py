@@ -1,4 +1,4 @@
-"""Log-gamma of arrays against math.lgamma."""
+"""Log-gamma of arrays compared with math.lgamma."""
 
 from __future__ import annotations
 

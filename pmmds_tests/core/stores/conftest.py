@@ -1,4 +1,4 @@
-"""Fixtures of the histogram tests."""
+"""Fixtures for the histogram tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthetic rows are deterministic, valid by the contract, and match the recorded fidelity to the real rows."""
+"""Synthetic rows are deterministic, satisfy the contract, and match the recorded fidelity to the real rows."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def measures() -> Contract:
 
 
 def measured_rows(n_rows: int = 3000) -> pd.DataFrame:
-    """Rows of `measures`: wear grows with the group, a tenth of the heat is missing, breaking follows wear."""
+    """Return rows in which wear depends on the group, failures on wear, and a tenth of the heat values are missing."""
     rng = np.random.default_rng(8)
     group = rng.choice(["a", "b", "c"], n_rows, p=[0.5, 0.3, 0.2])
     wear = rng.binomial(40, pd.Series(group).map({"a": 0.2, "b": 0.5, "c": 0.8}).to_numpy())
@@ -67,7 +67,7 @@ def measured_rows(n_rows: int = 3000) -> pd.DataFrame:
     return pd.DataFrame({"heat": heat, "wear": wear, "group": group, "broken": broken.astype(np.int64)})
 
 
-def test_rows_depend_on_the_seed_only(sample: pd.DataFrame) -> None:
+def test_synthetic_rows_depend_only_on_the_seed(sample: pd.DataFrame) -> None:
     again, other = (packaged_generator().sample(SAMPLE_ROWS, seed) for seed in (SAMPLE_SEED, SAMPLE_SEED + 1))
     assert content_digest(again) == content_digest(sample)
     assert content_digest(other) != content_digest(sample)
@@ -80,12 +80,12 @@ def test_a_new_home_trains_on_the_packaged_sample(sample: pd.DataFrame, tmp_path
     assert "not real customers" in source.description
 
 
-def test_every_row_follows_the_contract(sample: pd.DataFrame) -> None:
+def test_every_synthetic_row_satisfies_the_contract(sample: pd.DataFrame) -> None:
     assert check_frame(sample, CONTRACT).failures == ()
     assert source_from_frame(sample, CONTRACT, "sample").digest == content_digest(sample)
 
 
-def test_impossible_combinations_are_not_sampled(sample: pd.DataFrame) -> None:
+def test_impossible_combinations_of_values_are_not_sampled(sample: pd.DataFrame) -> None:
     has_phone = sample["phone_service"] == "Yes"
     assert set(sample.loc[~has_phone, "multiple_lines"]) == {"No phone service"}
     assert "No phone service" not in set(sample.loc[has_phone, "multiple_lines"])
@@ -96,7 +96,7 @@ def test_impossible_combinations_are_not_sampled(sample: pd.DataFrame) -> None:
     assert (sample.loc[sample["tenure"] == 0, "total_charges"] == 0).all()
 
 
-def test_the_sample_reaches_the_recorded_roc_auc(sample: pd.DataFrame, recorded: Fidelity) -> None:
+def test_a_model_of_the_sample_has_the_recorded_roc_auc(sample: pd.DataFrame, recorded: Fidelity) -> None:
     assert sample["churn"].mean() == pytest.approx(recorded.label_rate_real, abs=0.015)
     assert cross_validated_auc(sample, CONTRACT, seed=0) == pytest.approx(recorded.roc_auc_real, abs=0.015)
 
@@ -126,7 +126,7 @@ def test_the_module_docstring_states_the_recorded_fidelity(recorded: Fidelity) -
     assert " with ".join(recorded.largest_association_pair) in text
 
 
-def test_a_frame_has_distance_zero_to_itself(sample: pd.DataFrame) -> None:
+def test_the_distance_of_a_frame_to_itself_is_zero(sample: pd.DataFrame) -> None:
     same = measure_fidelity(sample, sample, CONTRACT)
     assert (same.largest_marginal_distance, same.largest_association_error) == (0.0, 0.0)
     assert same.roc_auc_real == same.roc_auc_synthetic
@@ -141,7 +141,7 @@ def test_independent_columns_have_a_large_association_error(sample: pd.DataFrame
     assert apart.roc_auc_synthetic == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_generator_survives_a_json_round_trip(sample: pd.DataFrame) -> None:
+def test_a_generator_round_trips_through_json(sample: pd.DataFrame) -> None:
     again = Generator.from_json(packaged_generator().to_json())
     assert again == packaged_generator()
     assert content_digest(again.sample(500, 3)) == content_digest(packaged_generator().sample(500, 3))
@@ -153,13 +153,13 @@ def test_invalid_generator_json_is_rejected(raw: bytes) -> None:
         Generator.from_json(raw)
 
 
-def test_sampling_no_rows_is_rejected() -> None:
+def test_sampling_zero_rows_is_rejected() -> None:
     assert len(packaged_generator().sample(1, 0)) == 1
     with pytest.raises(DataError, match="Cannot sample 0 rows"):
         packaged_generator().sample(0, 0)
 
 
-def test_a_custom_contract_keeps_missing_values_and_dependence(measures: Contract) -> None:
+def test_a_custom_generator_preserves_missing_values_and_dependence(measures: Contract) -> None:
     real = measured_rows()
     generator = fit_generator(as_source(real), measures, seed=2)
     drawn = generator.sample(3000, seed=5)
@@ -170,7 +170,7 @@ def test_a_custom_contract_keeps_missing_values_and_dependence(measures: Contrac
     assert all(low + 5 < high for low, high in pairwise(means[g] for g in "abc"))
 
 
-def test_a_fit_is_deterministic(measures: Contract) -> None:
+def test_fitting_a_generator_is_deterministic(measures: Contract) -> None:
     first, second = (fit_generator(as_source(measured_rows(400)), measures, seed=2).to_json() for _ in range(2))
     assert first == second
 
@@ -182,7 +182,7 @@ def test_a_generator_contains_no_row_values_except_minimum_and_maximum(measures:
     assert {v for v in real["heat"] if repr(v) in raw} <= {real["heat"].min(), real["heat"].max()}
 
 
-def test_too_few_rows_or_one_class_are_rejected(measures: Contract) -> None:
+def test_fitting_too_few_rows_or_a_single_class_is_rejected(measures: Contract) -> None:
     few = measured_rows(MIN_ROWS - 1)
     one_class = measured_rows().assign(broken=1)
     for frame in (few, one_class):
@@ -190,7 +190,7 @@ def test_too_few_rows_or_one_class_are_rejected(measures: Contract) -> None:
             fit_generator(as_source(frame), measures, seed=2)
 
 
-def test_fitting_a_file_records_its_digest_and_the_fidelity(measures: Contract, tmp_path: Path) -> None:
+def test_fitting_a_generator_to_a_file_records_its_digest_and_fidelity(measures: Contract, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     measured_rows(500).to_csv(path, index=False)
     generator = fit_from_file(path, measures, seed=1)
@@ -205,19 +205,19 @@ def real() -> SourceData:
     """The public Telco file."""
     path = os.environ.get("PMMDS_TELCO_CSV", "")
     if not path:
-        pytest.skip("PMMDS_TELCO_CSV names no file")
+        pytest.skip("PMMDS_TELCO_CSV is not set")
     return read_source(path, CONTRACT)
 
 
 @pytest.mark.telco
-def test_the_real_file_matches_the_recorded_digests(real: SourceData) -> None:
+def test_the_public_telco_file_matches_the_recorded_digests(real: SourceData) -> None:
     assert CONTRACT.openml is not None
     assert unordered_digest(real.frame) == CONTRACT.openml.content_sha256
     assert packaged_generator().source_digest == real.digest
 
 
 @pytest.mark.telco
-def test_the_recorded_fidelity_is_reproduced_on_the_real_file(real: SourceData, recorded: Fidelity) -> None:
+def test_the_recorded_fidelity_is_reproduced_on_the_public_telco_file(real: SourceData, recorded: Fidelity) -> None:
     generator = packaged_generator()
     found = measure_fidelity(real.frame, generator.sample(recorded.n_synthetic, generator.seed), CONTRACT)
     for field, value in msgspec.structs.asdict(recorded).items():
@@ -226,7 +226,9 @@ def test_the_recorded_fidelity_is_reproduced_on_the_real_file(real: SourceData, 
 
 
 @pytest.mark.telco
-def test_every_column_is_distributed_as_in_the_real_file(real: SourceData, sample: pd.DataFrame) -> None:
+def test_every_sampled_column_is_distributed_as_in_the_public_telco_file(
+    real: SourceData, sample: pd.DataFrame
+) -> None:
     fidelity = measure_fidelity(real.frame, sample, CONTRACT)
     assert fidelity.largest_marginal_distance < 0.04
     assert fidelity.largest_association_error < 0.1
@@ -237,8 +239,8 @@ def test_every_column_is_distributed_as_in_the_real_file(real: SourceData, sampl
 
 
 @pytest.mark.telco
-def test_few_sampled_rows_equal_a_real_customer(real: SourceData, sample: pd.DataFrame) -> None:
-    """Customers with few services are repeated by chance; charges and tenure distinguish the others."""
+def test_only_a_few_sampled_rows_are_equal_to_a_real_customer(real: SourceData, sample: pd.DataFrame) -> None:
+    """Customers with few services can be equal by chance; charges and tenure distinguish the others."""
     names = list(CONTRACT.feature_names)
     real_rows = set(real.frame[names].itertuples(index=False, name=None))
     shared = sum(row in real_rows for row in sample[names].itertuples(index=False, name=None))

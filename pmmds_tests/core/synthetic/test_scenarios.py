@@ -1,4 +1,4 @@
-"""Every scenario changes only what it describes, deterministically, and keeps rows valid."""
+"""Every scenario is deterministic, changes only the columns it describes, and keeps rows valid."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def telco_rows() -> pd.DataFrame:
     return packaged_generator().sample(N_ROWS, seed=6)
 
 
-# Every contract with its rows and each of its scenarios that changes them.
+# Each case has a contract, its rows and a scenario that changes them.
 CASES = [
     pytest.param(contract, rows, name, id=f"{contract.name}-{name}")
     for contract, rows in ((TELCO, telco_rows), (SENSORS, sensor_rows))
@@ -69,7 +69,7 @@ CASES = [
 CHANGED_COLUMNS: dict[str, dict[str, set[str]]] = {
     "telco_churn": {
         "none": set(),
-        # A quarter of a 0/1 flag's range rounds to no change.
+        # A quarter of the range of a 0/1 flag rounds to zero.
         "shift": set(TELCO.feature_names) - {"senior_citizen"},
         "one-feature": {"gender"},
         "recoding": set(TELCO.feature_names),
@@ -89,7 +89,7 @@ CHANGED_COLUMNS: dict[str, dict[str, set[str]]] = {
 
 
 @pytest.mark.parametrize(("contract", "rows", "name"), CASES)
-def test_a_scenario_changes_only_its_columns_and_never_the_label(
+def test_a_scenario_changes_only_the_columns_it_describes(
     contract: Contract, rows: Callable[[], pd.DataFrame], name: str
 ) -> None:
     before = rows()
@@ -102,7 +102,7 @@ def test_a_scenario_changes_only_its_columns_and_never_the_label(
 
 
 @pytest.mark.parametrize(("contract", "rows", "name"), CASES)
-def test_changed_rows_are_valid_in_files_and_requests(
+def test_rows_changed_by_a_scenario_are_valid_in_files_and_requests(
     contract: Contract, rows: Callable[[], pd.DataFrame], name: str
 ) -> None:
     after = apply_scenario(rows(), contract, name, seed=1)
@@ -119,32 +119,32 @@ def test_a_scenario_is_deterministic(contract: Contract, rows: Callable[[], pd.D
 
 
 @pytest.mark.parametrize("name", ["shift", "one-feature", "month_to_month", "fiber"])
-def test_another_seed_changes_other_rows(name: str) -> None:
+def test_a_different_seed_changes_different_rows(name: str) -> None:
     first, other = (apply_scenario(telco_rows(), TELCO, name, seed) for seed in (1, 2))
     assert content_digest(first) != content_digest(other)
 
 
-def test_shift_adds_a_quarter_of_the_range_clipped_to_it() -> None:
+def test_the_shift_scenario_adds_a_quarter_of_the_range_and_clips_values() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "shift", seed=1)
     expected = (before["monthly_charges"] + SHIFT_SHARE * 200).clip(upper=200)
     np.testing.assert_allclose(after["monthly_charges"], expected)
     assert (after["tenure"] == (before["tenure"] + 25).clip(upper=100)).all()
 
 
-def test_shift_uses_the_range_of_the_rows_without_contract_limits() -> None:
+def test_the_shift_scenario_uses_the_observed_range_if_there_are_no_limits() -> None:
     before, after = sensor_rows(), apply_scenario(sensor_rows(), SENSORS, "shift", seed=1)
     low, high = before["heat"].min(), before["heat"].max()
     np.testing.assert_allclose(after["heat"], (before["heat"] + SHIFT_SHARE * (high - low)).clip(upper=high))
 
 
-def test_shift_sets_a_share_of_rows_to_the_last_category() -> None:
+def test_the_shift_scenario_sets_a_share_of_rows_to_the_last_category() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "shift", seed=1)
     others = before["contract"] != "Two year"
     assert (after.loc[others, "contract"] == "Two year").mean() == pytest.approx(MOVED_SHARE, abs=0.04)
     assert (after.loc[~others, "contract"] == "Two year").all()
 
 
-def test_nulls_removes_a_tenth_of_nullable_values() -> None:
+def test_the_nulls_scenario_removes_a_tenth_of_nullable_values() -> None:
     before, after = sensor_rows(), apply_scenario(sensor_rows(), SENSORS, "nulls", seed=1)
     for name in ("heat", "place"):
         known = before[name].notna()
@@ -152,14 +152,16 @@ def test_nulls_removes_a_tenth_of_nullable_values() -> None:
         assert after.loc[~known, name].isna().all()
 
 
-def test_nulls_is_rejected_without_nullable_features() -> None:
+def test_the_nulls_scenario_is_rejected_without_nullable_features() -> None:
     with pytest.raises(UsageError, match="no feature is nullable") as caught:
         apply_scenario(telco_rows(), TELCO, "nulls", seed=1)
     assert "blank: {means: missing}" in caught.value.next_step
 
 
 @pytest.mark.parametrize(("contract", "rows"), [(TELCO, telco_rows), (SENSORS, sensor_rows)])
-def test_recoding_twice_restores_the_rows(contract: Contract, rows: Callable[[], pd.DataFrame]) -> None:
+def test_applying_the_recoding_scenario_twice_restores_the_rows(
+    contract: Contract, rows: Callable[[], pd.DataFrame]
+) -> None:
     before = rows()
     once = apply_scenario(before, contract, "recoding", seed=1)
     twice = apply_scenario(once, contract, "recoding", seed=1)
@@ -174,12 +176,12 @@ def test_recoding_twice_restores_the_rows(contract: Contract, rows: Callable[[],
             assert (once[feature.name] == last).equals(before[feature.name] == first)
 
 
-def test_a_price_rise_is_ten_percent_rounded_to_cents() -> None:
+def test_the_price_rise_scenario_adds_ten_percent_rounded_to_cents() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "price_rise", seed=1)
     np.testing.assert_allclose(after["monthly_charges"], before["monthly_charges"] * PRICE_RISE, atol=0.0051)
 
 
-def test_month_to_month_changes_a_third_of_the_term_contracts() -> None:
+def test_the_month_to_month_scenario_changes_a_third_of_the_term_contracts() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "month_to_month", seed=1)
     has_term = before["contract"] != "Month-to-month"
     assert (after.loc[has_term, "contract"] == "Month-to-month").mean() == pytest.approx(1 / 3, abs=0.05)
@@ -187,7 +189,7 @@ def test_month_to_month_changes_a_third_of_the_term_contracts() -> None:
     assert set(after.loc[changed, "contract"]) == {"Month-to-month"}
 
 
-def test_fiber_changes_dsl_customers_and_their_charges() -> None:
+def test_the_fiber_scenario_changes_dsl_customers_and_their_charges() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "fiber", seed=1)
     upgraded = before["internet_service"] != after["internet_service"]
     assert set(before.loc[upgraded, "internet_service"]) == {"DSL"}
@@ -197,7 +199,7 @@ def test_fiber_changes_dsl_customers_and_their_charges() -> None:
     np.testing.assert_allclose(rise, np.where(upgraded, 25.0, 0.0), atol=1e-9)
 
 
-def test_migration_swaps_contract_codes_and_payment_methods() -> None:
+def test_the_migration_scenario_swaps_contract_codes_and_payment_methods() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "migration", seed=1)
     swapped = {"Month-to-month": "Two year", "Two year": "Month-to-month", "One year": "One year"}
     assert after["contract"].equals(before["contract"].map(swapped))
@@ -206,7 +208,7 @@ def test_migration_swaps_contract_codes_and_payment_methods() -> None:
     assert set(after["paperless_billing"]) == {"Yes"}
 
 
-def test_an_unknown_scenario_lists_the_available_ones() -> None:
+def test_the_error_for_an_unknown_scenario_lists_the_available_scenarios() -> None:
     for contract in (TELCO, SENSORS):
         with pytest.raises(UsageError, match="Unknown scenario 'earthquake'") as caught:
             find_scenario(contract, "earthquake")
@@ -216,7 +218,7 @@ def test_an_unknown_scenario_lists_the_available_ones() -> None:
     assert "migration" not in scenarios(SENSORS)
 
 
-def test_traffic_rows_are_generator_rows_with_the_scenario_applied() -> None:
+def test_simulated_traffic_consists_of_generated_rows_changed_by_a_scenario() -> None:
     batch = traffic_rows(packaged_generator(), TELCO, 300, "price_rise", seed=9)
     expected = apply_scenario(packaged_generator().sample(300, 9), TELCO, "price_rise", seed=9)
     pd.testing.assert_frame_equal(batch.frame, expected)
@@ -233,6 +235,6 @@ def test_real_rows_are_drawn_without_replacement_if_possible() -> None:
     assert len(traffic_rows(source, SENSORS, N_ROWS + 1, "none", seed=2).frame) == N_ROWS + 1
 
 
-def test_traffic_of_no_rows_is_rejected() -> None:
+def test_simulated_traffic_of_zero_rows_is_rejected() -> None:
     with pytest.raises(UsageError, match="Cannot draw 0 rows"):
         traffic_rows(packaged_generator(), TELCO, 0, "none", seed=1)

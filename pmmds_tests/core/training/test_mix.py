@@ -34,7 +34,7 @@ def split(reference: pd.DataFrame, labelled: pd.DataFrame, mix: MixSettings) -> 
     return split_with_labels(reference, labelled, NO_ROWS, CONTRACT, plan)
 
 
-def test_by_default_all_rows_that_are_not_held_out_are_trained_on(
+def test_all_rows_that_are_not_held_out_are_used_for_training_by_default(
     reference: pd.DataFrame, labelled: pd.DataFrame
 ) -> None:
     found = split(reference, labelled, MixSettings())
@@ -46,12 +46,12 @@ def test_by_default_all_rows_that_are_not_held_out_are_trained_on(
     assert found.n_reference_train + left["reference", "are the seeded reference holdout"] == 2000
 
 
-def test_old_rows_are_in_neither_training_nor_holdout(labelled: pd.DataFrame) -> None:
+def test_rows_above_the_maximum_age_are_in_neither_training_nor_holdout(labelled: pd.DataFrame) -> None:
     ages = np.arange(len(labelled), 0, -1)  # hours, oldest first
     at = np.array([np.datetime64((NOW - timedelta(hours=int(h))).replace(tzinfo=None)) for h in ages])
     kept, left = leave_out_old(labelled, at, NOW, MixSettings(max_age_days=10))
     assert len(kept) == 240
-    assert kept.index[0] == 760, "the newest are kept in order"
+    assert kept.index[0] == 760, "the newest rows are kept in order"
     assert left[0].text == (
         "760 production rows are from before 2026-02-19 12:00 UTC (PMMDS_TRAIN_PRODUCTION_MAX_AGE_DAYS=10)"
     )
@@ -69,7 +69,7 @@ def test_the_newest_production_rows_are_kept(reference: pd.DataFrame, labelled: 
     ("share", "minimum", "wanted"),
     [(1.0, 0, 2000), (0.5, 0, 600), (0.25, 0, 200), (0.0, 0, 0), (0.5, 1000, 1000), (0.5, 9000, 2000), (0.9, 0, 2000)],
 )
-def test_reference_rows_keep_to_their_share_and_minimum(
+def test_reference_rows_respect_their_maximum_share_and_minimum_number(
     reference: pd.DataFrame, labelled: pd.DataFrame, share: float, minimum: int, wanted: int
 ) -> None:
     mix = MixSettings(max_reference_share=share, min_reference_rows=minimum)
@@ -80,7 +80,9 @@ def test_reference_rows_keep_to_their_share_and_minimum(
         assert len(kept) / (len(kept) + 600) <= share
 
 
-def test_the_sample_depends_on_the_seed_and_not_on_the_order(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_the_training_sample_depends_on_the_seed_but_not_on_row_order(
+    reference: pd.DataFrame, labelled: pd.DataFrame
+) -> None:
     mix = MixSettings(max_reference_share=0.5)
 
     def chosen(rows: pd.DataFrame, seed: int) -> set[int]:
@@ -90,17 +92,19 @@ def test_the_sample_depends_on_the_seed_and_not_on_the_order(reference: pd.DataF
     assert chosen(reference, 42) == chosen(reference.sample(frac=1, random_state=3), 42)
     assert chosen(reference, 42) != chosen(reference, 43)
     kept, _, _ = mix_rows(reference, labelled, CONTRACT.feature_names, 42, mix)
-    assert kept.index.is_monotonic_increasing, "rows keep their order"
+    assert kept.index.is_monotonic_increasing, "reference rows keep their order"
 
 
-def test_without_production_rows_the_reference_has_no_limit(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_the_number_of_reference_rows_is_unlimited_without_production_rows(
+    reference: pd.DataFrame, labelled: pd.DataFrame
+) -> None:
     kept, _, left = mix_rows(
         reference, labelled.iloc[:0], CONTRACT.feature_names, 42, MixSettings(max_reference_share=0)
     )
     assert (len(kept), left) == (2000, ())
 
 
-def test_the_remaining_training_rows_need_both_classes(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_the_remaining_training_rows_must_contain_both_classes(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     older_negative = labelled.assign(churn=[*[0] * 600, *labelled["churn"].iloc[600:]])
     found = split(reference, older_negative, MixSettings(max_reference_share=0))
     assert isinstance(found, TooFewLabels)
@@ -108,7 +112,7 @@ def test_the_remaining_training_rows_need_both_classes(reference: pd.DataFrame, 
     assert "one class" in found.reason
 
 
-def test_the_text_lists_everything_that_was_left_out() -> None:
+def test_the_training_mix_text_lists_all_rows_that_were_left_out() -> None:
     left = (LeftOut("production", 1200, "are old"), LeftOut("reference", 3, "are too many"))
     document = mix_document(MixSettings(), NOW, 4000, 500, left)
     assert document["reference_share"] == pytest.approx(8 / 9)

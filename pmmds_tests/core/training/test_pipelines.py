@@ -1,4 +1,4 @@
-"""The choice of a candidate, with and without a latency limit."""
+"""Choosing a candidate pipeline with and without a latency limit."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def score(name: str, aucs: Sequence[float]) -> CandidateScore:
     return CandidateScore(name, float(np.mean(aucs)), float(np.std(aucs)), tuple(aucs), np.empty(0))
 
 
-def test_the_simplest_within_one_standard_error_is_chosen() -> None:
+def test_the_simplest_candidate_within_one_standard_error_is_chosen() -> None:
     simple, complicated = score("simple", [0.84, 0.85, 0.84]), score("complicated", [0.82, 0.87, 0.85])
     assert choose([simple, complicated]).name == "simple"
 
 
-def test_a_candidate_that_is_clearly_better_is_chosen() -> None:
+def test_a_complex_candidate_that_is_clearly_better_is_chosen() -> None:
     simple, complicated = score("simple", [0.70, 0.71, 0.70]), score("complicated", [0.84, 0.85, 0.84])
     assert choose([simple, complicated]).name == "complicated"
 
 
 @pytest.fixture(scope="module")
 def frame(contract: Contract) -> pd.DataFrame:
-    """Rows whose label depends on an interaction, so boosting is clearly better."""
+    """Return rows whose label depends on an interaction, so that boosting is clearly better."""
     rows = packaged_generator().sample(1500, 3)
     either = (rows["tenure"] > rows["tenure"].median()) ^ (rows["monthly_charges"] > rows["monthly_charges"].median())
     return rows.assign(**{contract.label.name: either.astype(int)})
 
 
-def test_without_a_champion_the_better_candidate_wins_at_any_speed(frame: pd.DataFrame, contract: Contract) -> None:
+def test_latency_is_ignored_if_there_is_no_champion(frame: pd.DataFrame, contract: Contract) -> None:
     trained = train(frame, contract, 1)
     assert (trained.name, trained.too_slow) == ("hist_gradient_boosting", ())
 
@@ -50,7 +50,7 @@ def test_a_candidate_over_the_latency_limit_is_rejected(frame: pd.DataFrame, con
     assert (trained.name, trained.too_slow) == ("logistic_regression", ("hist_gradient_boosting",))
 
 
-def test_if_all_candidates_are_too_slow_the_best_is_trained(frame: pd.DataFrame, contract: Contract) -> None:
+def test_the_best_candidate_is_trained_if_all_candidates_are_too_slow(frame: pd.DataFrame, contract: Contract) -> None:
     trained = train(frame, contract, 1, lambda _: False)
     assert (trained.name, trained.too_slow) == ("hist_gradient_boosting", ())
 

@@ -1,4 +1,4 @@
-"""No holdout row is ever trained on; a retraining is evaluated on the newest labeled rows."""
+"""Holdout rows are never used for training, and a retraining is evaluated on the newest labeled rows."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def retraining(reference: pd.DataFrame, labelled: pd.DataFrame, champion: pd.Dat
     return split
 
 
-def test_the_reference_split_is_seeded_and_near_its_share(reference: pd.DataFrame) -> None:
+def test_the_reference_split_is_seeded_and_close_to_its_target_share(reference: pd.DataFrame) -> None:
     split = split_reference(reference, NO_ROWS, CONTRACT, PLAN)
     assert 0.16 < len(split.holdout) / len(reference) < 0.24
     assert not set(digests(split.train)) & set(digests(split.holdout))
 
 
-def test_the_split_of_a_row_does_not_depend_on_order_or_other_rows(reference: pd.DataFrame) -> None:
+def test_the_split_of_a_row_does_not_depend_on_row_order_or_other_rows(reference: pd.DataFrame) -> None:
     alone = split_reference(reference, NO_ROWS, CONTRACT, PLAN)
     shuffled = split_reference(reference.sample(frac=0.5, random_state=3), NO_ROWS, CONTRACT, PLAN)
     assert set(digests(shuffled.holdout)) <= set(digests(alone.holdout))
 
 
-def test_another_seed_gives_another_split(reference: pd.DataFrame) -> None:
+def test_a_different_seed_gives_a_different_split(reference: pd.DataFrame) -> None:
     first, second = (in_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
     assert not np.array_equal(first, second)
 
@@ -72,7 +72,7 @@ def test_a_retraining_is_evaluated_on_the_newest_labeled_rows(reference: pd.Data
     assert check_leakage(split.holdout, digests(split.train), digests(champion), CONTRACT).is_clean
 
 
-def test_duplicate_rows_are_not_on_both_sides(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_duplicate_rows_are_not_in_both_training_and_holdout(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     twice = pd.concat([labelled, labelled.iloc[:50]], ignore_index=True)
     split = retraining(reference, twice, reference.iloc[:0])
     assert not set(digests(split.train)) & set(digests(split.holdout))
@@ -91,7 +91,7 @@ def test_too_few_new_labels_are_reported_with_their_number(reference: pd.DataFra
     assert (split.n_new_labels, split.min_labels) == (199, 200)
 
 
-def test_newest_rows_of_one_class_cannot_evaluate_a_model(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_the_newest_labeled_rows_must_contain_both_classes(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     split = split_with_labels(reference, labelled.assign(churn=0), NO_ROWS, CONTRACT, PLAN)
     assert isinstance(split, TooFewLabels)
     assert "one class" in split.reason
@@ -107,7 +107,7 @@ def test_too_few_newest_rows_of_a_class_are_reported_before_training(
     assert "10 of each class" in split.reason
 
 
-def test_leakage_is_counted_for_both_models(reference: pd.DataFrame) -> None:
+def test_leaked_holdout_rows_are_counted_for_both_models(reference: pd.DataFrame) -> None:
     holdout, leaked = reference.iloc[:100], reference.iloc[90:120]
     check = check_leakage(holdout, digests(leaked), digests(reference.iloc[:5]), CONTRACT)
     assert (check.n_in_challenger_training, check.n_in_champion_training) == (10, 5)

@@ -1,4 +1,4 @@
-"""Model versions that were never in production are removed with their files, on a real MLflow; others are kept."""
+"""Model versions that were never in production are removed from MLflow with their files; other versions are kept."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def seven_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which v1 and v2 were in production, v5 is pending approval, v6 has an alias and v7 is the newest."""
 
     def build(home: Path) -> None:
-        folder = tmp_path_factory.mktemp("seven")  # this process keeps its databases open
+        folder = tmp_path_factory.mktemp("seven")  # This process keeps the databases open.
         deployment = Deployment(Settings(home=str(folder / "home")))
         for _ in range(7):
             register(deployment, folder)
@@ -73,7 +73,7 @@ def seven_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def deployment(seven_versions: Path, tmp_path: Path) -> Deployment:
-    """v1 and v2 were in production, v3 and v4 never, v5 is pending approval, v6 has an alias, v7 is the newest."""
+    """A home in which v1 and v2 were in production, v5 is pending approval, v6 has an alias and v7 is the newest."""
     return Deployment(Settings(home=str(copy_home(seven_versions, tmp_path / "home"))))
 
 
@@ -82,7 +82,7 @@ def versions(deployment: Deployment) -> list[str]:
 
 
 def files(deployment: Deployment, text: str) -> list[Path]:
-    """Files of MLflow's artifacts whose path contains `text`."""
+    """Return the MLflow artifact files whose path contains `text`."""
     return [
         path
         for path in (deployment.settings.home_path / "mlartifacts").rglob("*")
@@ -94,24 +94,24 @@ def removed(deployment: Deployment, now: datetime, *, dry_run: bool = False) -> 
     return next(x.n_removed for x in expire(deployment, now, dry_run=dry_run) if x.kind == "model versions")
 
 
-def test_versions_that_were_never_in_production_are_removed_with_their_files(
-    deployment: Deployment, tmp_path: Path
-) -> None:
+def test_versions_never_used_in_production_are_removed_with_their_files(deployment: Deployment, tmp_path: Path) -> None:
     runs = {v.version: v.run_id for v in deployment.registry.versions(deployment.model_name)}
     n_before = len(files(deployment, ""))
     assert all(files(deployment, run_id) for run_id in runs.values())
-    assert removed(deployment, datetime.now(UTC)) == 0, "nothing is old yet"
+    assert removed(deployment, datetime.now(UTC)) == 0, "no version is old enough yet"
     assert removed(deployment, LATER, dry_run=True) == 2
     assert versions(deployment) == ["1", "2", "3", "4", "5", "6", "7"]
     assert removed(deployment, LATER) == 2
     assert versions(deployment) == ["1", "2", "5", "6", "7"]
     assert files(deployment, runs["3"]) == files(deployment, runs["4"]) == []
-    assert len(files(deployment, "")) * 7 == n_before * 5, "the pipelines that MLflow logged are gone too"
+    assert len(files(deployment, "")) * 7 == n_before * 5, "the pipelines logged by MLflow are also removed"
     assert removed(deployment, LATER) == 0
     promotion = deployment.decisions.last_promotion_of("2")
     assert promotion is not None
-    assert promotion.champion_version == "1", "what a rollback would put back"
-    assert deployment.registry.files_digest(deployment.model_name, "1") == files_digest(b"{}"), "its files are there"
+    assert promotion.champion_version == "1", "the version that a rollback would restore"
+    assert deployment.registry.files_digest(deployment.model_name, "1") == files_digest(b"{}"), (
+        "the files of this version still exist"
+    )
 
 
 def test_an_interrupted_deletion_is_finished_by_the_next_run(
@@ -132,7 +132,7 @@ def test_an_interrupted_deletion_is_finished_by_the_next_run(
     assert versions(deployment) == ["1", "2", "5", "6", "7"]
 
 
-def test_zero_days_keep_every_version(deployment: Deployment) -> None:
+def test_a_retention_period_of_zero_days_keeps_every_version(deployment: Deployment) -> None:
     kept = Deployment(Settings(home=deployment.settings.home, retention_models_days=0))
     assert removed(kept, LATER) == 0
     assert len(versions(kept)) == 7

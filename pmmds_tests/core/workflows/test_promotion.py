@@ -1,4 +1,4 @@
-"""The production alias moves once per decision, never past a newer one, and interrupted promotions can be finished."""
+"""The production alias moves once per decision and never overrides a newer decision, even if a promotion fails."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def state_of(decisions: DecisionStore, decision: Decision) -> str:
     return found.state
 
 
-def test_a_first_model_and_its_successor_are_promoted(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_the_first_model_and_its_successor_are_promoted(decisions: DecisionStore, registry: FakeRegistry) -> None:
     first = put_into_production(decide(decisions, "1", None), decisions, registry)
     second = put_into_production(decide(decisions, "2", "1"), decisions, registry)
     assert first.moved
@@ -58,7 +58,9 @@ def test_a_first_model_and_its_successor_are_promoted(decisions: DecisionStore, 
     assert (pointer.version, pointer.fencing_token) == ("2", 2)
 
 
-def test_files_swapped_after_the_evaluation_are_not_promoted(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_a_version_whose_files_changed_after_the_evaluation_is_not_promoted(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     swapped = decide(decisions, "2", "1", files="of other files")
     with pytest.raises(PromotionConflictError, match=FILES_CHANGED):
@@ -69,7 +71,9 @@ def test_files_swapped_after_the_evaluation_are_not_promoted(decisions: Decision
     assert put_into_production(same, decisions, registry).moved
 
 
-def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_repeating_a_finished_promotion_does_not_move_the_alias(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
     decision = decide(decisions, "1", None)
     put_into_production(decision, decisions, registry)
     again = decisions.get(decision.decision_id)
@@ -78,7 +82,7 @@ def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, 
     assert registry.moves == [("production", "1")]
 
 
-def test_a_challenger_compared_with_a_replaced_champion_is_rejected(
+def test_a_challenger_is_rejected_if_its_champion_was_replaced(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -129,7 +133,7 @@ def test_a_lost_registry_response_does_not_move_the_alias_twice(
 
 
 @pytest.mark.parametrize("n_answers", [None, 2], ids=["before the claim", "after the claim"])
-def test_deleting_the_challenger_aborts_and_keeps_the_champion(
+def test_deleting_the_challenger_aborts_the_promotion(
     decisions: DecisionStore, registry: FakeRegistry, n_answers: int | None
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -148,7 +152,7 @@ def test_deleting_the_challenger_aborts_and_keeps_the_champion(
     assert put_into_production(decide(decisions, "3", "1"), decisions, registry).moved
 
 
-def test_deleting_the_champion_aborts_and_the_next_model_is_a_first_one(
+def test_deleting_the_champion_aborts_the_promotion_of_its_challenger(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -171,7 +175,9 @@ def test_deciding_for_the_current_production_version_is_a_no_op(
     assert registry.moves == [("production", "1")]
 
 
-def test_of_concurrent_promotions_exactly_one_succeeds(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_exactly_one_of_several_concurrent_promotions_succeeds(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     rivals = [decide(decisions, str(n), "1") for n in range(2, 8)]
 
@@ -188,7 +194,9 @@ def test_of_concurrent_promotions_exactly_one_succeeds(decisions: DecisionStore,
     assert winners == [pointer.version] == [registry.aliases["production"]]
 
 
-def test_of_concurrent_first_promotions_exactly_one_succeeds(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_exactly_one_of_several_concurrent_first_promotions_succeeds(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
     rivals = [decide(decisions, str(n), None) for n in range(1, 5)]
     with ThreadPoolExecutor(len(rivals)) as pool:
         list(pool.map(lambda _: reconcile(decisions, registry), rivals))
@@ -196,7 +204,9 @@ def test_of_concurrent_first_promotions_exactly_one_succeeds(decisions: Decision
     assert len(registry.moves) == 1
 
 
-def test_an_alias_moved_in_mlflow_becomes_a_recorded_decision(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_an_alias_move_made_in_mlflow_is_recorded_as_a_decision(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     assert record_external_alias_change(decisions, registry) is None
     registry.aliases["production"] = "9"
@@ -206,7 +216,7 @@ def test_an_alias_moved_in_mlflow_becomes_a_recorded_decision(decisions: Decisio
     assert put_into_production(decide(decisions, "10", "9"), decisions, registry).version == "10"
 
 
-def test_an_alias_moved_in_mlflow_is_kept_and_aborts_the_promotion(
+def test_an_alias_move_made_in_mlflow_is_kept_and_aborts_the_promotion(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -227,7 +237,7 @@ def test_a_held_decision_is_recorded_immediately(decisions: DecisionStore) -> No
     assert decisions.recent()[0].to_document()["promoted"] is False
 
 
-def test_a_version_cannot_return_with_files_that_differ_from_its_record(
+def test_a_rollback_to_a_version_whose_files_changed_is_rejected(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)

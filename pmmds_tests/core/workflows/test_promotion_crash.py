@@ -1,4 +1,4 @@
-"""kill -9 before any step of a promotion: it is later finished or aborted, and the alias moves at most once."""
+"""A promotion killed before any of its steps is later finished or aborted, and the alias moves at most once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def registry(tmp_path: Path) -> FileRegistry:
 
 @pytest.fixture
 def start(database_settings: Settings, registry: FileRegistry, database: Database) -> Start:
-    """Starts a process that promotes a decision and is killed before its n-th step."""
+    """Return a function that starts a process to promote a decision and kills it before its n-th step."""
 
     def started(decision: Decision, n: int) -> Promoter:
         return Promoter(database_settings, registry.path, decision.decision_id, n)
@@ -83,7 +83,7 @@ def test_a_promotion_killed_before_any_step_is_finished_with_one_alias_move(
         reconcile(decisions, registry)
         check_finished(decisions, registry, decision)
     assert code == 0
-    # Two transactions of three steps with an alias read in each, before and after the move; the last is not killed.
+    # A promotion has ten steps, so the eleventh process is not killed.
     assert step == 11
 
 
@@ -91,7 +91,7 @@ def test_a_first_promotion_killed_before_the_alias_move_is_finished(
     decisions: DecisionStore, registry: FileRegistry, start: Start
 ) -> None:
     decision = decide(decisions, "1", None)
-    code = start(decision, 7).exit_code()  # before the alias moves
+    code = start(decision, 7).exit_code()  # Step 7 is the alias move.
     assert code == -signal.SIGKILL
     assert registry.moves == []
     reconcile(decisions, registry)
@@ -99,7 +99,7 @@ def test_a_first_promotion_killed_before_the_alias_move_is_finished(
 
 
 @pytest.mark.parametrize("step", [5, 7], ids=["before the claim is seen", "before the alias moves"])
-def test_an_alias_moved_in_mlflow_after_a_crash_aborts_the_promotion(
+def test_an_alias_move_made_in_mlflow_after_a_crash_aborts_the_promotion(
     decisions: DecisionStore,
     registry: FileRegistry,
     start: Start,
@@ -122,7 +122,7 @@ def test_the_next_promotion_first_finishes_a_crashed_promotion(
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     left = decide(decisions, "2", "1")
-    assert start(left, 8).exit_code() == -signal.SIGKILL  # the alias has moved, but the decision is not recorded
+    assert start(left, 8).exit_code() == -signal.SIGKILL  # The alias moved, but the decision is not recorded.
     assert registry.moves == ["1", "2"]
     put_into_production(decide(decisions, "3", "2"), decisions, registry)
     assert registry.moves == ["1", "2", "3"]
@@ -131,7 +131,7 @@ def test_the_next_promotion_first_finishes_a_crashed_promotion(
     assert after.state == RECORDED
 
 
-def test_concurrent_reconcilers_and_promoters_move_the_alias_once(
+def test_concurrent_reconciliations_and_promotions_move_the_alias_once(
     decisions: DecisionStore, registry: FileRegistry, start: Start
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -150,7 +150,7 @@ def test_concurrent_reconcilers_and_promoters_move_the_alias_once(
 
 
 class OvertakenRegistry(FileRegistry):
-    """While the first promoter moves the alias, its database connection is cut and two others promote."""
+    """A registry that calls `overtake` before an alias move to simulate a concurrent promotion."""
 
     overtake: Callable[[], None] | None = None
 
@@ -162,7 +162,9 @@ class OvertakenRegistry(FileRegistry):
 
 
 @pytest.mark.postgres
-def test_stale_promoter_cannot_overwrite_newer_alias(postgres_url: str, tmp_path: Path, contract: Contract) -> None:
+def test_a_stale_promotion_cannot_overwrite_a_newer_alias(
+    postgres_url: str, tmp_path: Path, contract: Contract
+) -> None:
     database = open_database(Settings(home=str(tmp_path), database_url=postgres_url))
     migrate(database, contract)
     decisions, registry = DecisionStore(database, MODEL), OvertakenRegistry(tmp_path / "alias")
@@ -181,7 +183,7 @@ def test_stale_promoter_cannot_overwrite_newer_alias(postgres_url: str, tmp_path
     registry.overtake = overtake
     with pytest.raises(DatabaseUnavailableError):
         put_into_production(slow, decisions, registry)
-    assert registry.moves == ["1", "2", "3", "2", "3"]  # the late move and its correction
+    assert registry.moves == ["1", "2", "3", "2", "3"]  # The last two moves are the late one and its correction.
     assert {d.challenger_version: d.state for d in decisions.recent()} == dict.fromkeys("123", RECORDED)
     database.close()
 
@@ -199,7 +201,7 @@ def test_a_promotion_can_be_finished_after_a_database_failure_at_any_step(
     put_into_production(decide(decisions, "1", None), decisions, registry)
     decision = decide(decisions, "2", "1")
     registry.interrupt_in = step
-    if step == 1:  # a connection lost between two transactions is reopened
+    if step == 1:  # A connection lost between two transactions is reopened.
         assert put_into_production(decision, decisions, registry).moved
     else:
         with pytest.raises(DatabaseUnavailableError):
@@ -211,7 +213,7 @@ def test_a_promotion_can_be_finished_after_a_database_failure_at_any_step(
 
 
 class InterruptedFileRegistry(FileRegistry):
-    """Calls `interrupt` during the n-th registry call (0: never)."""
+    """A registry that calls `interrupt` during its n-th call, or never if n is 0."""
 
     def __init__(self, path: Path, interrupt: Callable[[], None]) -> None:
         super().__init__(path)

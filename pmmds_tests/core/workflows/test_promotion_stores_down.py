@@ -1,4 +1,4 @@
-"""A real MLflow server and a real PostgreSQL that stop before each step of a promotion and restart: one alias move."""
+"""The alias moves once if MLflow or PostgreSQL stops before any step of a promotion and is restarted."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ pytestmark = [pytest.mark.process, pytest.mark.faults]
 
 # Registry calls in order: get challenger, read alias (claim), read alias (move), move alias.
 STEPS = (1, 2, 3, 4)
-# MLflow gets one more call, for the digest of the files.
+# MLflow receives one more call, which reads the digest of the files.
 MLFLOW_STEPS = (*STEPS, 5)
 
 
 def n_moves(database: Path) -> int:
-    """Number of alias moves, counted by a trigger in MLflow's database."""
+    """Return the number of alias moves, which a trigger in MLflow's database counts."""
     with sqlite3.connect(database) as reading:
         return int(reading.execute("SELECT count(*) FROM alias_moves").fetchone()[0])
 
@@ -48,7 +48,7 @@ def count_moves(database: Path) -> None:
 
 
 class InterruptedRegistry(ModelRegistry):
-    """The MLflow registry; calls `interrupt` before its n-th call (0: never)."""
+    """An MLflow registry that calls `interrupt` before its n-th call, or never if n is 0."""
 
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
@@ -79,7 +79,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
         yield server
 
 
-def test_killing_mlflow_before_any_step_delays_a_promotion(
+def test_stopping_mlflow_before_any_step_delays_a_promotion(
     mlflow_server: MlflowServer, tmp_path: Path, contract: Contract
 ) -> None:
     database = open_database(Settings(home=str(tmp_path / "pmmds")))
@@ -101,7 +101,7 @@ def test_killing_mlflow_before_any_step_delays_a_promotion(
         with pytest.raises(RegistryUnavailableError):
             put_into_production(decision, decisions, registry)
         with pytest.raises(RegistryUnavailableError):
-            reconcile(decisions, registry)  # still down: the decision stays unfinished
+            reconcile(decisions, registry)  # MLflow is still down.
         assert [d.decision_id for d in decisions.unfinished()] == [decision.decision_id]
         mlflow_server.start()
         assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]

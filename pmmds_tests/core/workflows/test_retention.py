@@ -1,4 +1,4 @@
-"""Retention by kind: old files and rows are removed, live ones kept; a year of monitoring has a bounded size."""
+"""Old files and rows are removed and those in use are kept; a year of monitoring has a bounded size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pmmds_tests.core.stores.lifecycle.test_expired_rows import add_alert, add_r
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 NO_REGISTRY = {"PMMDS_RETENTION_MODELS_DAYS": "0"}
-# A report's page; YEAR_BYTES adds a generous size of its rows.
+# The size of a report page; YEAR_BYTES adds a generous allowance for database rows.
 PAGE_BYTES = 200_000
 YEAR_BYTES = 90 * 24 * (PAGE_BYTES + 20_000) + 20_000_000
 
@@ -30,7 +30,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 def written(path: Path, at: datetime, content: bytes = b"x") -> Path:
-    """Write a file with this modification time."""
+    """Write a file with the given modification time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     os.utime(path, (at.timestamp(), at.timestamp()))
@@ -59,7 +59,7 @@ def decide(deployment: Deployment, state: str, run_id: str, *, promoted: bool = 
     )
 
 
-def test_old_pages_are_removed_except_the_newest_and_those_of_live_alerts(deployment: Deployment) -> None:
+def test_old_report_pages_are_removed_except_the_newest_and_those_of_alerts(deployment: Deployment) -> None:
     old, newer = (page(deployment, "drift", NOW - days * DAY) for days in (100, 95))
     only = page(deployment, "performance", NOW - 300 * DAY)
     new = page(deployment, "drift", NOW)
@@ -73,7 +73,7 @@ def test_old_pages_are_removed_except_the_newest_and_those_of_live_alerts(deploy
     assert [p.exists() for p in (old, newer, only, new)] == [False, True, True, True]
 
 
-def test_pages_since_a_pending_decision_are_kept(deployment: Deployment) -> None:
+def test_report_pages_since_a_pending_decision_are_kept(deployment: Deployment) -> None:
     decide(deployment, PENDING_APPROVAL, "r")
     kept = page(deployment, "evaluation-v2", datetime.now(UTC))
     gone = page(deployment, "evaluation-v2", datetime.now(UTC) - 2 * DAY)
@@ -91,7 +91,7 @@ def test_old_validation_folders_are_removed_except_the_newest(deployment: Deploy
     assert [f.exists() for f in folders] == [False, True]
 
 
-def test_remains_of_an_interrupted_removal_are_removed(deployment: Deployment) -> None:
+def test_leftovers_of_an_interrupted_removal_are_removed(deployment: Deployment) -> None:
     home = deployment.settings.home_path / "validation"
     left = written(home / ".a.0badcafe.removed" / "schema.json", NOW).parent
     newest = written(home / "b" / "schema.json", NOW - 300 * DAY).parent
@@ -99,7 +99,7 @@ def test_remains_of_an_interrupted_removal_are_removed(deployment: Deployment) -
     assert (left.exists(), newest.exists()) == (False, True)
 
 
-def test_data_sets_of_promoted_runs_and_the_newest_are_kept(deployment: Deployment) -> None:
+def test_the_newest_data_set_and_those_of_promoted_runs_are_kept(deployment: Deployment) -> None:
     def save(run: str, value: int) -> Path:
         digest = f"{value:032d}" * 2
         made = deployment.datasets.save(
@@ -119,7 +119,7 @@ def test_data_sets_of_promoted_runs_and_the_newest_are_kept(deployment: Deployme
     assert newest.run_id == "newest"
 
 
-def test_saving_the_same_content_again_renews_its_file(deployment: Deployment) -> None:
+def test_saving_the_same_data_set_again_updates_the_time_of_its_file(deployment: Deployment) -> None:
     frame = pd.DataFrame({"x": [1]})
     first = deployment.datasets.save("training", frame, "a" * 64, source="", run_id="one", details={})
     os.utime(first.path, (0, 0))
@@ -127,7 +127,7 @@ def test_saving_the_same_content_again_renews_its_file(deployment: Deployment) -
     assert first.path.stat().st_mtime > NOW.timestamp() - 365 * DAY.total_seconds()
 
 
-def test_zero_days_keep_everything(deployment: Deployment) -> None:
+def test_a_retention_period_of_zero_days_keeps_everything(deployment: Deployment) -> None:
     names = [
         n for n in type(deployment.settings).__struct_fields__ if n.startswith("retention_") and n.endswith("_days")
     ]
@@ -138,7 +138,7 @@ def test_zero_days_keep_everything(deployment: Deployment) -> None:
     assert removed(expire(forever, NOW + 9000 * DAY)) == {}
 
 
-def test_an_interrupted_retention_continues_in_the_next_run(
+def test_an_interrupted_retention_run_is_completed_by_the_next_run(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for i in range(4):
@@ -157,8 +157,8 @@ def test_an_interrupted_retention_continues_in_the_next_run(
     assert removed(expire(deployment, NOW)) == {"report pages": 3}
 
 
-def test_a_year_of_hourly_monitoring_stays_under_the_stated_size(deployment: Deployment) -> None:
-    """Real rows and files of 8,760 hours, with retention every ten days."""
+def test_a_year_of_hourly_monitoring_stays_below_the_size_limit(deployment: Deployment) -> None:
+    """Write the files and rows of 8,760 hours, and apply retention every ten days."""
     content = b"x" * PAGE_BYTES
     folder = deployment.settings.home_path / "reports"
     begin = NOW - 365 * DAY

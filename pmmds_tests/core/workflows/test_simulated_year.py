@@ -19,7 +19,7 @@ from pmmds_tests.harness.old_rows import n_rows, save_histograms, save_reports
 START = datetime(2025, 1, 1, tzinfo=UTC)
 WEEKS, HOURS_A_WEEK = 52, 7 * 24
 PAGE_BYTES, DOCUMENT_BYTES, N_FEATURES = 2_000, 2_000, 3
-# 90 days of reports and pages, 180 days of histograms, plus the week until the next run of the job.
+# Reports and pages are kept for 90 days and histograms for 180, plus a week until the next run of the job.
 MAX_REPORTS = (90 + 7) * 24 + 1
 MAX_HISTOGRAMS = (180 + 7) * 24 * N_FEATURES
 MAX_DATABASE_BYTES = 25 * 2**20
@@ -27,7 +27,7 @@ MAX_DATABASE_BYTES = 25 * 2**20
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    """Keeps model versions forever, so that the test needs no MLflow."""
+    """A deployment that keeps model versions forever, so that the test does not need MLflow."""
     return Deployment(Settings(home=str(tmp_path / "home"), retention_models_days=0))
 
 
@@ -52,7 +52,7 @@ def newest_report(database: Database) -> datetime:
     return newest
 
 
-def test_a_year_of_hourly_monitoring_stays_under_a_stated_size(deployment: Deployment) -> None:
+def test_a_year_of_hourly_monitoring_stays_below_fixed_limits(deployment: Deployment) -> None:
     sizes = []
     for week in range(WEEKS):
         end = simulate_week(deployment, week)
@@ -65,8 +65,8 @@ def test_a_year_of_hourly_monitoring_stays_under_a_stated_size(deployment: Deplo
         assert newest_report(deployment.database) == end - timedelta(hours=1)
         assert f"drift-{end - timedelta(hours=1):%Y%m%dT%H%M%S%f}.html" in {page.name for page in pages}
         sizes.append(storage_sizes(deployment))
-    # SQLite does not shrink its file but reuses the space of deleted rows, so the file has stopped growing.
+    # SQLite does not shrink its file but reuses the space of deleted rows, so the file stops growing.
     databases = [size["database"] for size in sizes]
     assert max(databases) < MAX_DATABASE_BYTES
-    assert databases[-1] <= 1.1 * databases[29], "no larger than at the first removal of histograms"
+    assert databases[-1] <= 1.1 * databases[29], "the database stops growing after the first removal of histograms"
     assert max(size["reports"] for size in sizes) <= MAX_REPORTS * PAGE_BYTES

@@ -1,4 +1,4 @@
-"""Preparing a training while the data is validated."""
+"""Preparing a training run while its data is validated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.workflows.training_preparation import prepare_training
 
 
-def test_preparation_creates_the_registry_and_imports_the_libraries(tmp_path: Path) -> None:
+def test_preparation_creates_the_registry_and_imports_training_libraries(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from pmmds_core.config.settings import Settings\n"
@@ -26,7 +26,7 @@ def test_preparation_creates_the_registry_and_imports_the_libraries(tmp_path: Pa
     assert list(tmp_path.rglob("mlflow.db"))
 
 
-def test_an_unreachable_registry_is_left_to_the_step_that_needs_it(tmp_path: Path) -> None:
+def test_preparation_ignores_an_unreachable_registry(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{closed.getsockname()[1]}"

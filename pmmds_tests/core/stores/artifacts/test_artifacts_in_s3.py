@@ -55,7 +55,7 @@ def trained_into_s3(s3_store: S3Store, tmp_path_factory: pytest.TempPathFactory)
     return Trained(home, Deployment(Settings(home=str(home), mlflow_artifact_root=ROOT)))
 
 
-def test_a_versions_files_are_only_in_the_bucket(trained_into_s3: Trained, s3_store: S3Store) -> None:
+def test_the_files_of_a_version_are_only_in_the_bucket(trained_into_s3: Trained, s3_store: S3Store) -> None:
     deployment = trained_into_s3.deployment
     run_id = deployment.registry.get_version(deployment.model_name, "1").run_id
     run = f"{FOLDER}/{deployment.model_name}/{run_id}/artifacts"
@@ -79,7 +79,7 @@ def test_the_service_serves_a_version_from_the_bucket(
         assert service.client.get("/model").json()["digest"] == digest
 
 
-def test_a_service_with_a_wrong_key_reports_it_and_retries(
+def test_a_service_with_a_wrong_secret_key_reports_the_error_and_retries(
     trained_into_s3: Trained, s3_store: S3Store, tmp_path: Path
 ) -> None:
     wrong = {**s3_store.variables, "AWS_SECRET_ACCESS_KEY": "wrong"}
@@ -95,7 +95,7 @@ def test_a_service_with_a_wrong_key_reports_it_and_retries(
         assert "Traceback" not in service.output
 
 
-def test_with_an_mlflow_server_only_the_server_uses_the_bucket(
+def test_with_an_mlflow_server_only_the_server_accesses_the_bucket(
     trained_into_s3: Trained, s3_store: S3Store, contract: Contract, tmp_path: Path
 ) -> None:
     bundle = trained_into_s3.deployment.registry.download_bundle
@@ -122,7 +122,7 @@ def test_with_an_mlflow_server_only_the_server_uses_the_bucket(
         with running_service(service_environment(tmp_path / "home", server.uri)) as service:
             assert service.client.post(PREDICT, json=example(contract)).json()["model_version"] == version
             assert service.client.get("/model").json()["digest"] == digest
-    # No client was sent to the store itself, which only the server may be able to reach.
+    # The server did not send presigned URLs, because clients may be unable to reach the store.
     assert "presigned" not in (tmp_path / "mlflow" / "mlflow.log").read_text()
 
 
@@ -134,7 +134,7 @@ def test_with_an_mlflow_server_only_the_server_uses_the_bucket(
     ],
     ids=["no such bucket", "wrong key"],
 )
-def test_a_training_rejected_by_the_store_fails_clearly(
+def test_training_reports_the_reason_if_the_store_rejects_its_files(
     s3_store: S3Store, tmp_path: Path, root: str, changed: dict[str, str], reason: str
 ) -> None:
     given = {**s3_store.variables, **changed}
@@ -147,7 +147,7 @@ def test_a_training_rejected_by_the_store_fails_clearly(
 
 @pytest.fixture
 def unused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModelRegistry, str]:
-    """A registry with a run whose artifact store is unreachable."""
+    """Return a registry and a run whose artifact store is unreachable."""
     for name, value in {"MLFLOW_S3_ENDPOINT_URL": NOBODY, "AWS_MAX_ATTEMPTS": "1", "AWS_DEFAULT_REGION": "x"}.items():
         monkeypatch.setenv(name, value)
     registry = ModelRegistry(f"sqlite:///{tmp_path / 'mlflow.db'}", ROOT)
@@ -155,7 +155,7 @@ def unused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModelRegist
         return registry, client.create_run(registry.experiment_id("model")).info.run_id
 
 
-def test_an_unreachable_store_is_named_by_its_address(
+def test_the_error_for_an_unreachable_store_states_its_address(
     unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
@@ -167,15 +167,19 @@ def test_an_unreachable_store_is_named_by_its_address(
     assert NOBODY in str(caught.value)
 
 
-def test_an_empty_endpoint_is_ignored(unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_s3_endpoint_url_is_ignored(
+    unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "")
     with unused[0]._client():
         assert "MLFLOW_S3_ENDPOINT_URL" not in os.environ
 
 
-def test_a_missing_extra_is_named(unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_module_names_the_extra_to_install(
+    unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"{NOBODY}/other")  # MLflow caches a client per endpoint
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"{NOBODY}/other")  # MLflow caches one client per endpoint.
     registry, run_id = unused
     with pytest.raises(RegistryUnavailableError) as caught:
         registry.log_page(run_id, b"page", [PAGE])

@@ -1,4 +1,4 @@
-"""Only the files that a version's manifest lists are fetched; their size is limited while they arrive."""
+"""Only files listed in a version's manifest are downloaded, and their size is limited during the download."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def manifest(names: tuple[str, ...] = LISTED) -> bytes:
 
 
 def bundle(folder: Path, names: tuple[str, ...] = LISTED) -> Path:
-    """Listed files of 1,000 bytes, and further files that are not listed."""
+    """Create a bundle with listed files of 1,000 bytes and additional files that are not listed."""
     (folder / "deep").mkdir(parents=True)
     (folder / MANIFEST).write_bytes(manifest(names))
     for name in (*LISTED, "unlisted.bin", "deep/file.bin"):
@@ -38,7 +38,7 @@ def bundle(folder: Path, names: tuple[str, ...] = LISTED) -> Path:
 
 @pytest.fixture(scope="module", params=["folder", pytest.param("server", marks=pytest.mark.process)])
 def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelRegistry]:
-    """MLflow with its files in a folder, and with a server."""
+    """An MLflow registry in a local folder or on an MLflow server."""
     home = tmp_path_factory.mktemp("registry")
     if request.param == "folder":
         yield ModelRegistry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri())
@@ -47,7 +47,7 @@ def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield ModelRegistry(server.uri)
 
 
-def test_files_that_the_manifest_does_not_list_are_not_fetched(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_files_that_are_not_in_the_manifest_are_not_downloaded(registry: ModelRegistry, tmp_path: Path) -> None:
     version = register_bundle(registry, "m", bundle(tmp_path / "made"), "")
     fetched = registry.download_bundle("m", version, tmp_path / "cache" / version)
     assert sorted(p.name for p in fetched.iterdir()) == sorted([*LISTED, MANIFEST])
@@ -55,7 +55,7 @@ def test_files_that_the_manifest_does_not_list_are_not_fetched(registry: ModelRe
     assert registry.files_digest("m", version)
 
 
-def test_listed_files_above_the_limit_are_rejected(
+def test_listed_files_above_the_size_limit_are_rejected(
     registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = register_bundle(registry, "m", bundle(tmp_path / "made"), "")
@@ -70,7 +70,7 @@ def test_listed_files_above_the_limit_are_rejected(
 @pytest.mark.parametrize(
     "names", [(*LISTED, "../evil"), ("a",), tuple(str(i) for i in range(MAX_FILES + 1))], ids=["path", "few", "many"]
 )
-def test_a_manifest_that_is_not_usable_fetches_no_other_file(
+def test_no_files_are_downloaded_if_the_manifest_is_invalid(
     registry: ModelRegistry, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     version = register_bundle(registry, "m", bundle(tmp_path / "made", names), "")
@@ -88,7 +88,7 @@ def test_a_version_without_files_is_reported(registry: ModelRegistry, tmp_path: 
 
 
 class Sender(http.server.BaseHTTPRequestHandler):
-    """An MLflow server with one version, its run and a manifest; one file of the version never ends."""
+    """An MLflow server with one version, its run and a manifest. One file of the version is endless."""
 
     protocol_version = "HTTP/1.1"
     how = ""
@@ -148,12 +148,14 @@ def sending(how: str) -> Iterator[tuple[str, type[Sender]]]:
 
 
 @pytest.mark.parametrize("how", ["chunked", "until the end", "long", "gzip"])
-def test_an_endless_file_is_aborted_at_the_limit(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_download_of_an_endless_file_stops_at_the_size_limit(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bounded_download, "MAX_BYTES", BOUND)
     with sending(how) as (uri, sender):
         with pytest.raises(PmmdsError, match=r"exceeds the remaining limit|sent compressed") as caught:
             ModelRegistry(uri).download_bundle("m", "1", tmp_path / "cache" / "1")
         assert isinstance(caught.value, ArtifactCorruptError)
-    # Bytes that were sent but not read are in the buffers of two sockets.
+    # Bytes that were sent but not read are still in the socket buffers.
     assert sender.n_sent < BOUND + 20_000_000
     assert list((tmp_path / "cache").iterdir()) == []

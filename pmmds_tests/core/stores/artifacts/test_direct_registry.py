@@ -1,4 +1,4 @@
-"""Direct access to MLflow's tables, REST API and artifact folders, compared with MLflow's library."""
+"""Direct access to MLflow's tables, REST API and artifact folders, compared with the MLflow library."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def client(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> mlflo
     return client
 
 
-def test_versions_equal_those_of_the_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
+def test_versions_equal_those_from_the_mlflow_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
     expected = client.get_model_version(MODEL, "2")
     direct = DirectRegistry(tracking_uri)
     for version in (direct.by_alias(MODEL, "production"), direct.by_number(MODEL, "2")):
@@ -48,7 +48,7 @@ def test_versions_equal_those_of_the_library(tracking_uri: str, client: mlflow.M
         assert (version.tags, version.creation_timestamp) == (expected.tags, expected.creation_timestamp)
 
 
-def test_a_written_page_is_read_back_by_the_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
+def test_the_mlflow_library_can_read_a_page_written_directly(tracking_uri: str, client: mlflow.MlflowClient) -> None:
     run_id = str(client.get_model_version(MODEL, "1").run_id)
     for content in (b"first", b"second"):
         DirectRegistry(tracking_uri).put(run_id, PAGE, content)
@@ -56,7 +56,7 @@ def test_a_written_page_is_read_back_by_the_library(tracking_uri: str, client: m
     assert [f.path for f in client.list_artifacts(run_id, "drift")] == [PAGE]
 
 
-def test_missing_versions_fall_back_to_the_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
+def test_missing_versions_fall_back_to_the_mlflow_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
     direct = DirectRegistry(tracking_uri)
     with pytest.raises(DirectAccessError):
         direct.by_alias(MODEL, "nothing")
@@ -64,7 +64,7 @@ def test_missing_versions_fall_back_to_the_library(tracking_uri: str, client: ml
         direct.by_number(MODEL, "99")
 
 
-def test_a_local_artifact_store_is_a_folder(tmp_path: Path) -> None:
+def test_local_artifacts_are_read_from_their_folder(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = mlflow.MlflowClient(tracking_uri=uri)
     run_id = client.create_run(client.create_experiment("e", str(tmp_path / "with space"))).info.run_id
@@ -74,14 +74,14 @@ def test_a_local_artifact_store_is_a_folder(tmp_path: Path) -> None:
         DirectRegistry(uri).local_artifacts("no-such-run")
 
 
-def test_a_database_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
+def test_reading_from_a_missing_mlflow_database_does_not_create_it(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     with pytest.raises(DirectAccessError):
         DirectRegistry(f"sqlite:///{file}").by_alias(MODEL, "production")
     assert not file.exists()
 
 
-def test_tables_of_another_mlflow_fall_back_to_the_library(tmp_path: Path) -> None:
+def test_unknown_mlflow_tables_fall_back_to_the_mlflow_library(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     engine = sa.create_engine(uri)
     with engine.begin() as connection:
@@ -91,6 +91,6 @@ def test_tables_of_another_mlflow_fall_back_to_the_library(tmp_path: Path) -> No
         DirectRegistry(uri).by_alias(MODEL, "production")
 
 
-def test_an_unavailable_server_falls_back_to_the_library() -> None:
+def test_an_unavailable_server_falls_back_to_the_mlflow_library() -> None:
     with pytest.raises(DirectAccessError):
         DirectRegistry("http://127.0.0.1:9").by_alias(MODEL, "production")

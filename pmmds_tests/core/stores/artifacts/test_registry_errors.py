@@ -1,4 +1,4 @@
-"""Failures of MLflow are translated into one sentence and a next step."""
+"""MLflow errors are translated into one sentence and a next step."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def sentence_of(error: Exception) -> RegistryUnavailableError:
         ),
     ],
 )
-def test_failed_retries_report_the_innermost_reason(cause: str, why: str) -> None:
+def test_failed_retries_report_the_underlying_cause(cause: str, why: str) -> None:
     told_as = sentence_of(MlflowException(f"{ASKED} {RETRIED} (Caused by {cause})"))
     assert told_as.message == f"MLflow request failed (http://***@mlflow:5000): {ASKED} failed: {why}."
     assert told_as.next_step == CHECK_MLFLOW
 
 
-def test_mlflows_address_is_shown_without_its_password() -> None:
+def test_the_mlflow_address_is_shown_without_its_password() -> None:
     asked = ASKED.replace("//mlflow", "//ann:hidden@mlflow")
     cause = f'NewConnectionError("{POOL}: Failed: [Errno 111] Connection refused")'
     for said in (f"{asked} {RETRIED} (Caused by {cause})", f"{asked} failed with error code 401"):
@@ -57,7 +57,7 @@ def test_mlflows_address_is_shown_without_its_password() -> None:
         assert "API request to http://***@mlflow:5000/api/2.0/mlflow/experiments/get-by-name failed" in told_as.message
 
 
-def test_a_failed_download_names_the_first_file() -> None:
+def test_the_error_for_a_failed_download_names_the_first_file() -> None:
     told_as = sentence_of(MlflowException(DOWNLOAD))
     assert "bundle/golden.json could not be fetched: ('Connection broken: IncompleteRead" in told_as.message
     assert told_as.next_step == CHECK_ARTIFACTS
@@ -69,7 +69,7 @@ def test_transport_errors_and_empty_messages_are_translated() -> None:
 
 
 @pytest.mark.parametrize("error", [NoModelError("none"), ValueError("a mistake"), ModuleNotFoundError("x", name="x")])
-def test_other_errors_are_not_translated(error: Exception) -> None:
+def test_errors_that_do_not_come_from_mlflow_are_not_translated(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, translated_errors(SERVER, "", MlflowException):
         raise error
     assert caught.value is error

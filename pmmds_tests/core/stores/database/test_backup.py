@@ -1,4 +1,4 @@
-"""Backup and restore: complete, private, and never overwriting."""
+"""Backup and restore are complete and private, and never overwrite existing data."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check_restored(filled: Database, other: Database, contract: Contract, file: 
         back_up(filled, file)
 
 
-def test_a_restored_database_has_every_row(
+def test_a_restored_database_contains_every_row(
     filled: Database, contract: Contract, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     file = tmp_path / "pmmds.backup"
@@ -64,7 +64,7 @@ def test_a_restored_database_has_every_row(
         other.close()
 
 
-def test_a_backup_is_private_and_a_failed_one_leaves_no_file(filled: Database, tmp_path: Path) -> None:
+def test_a_backup_file_is_private_and_a_failed_backup_leaves_no_file(filled: Database, tmp_path: Path) -> None:
     back_up(filled, tmp_path / "pmmds.backup")
     assert (tmp_path / "pmmds.backup").stat().st_mode & 0o777 == 0o600
     with pytest.raises(InputFileError, match=r"cannot be written"):
@@ -79,7 +79,7 @@ def test_a_backup_is_private_and_a_failed_one_leaves_no_file(filled: Database, t
 def test_no_command_line_contains_the_password(
     given: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake pg_dump records its arguments and its environment."""
+    """A fake pg_dump records its arguments and the password from its environment."""
     owner = open_database(Settings(database_url=postgres_url))
     with owner.begin() as connection:
         connection.exec_driver_sql("DROP ROLE IF EXISTS ann")
@@ -99,7 +99,9 @@ def test_no_command_line_contains_the_password(
 
 
 @pytest.mark.postgres
-def test_a_backup_requires_the_owner_of_the_tables(postgres_url: str, contract: Contract, tmp_path: Path) -> None:
+def test_only_the_owner_of_the_tables_can_create_a_backup(
+    postgres_url: str, contract: Contract, tmp_path: Path
+) -> None:
     owner = open_database(Settings(database_url=postgres_url))
     migrate(owner, contract)
     with owner.begin() as connection:
@@ -128,7 +130,7 @@ def test_a_file_that_is_not_a_backup_is_rejected(
     ("revision", "advice"),
     [("9999", "It was migrated by a newer PMMDS"), ("0000", "Run `pmmds db migrate`")],
 )
-def test_an_older_or_newer_schema_is_reported(
+def test_the_error_for_an_older_or_newer_schema_states_the_next_step(
     database: Database, contract: Contract, revision: str, advice: str
 ) -> None:
     with database.begin() as connection:

@@ -1,4 +1,4 @@
-"""Database errors are one sentence and a next step, without a password."""
+"""Database errors consist of one sentence and a next step, and never show a password."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_new_database_is_reachable(empty_database: Database) -> None:
     empty_database.ping()
 
 
-def test_a_failed_block_is_rolled_back(empty_database: Database) -> None:
+def test_a_failed_transaction_is_rolled_back(empty_database: Database) -> None:
     def begin_and_fail() -> None:
         with empty_database.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE probe (n INTEGER)")
@@ -56,7 +56,7 @@ def test_a_failed_block_is_rolled_back(empty_database: Database) -> None:
         assert not sa.inspect(connection).has_table("probe")
 
 
-def test_a_snapshot_does_not_see_later_commits(
+def test_a_snapshot_does_not_include_later_commits(
     open_again: Callable[[], Database], database: Database, contract: Contract
 ) -> None:
     log = PredictionLog(open_again(), contract)
@@ -68,26 +68,26 @@ def test_a_snapshot_does_not_see_later_commits(
     assert log.count() == 3
 
 
-def test_a_missing_table_is_reported_with_the_migrate_command(empty_database: Database) -> None:
+def test_the_error_for_a_missing_table_suggests_the_migrate_command(empty_database: Database) -> None:
     with pytest.raises(SchemaOutdatedError, match=r"pmmds db migrate"), empty_database.connect() as connection:
         connection.execute(sa.text("SELECT * FROM prediction_logs"))
 
 
-def test_sqlite_is_opened_for_many_processes(home: Settings) -> None:
+def test_sqlite_is_configured_for_access_by_several_processes(home: Settings) -> None:
     with open_database(home).connect() as connection:
         pragmas = ("journal_mode", "busy_timeout", "foreign_keys", "synchronous")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]
     assert values == ["wal", 15000, 1, 2]
 
 
-def test_a_file_that_is_not_a_database_is_named(home: Settings) -> None:
+def test_a_file_that_is_not_a_sqlite_database_is_reported(home: Settings) -> None:
     file_of(home).parent.mkdir()
     file_of(home).write_text("a shopping list, long enough to have a header " * 20)
     with pytest.raises(DatabaseUnavailableError, match=r"pmmds\.db is not a SQLite database\. Set"):
         open_database(home).ping()
 
 
-def test_a_damaged_file_is_named(home: Settings, contract: Contract) -> None:
+def test_a_damaged_database_file_is_reported_with_a_next_step(home: Settings, contract: Contract) -> None:
     database = open_database(home)
     migrate(database, contract)
     PredictionLog(database, contract).append(make_records(contract, 500))
@@ -101,14 +101,14 @@ def test_a_damaged_file_is_named(home: Settings, contract: Contract) -> None:
         PredictionLog(open_database(home), contract).recent(500)
 
 
-def test_a_read_only_file_is_named(home: Settings, contract: Contract) -> None:
+def test_a_read_only_database_file_is_reported_with_a_next_step(home: Settings, contract: Contract) -> None:
     migrate(open_database(home), contract)
     reading = Settings(home=home.home, database_url=f"sqlite:///file:{file_of(home)}?mode=ro&uri=true")
     with pytest.raises(DatabaseUnavailableError, match=r"can only be read\. Make the file"):
         PredictionLog(open_database(reading), contract).append(make_records(contract, 1))
 
 
-def test_a_full_disk_loses_nothing(home: Settings, contract: Contract) -> None:
+def test_no_logged_rows_are_lost_if_the_disk_is_full(home: Settings, contract: Contract) -> None:
     database = open_database(home)
     migrate(database, contract)
     log = PredictionLog(database, contract)
@@ -121,7 +121,7 @@ def test_a_full_disk_loses_nothing(home: Settings, contract: Contract) -> None:
     assert log.count() == 10
 
 
-def test_a_locked_file_is_named(home: Settings, contract: Contract) -> None:
+def test_the_error_for_a_locked_database_file_suggests_a_retry(home: Settings, contract: Contract) -> None:
     migrate(open_database(home), contract)
     holder = sqlite3.connect(file_of(home), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -131,7 +131,7 @@ def test_a_locked_file_is_named(home: Settings, contract: Contract) -> None:
     holder.close()
 
 
-def test_a_missing_file_is_detected(home: Settings, contract: Contract) -> None:
+def test_a_missing_database_file_is_reported(home: Settings, contract: Contract) -> None:
     database = open_database(home)
     migrate(database, contract)
     file_of(home).unlink()
@@ -139,7 +139,7 @@ def test_a_missing_file_is_detected(home: Settings, contract: Contract) -> None:
         database.ping()
 
 
-def test_a_home_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_home_that_cannot_be_created_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HomeNotWritableError, match=r"file/home of the database cannot be created: Not a directory"):
         open_database(Settings(home=str(tmp_path / "file" / "home")))
@@ -148,7 +148,7 @@ def test_a_home_that_cannot_be_created_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/db", "nonsense secret", "oracle+secret://x"]
 )
-def test_an_invalid_url_is_rejected_without_showing_it(url: str) -> None:
+def test_the_error_for_an_invalid_url_does_not_show_the_url(url: str) -> None:
     with pytest.raises(SettingError, match="PMMDS_DATABASE_URL is not a database that PMMDS can use") as raised:
         open_database(Settings(database_url=url))
     assert "secret" not in str(raised.value)
@@ -167,10 +167,10 @@ def opened(settings: Settings) -> None:
         ("PMMDS_MLFLOW_DATABASE_URL", check_mlflow_database),
     ],
 )
-def test_an_unescaped_password_is_rejected_without_showing_it(
+def test_the_error_for_an_unescaped_password_does_not_show_the_password(
     password: str, variable: str, look: Callable[[Settings], None]
 ) -> None:
-    """The first @ ends the password, so the rest would be shown as the host."""
+    """An unescaped @ ends the password, so the rest of it would be shown as part of the host."""
     settings = load_settings({variable: f"postgresql://ann:{password}@127.0.0.1:1/rows"})
     with pytest.raises(SettingError, match=rf"^{variable} has more than one @\. .* write @ as %40") as reported:
         look(settings)
@@ -178,7 +178,7 @@ def test_an_unescaped_password_is_rejected_without_showing_it(
 
 
 @pytest.mark.parametrize("driver", ["", "+psycopg", "+psycopg2", "+asyncpg", "+unheard_of"])
-def test_a_url_with_another_driver_uses_ours(driver: str) -> None:
+def test_the_driver_in_a_postgresql_url_is_replaced_with_psycopg(driver: str) -> None:
     engine = open_database(Settings(database_url=f"postgresql{driver}://ann:x@127.0.0.1:1/rows")).engine
     assert (engine.driver, engine.url.host) == ("psycopg", "127.0.0.1")
 
@@ -188,7 +188,7 @@ def test_an_escaped_password_is_accepted() -> None:
     assert (url.host, url.password) == ("127.0.0.1", "sec@ret")
 
 
-def test_an_unreachable_server_is_reported_without_the_password() -> None:
+def test_the_error_for_an_unreachable_server_does_not_show_the_password() -> None:
     url = f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/loop"
     with pytest.raises(DatabaseUnavailableError, match=r"cannot be reached: .*refused") as raised:
         open_database(Settings(database_url=url)).ping()
@@ -212,20 +212,20 @@ def test_an_unknown_url_option_is_reported(postgres_url: str, options: str, said
 
 
 @pytest.mark.postgres
-def test_mlflows_database_is_checked_before_mlflow_retries(postgres_url: str) -> None:
+def test_the_mlflow_database_is_checked_before_mlflow_retries(postgres_url: str) -> None:
     gone = postgres_url.rpartition("/")[0] + "/no_such"
     with pytest.raises(RegistryUnavailableError, match=r"no_such.* does not exist\. Check PMMDS_MLFLOW_TRACKING_URI"):
         ModelRegistry.of(Settings(mlflow_tracking_uri=gone)).versions("churn-classifier")
 
 
 @pytest.mark.postgres
-def test_a_missing_postgresql_database_is_named(postgres_url: str) -> None:
+def test_the_error_for_a_missing_postgresql_database_names_the_database(postgres_url: str) -> None:
     with pytest.raises(DatabaseUnavailableError, match=r"no_such.* does not exist"):
         open_database(Settings(database_url=postgres_url.rpartition("/")[0] + "/no_such")).ping()
 
 
 @pytest.mark.postgres
-def test_postgresql_connections_keep_utc_and_survive_a_cut(postgres_url: str) -> None:
+def test_postgresql_connections_use_utc_and_recover_from_a_disconnect(postgres_url: str) -> None:
     database = open_database(Settings(database_url=postgres_url))
     with database.connect() as connection:
         name = connection.execute(sa.text("SELECT current_database()")).scalar_one()
@@ -245,7 +245,7 @@ def test_postgresql_connections_keep_utc_and_survive_a_cut(postgres_url: str) ->
 
 
 @pytest.mark.postgres
-def test_a_rejected_login_is_reported_without_its_password(postgres_url: str) -> None:
+def test_the_error_for_a_rejected_login_does_not_show_the_password(postgres_url: str) -> None:
     own = open_database(Settings(database_url=postgres_url))
     with own.begin() as connection:
         connection.exec_driver_sql("DROP ROLE IF EXISTS shut_out")
@@ -259,7 +259,7 @@ def test_a_rejected_login_is_reported_without_its_password(postgres_url: str) ->
 
 
 def test_an_unroutable_host_is_reported() -> None:
-    """192.0.2.0/24 is reserved for documentation (RFC 5737), so no host has such an address."""
+    """192.0.2.0/24 is reserved for documentation (RFC 5737), so no host has an address in it."""
     url = "postgresql://ann:hunter2@192.0.2.1/loop?connect_timeout=2"
     with pytest.raises(DatabaseUnavailableError, match=r"at 192\.0\.2\.1:5432 cannot be reached: ") as raised:
         open_database(Settings(database_url=url)).ping()

@@ -1,4 +1,4 @@
-"""Daily partitions on PostgreSQL: rows go into their day, ids stay unique, and queries read few partitions."""
+"""Daily partitions on PostgreSQL: rows are stored by day, ids are unique, and queries read few partitions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def log(database: Database, contract: Contract) -> PredictionLog:
 
 
 def own_records(contract: Contract, n_rows: int, start: datetime = NOON) -> list[PredictionRecord]:
-    """Records with ids in the format of the service."""
+    """Return prediction records with ids in the service's format."""
     records = make_records(contract, n_rows, start=start)
     return [
         msgspec.structs.replace(r, request_id=f"{uuid7_timestamp_prefix(r.predicted_at)}8{i:015x}")
@@ -63,7 +63,7 @@ def n_remembered(database: Database) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(client_request_ids)).scalar_one()
 
 
-def test_days_are_created_ahead_and_rows_go_into_their_day(database: Database, contract: Contract) -> None:
+def test_daily_partitions_are_created_in_advance_and_store_their_rows(database: Database, contract: Contract) -> None:
     today = datetime.now(UTC).replace(hour=12)
     with database.connect() as connection:
         assert days_of(connection) == [today.date() + timedelta(days=i) for i in range(-1, DAYS_AHEAD + 1)]
@@ -72,7 +72,7 @@ def test_days_are_created_ahead_and_rows_go_into_their_day(database: Database, c
     assert keep_days(database).days == ()
 
 
-def test_rows_move_from_the_default_partition_into_a_new_day(
+def test_rows_move_from_the_default_partition_into_a_new_daily_partition(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     records = own_records(contract, 4, start=NOON) + own_records(contract, 2, start=NOON + DAY)
@@ -86,7 +86,7 @@ def test_rows_move_from_the_default_partition_into_a_new_day(
     assert log.append(records) == 0
 
 
-def test_days_can_be_created_while_rows_are_written(
+def test_daily_partitions_can_be_created_while_rows_are_written(
     open_again: Callable[[], Database], database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     records = [r for i in range(8) for r in own_records(contract, 200, start=NOON + i * DAY)]
@@ -107,16 +107,18 @@ def test_days_can_be_created_while_rows_are_written(
         assert days_in_default_partition(connection) == []
 
 
-def test_prediction_ids_need_no_other_table(database: Database, log: PredictionLog, contract: Contract) -> None:
+def test_prediction_ids_created_by_the_service_need_no_separate_table(
+    database: Database, log: PredictionLog, contract: Contract
+) -> None:
     records = own_records(contract, 50)
     assert (log.append(records), log.append(records), n_remembered(database)) == (50, 0, 0)
 
 
-def test_a_label_matches_its_prediction_for_any_form_of_id(
+def test_a_label_matches_its_prediction_for_every_id_format(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     own, given = own_records(contract, 1)[0], make_records(contract, 1)[0]
-    # A UUID whose timestamp is near its row's, but not equal.
+    # The timestamp in this UUID is close to that of the row, but not equal.
     near = msgspec.structs.replace(
         own, request_id=f"{uuid7_timestamp_prefix(NOON - timedelta(milliseconds=1))}9{'0' * 15}"
     )
@@ -131,7 +133,7 @@ def explain(database: Database, query: sa.Select[Any]) -> str:
         return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text}".replace("%", "%%")))
 
 
-def test_a_window_is_read_by_index_from_its_days_only(
+def test_a_window_query_uses_an_index_and_only_the_partitions_it_needs(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     for i in range(6):

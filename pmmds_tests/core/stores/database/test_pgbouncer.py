@@ -33,7 +33,7 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def bounced(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tmp_path: Path) -> Iterator[Settings]:
-    """Settings with a database behind PgBouncer, which was also migrated through it."""
+    """Settings for a database that is migrated and used through PgBouncer."""
     with pgbouncer(postgres_cluster) as port:
         url = f"postgresql://ann:secret@127.0.0.1:{port}/{postgres_url.rpartition('/')[2]}"
         settings = Settings(home=str(tmp_path / "home"), database_url=url, retention_days=1)
@@ -44,7 +44,7 @@ def bounced(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tm
 
 
 def every_shipper(settings: Settings, contract: Contract, n_shippers: int) -> int:
-    """Ship a spool segment of 500 rows from each of several homes at once. Returns the number of logged rows."""
+    """Ship spool segments of 500 rows each from several homes concurrently. Returns the number of logged rows."""
 
     def ship(number: int) -> bool:
         deployment = Deployment(settings)
@@ -86,12 +86,12 @@ def test_rows_are_shipped_and_the_alias_moves_once_through_pgbouncer(
     assert (pointer.version, pointer.fencing_token) == ("2", 2)
 
 
-def test_monitoring_labels_and_the_archive_work_through_pgbouncer(bounced: Settings, contract: Contract) -> None:
+def test_monitoring_and_labels_and_the_archive_work_through_pgbouncer(bounced: Settings, contract: Contract) -> None:
     deployment = Deployment(bounced)
     records = make_records(contract, 400)
     deployment.prediction_log.append(records)
     labels = [LabelItem(r.request_id, 1, NOON) for r in records]
-    for _ in range(8):  # psycopg would prepare a frequently executed statement
+    for _ in range(8):  # By default, psycopg prepares statements after several runs.
         deployment.ground_truth.add(labels)
         assert deployment.prediction_log.summary().n_rows == 400
     profile = fit_profile(contract, columns_of(contract, records), np.array([r.probability for r in records]))
@@ -107,7 +107,7 @@ def test_monitoring_labels_and_the_archive_work_through_pgbouncer(bounced: Setti
     )
 
 
-def test_a_wrong_password_is_reported_without_showing_it(bounced: Settings) -> None:
+def test_the_error_for_a_wrong_password_does_not_show_the_password(bounced: Settings) -> None:
     url = bounced.database_url.replace("secret", "hunter2")
     with pytest.raises(DatabaseUnavailableError, match="refused the user or password") as raised:
         open_database(Settings(database_url=url)).ping()

@@ -1,4 +1,4 @@
-"""Databases of released versions: their schema is frozen, and a migration to the newest revision keeps every row.
+"""Databases of released versions: the schemas are frozen, and migrating to the newest revision keeps every row.
 
 Add intended changes of a migration to `CHANGED`, and test each of them separately.
 """
@@ -23,15 +23,15 @@ from pmmds_tests.harness.prediction_records import NOON
 from pmmds_tests.harness.released_schemas import RELEASES, create_release, describe
 from pmmds_tests.harness.schema_revisions import upgrade_to
 
-# Table and column of the values that differ after a migration.
+# Tables and columns whose values a migration changes on purpose.
 CHANGED: set[tuple[str, str]] = set()
-# alembic_version has the revision; contract_columns is filled by following the contract.
+# alembic_version contains the revision, and the contract determines the content of contract_columns.
 WITHOUT_ROWS = ("alembic_version", "contract_columns")
 Row = dict[str, Any]
 
 
 def tables_of(database: Database) -> list[sa.Table]:
-    """The database's own tables, parents first, without the partitions."""
+    """Return the tables to compare, parents first and without partitions."""
     tables = sa.MetaData()
     with database.connect() as connection:
         tables.reflect(connection)
@@ -39,7 +39,7 @@ def tables_of(database: Database) -> list[sa.Table]:
 
 
 def value_of(column: sa.Column[Any]) -> Any:
-    """Return a valid value of the column; equal for all columns of a type, so that foreign keys match."""
+    """Return a valid value for the column. All columns of a type get the same value, so that foreign keys match."""
     if isinstance(column.type, sa.Boolean):
         return True
     if isinstance(column.type, sa.Integer):
@@ -52,7 +52,7 @@ def value_of(column: sa.Column[Any]) -> Any:
 
 
 def add_rows(database: Database) -> dict[str, Row]:
-    """Insert a row into every table. Returns table → row."""
+    """Insert a row into every table. Returns the rows by table name."""
     rows: dict[str, Row] = {}
     with database.begin() as connection:
         for table in tables_of(database):
@@ -63,7 +63,7 @@ def add_rows(database: Database) -> dict[str, Row]:
 
 @pytest.fixture
 def other_database(database_settings: Settings, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A second empty database of the same engine."""
+    """A second empty database on the same database engine."""
     with ExitStack() as stack:
         settings = Settings(home=str(tmp_path / "other"))
         if database_settings.database_url:
@@ -75,7 +75,7 @@ def other_database(database_settings: Settings, request: pytest.FixtureRequest, 
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_revisions_of_a_release_still_create_its_schema(
+def test_the_revisions_of_a_release_still_create_the_released_schema(
     version: str, empty_database: Database, other_database: Database
 ) -> None:
     create_release(empty_database, version)
@@ -84,7 +84,7 @@ def test_revisions_of_a_release_still_create_its_schema(
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_a_database_of_a_release_migrates_and_keeps_its_rows(
+def test_migrating_a_released_database_keeps_its_rows(
     version: str, empty_database: Database, contract: Contract
 ) -> None:
     create_release(empty_database, version)
@@ -103,7 +103,7 @@ def test_a_database_of_a_release_migrates_and_keeps_its_rows(
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_a_migrated_release_has_the_schema_of_a_new_database(
+def test_a_migrated_database_has_the_same_schema_as_a_new_database(
     version: str, empty_database: Database, other_database: Database, contract: Contract
 ) -> None:
     create_release(empty_database, version)

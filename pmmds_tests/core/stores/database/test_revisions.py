@@ -1,4 +1,4 @@
-"""The order of revisions, with a fictitious later one: older, newer and failed upgrades."""
+"""Schema revisions, tested with a fictitious later revision: older and newer databases, and failed upgrades."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def release_later(monkeypatch: pytest.MonkeyPatch, folder: Path, last: str = "") -> None:
-    """Make LATER this program's newest revision; `last` is the last statement of that revision."""
+    """Make LATER the newest revision of this program; `last` is the last statement of the revision."""
     scripts = folder / "migrations"
     shutil.copytree(schema.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
     text = REVISION.format(later=LATER, head=schema.HEAD, last=last)
@@ -62,7 +62,7 @@ def test_a_later_revision_requires_a_migration(
     assert schema.migrate(database, contract) == []
 
 
-def test_an_earlier_program_rejects_a_later_revision(
+def test_an_older_program_rejects_a_database_with_a_later_revision(
     database: Database, contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as later:
@@ -74,7 +74,7 @@ def test_an_earlier_program_rejects_a_later_revision(
     assert has_column(database)
 
 
-def test_a_failed_upgrade_changes_nothing(
+def test_a_failed_upgrade_does_not_change_the_database(
     database: Database, contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = schema.HEAD

@@ -1,4 +1,4 @@
-"""Each role can do its own work with its login, and nothing else."""
+"""Each database role can do its own work and nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ As = Callable[[str], Deployment]
 
 @pytest.fixture
 def acting_as(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tmp_path: Path) -> Iterator[As]:
-    """The deployment as a login that is a member of one role; the tables belong to the migrator."""
+    """Return the deployment for a login that has one role; the migrator owns the tables."""
     owner = Settings(home=str(tmp_path), database_url=postgres_url, retention_days=1)
     database = open_database(owner)
     migrate(database, contract)
@@ -63,7 +63,7 @@ def acting_as(postgres_cluster: Cluster, postgres_url: str, contract: Contract, 
 
 
 def serve(deployment: Deployment) -> None:
-    """Do the service's work: log rows with its own and with client ids, and labels of known and unknown requests."""
+    """Do the service's work: log rows, and add labels for known and unknown requests."""
     records = make_records(deployment.contract, 60, start=NOON)
     assert deployment.prediction_log.append(records) == 60
     labels = [LabelItem(r.request_id, r.prediction, NOON) for r in records]
@@ -71,7 +71,7 @@ def serve(deployment: Deployment) -> None:
 
 
 def refused(deployment: Deployment, *statements: str) -> None:
-    """Each statement is rejected for a missing privilege, and for no other reason."""
+    """Check that each statement is rejected because of a missing privilege."""
     for statement in statements:
         with (
             pytest.raises(DatabaseUnavailableError, match="denied permission to this user"),
@@ -99,12 +99,12 @@ CHANGES_TABLES = (
 )
 
 
-def test_every_table_has_grants() -> None:
+def test_grants_are_defined_for_every_table() -> None:
     named = {table for tables in GRANTS.values() for table in tables}
     assert {*fixed.tables, "prediction_logs", "prediction_logs_default", "alembic_version"} == named
 
 
-def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> None:
+def test_the_service_can_only_log_rows_and_labels(acting_as: As) -> None:
     d = acting_as(SERVICE)
     serve(d)
     assert d.prediction_log.summary().n_rows == 60
@@ -144,7 +144,7 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
         ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables."),
     ],
 )
-def test_the_missing_privilege_and_the_roles_that_have_it_are_named(
+def test_the_error_names_the_missing_privilege_and_the_roles_that_have_it(
     acting_as: As, statement: str, lacks: str, whose: str
 ) -> None:
     with pytest.raises(RightMissingError) as reported, acting_as(SERVICE).database.begin() as connection:
@@ -153,7 +153,7 @@ def test_the_missing_privilege_and_the_roles_that_have_it_are_named(
     assert whose in reported.value.next_step
 
 
-def test_missing_connect_and_create_privileges_name_the_owner(
+def test_errors_for_missing_connect_and_create_privileges_name_the_owner(
     acting_as: As, postgres_cluster: Cluster, contract: Contract
 ) -> None:
     stranger = acting_as(SERVICE).settings.database_url
@@ -176,7 +176,7 @@ def test_missing_connect_and_create_privileges_name_the_owner(
         database.close()
 
 
-def test_privileges_are_checked_before_multi_step_work(acting_as: As) -> None:
+def test_privileges_are_checked_before_operations_with_several_steps(acting_as: As) -> None:
     for role in GRANTS:
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
@@ -186,7 +186,7 @@ def test_privileges_are_checked_before_multi_step_work(acting_as: As) -> None:
         acting_as(MONITOR).require_rights(PROMOTER)
 
 
-def test_the_monitor_cannot_move_the_pointer(acting_as: As) -> None:
+def test_the_monitor_cannot_change_the_production_pointer(acting_as: As) -> None:
     serve(acting_as(SERVICE))
     d = acting_as(MONITOR)
     records = make_records(d.contract, 100, seed=3)
@@ -201,7 +201,7 @@ def test_the_monitor_cannot_move_the_pointer(acting_as: As) -> None:
     refused(d, *CHANGES_TABLES, *MOVES, "INSERT INTO prediction_logs DEFAULT VALUES")
 
 
-def test_the_promoter_moves_the_pointer_and_alters_no_table(acting_as: As, tmp_path: Path) -> None:
+def test_the_promoter_can_move_the_production_pointer_but_not_alter_tables(acting_as: As, tmp_path: Path) -> None:
     serve(acting_as(SERVICE))
     d, registry = acting_as(PROMOTER), FileRegistry(tmp_path / "alias")
     moved = put_into_production(decide(d.decisions, "1", None), d.decisions, registry)
@@ -214,7 +214,7 @@ def test_the_promoter_moves_the_pointer_and_alters_no_table(acting_as: As, tmp_p
     assert seen.version == "1"
 
 
-def test_the_monitor_cannot_drop_a_day_without_recording_it(acting_as: As) -> None:
+def test_the_monitor_cannot_drop_a_partition_without_recording_it(acting_as: As) -> None:
     serve(acting_as(SERVICE))
     d = acting_as(MONITOR)
     keep_days(d.database)
@@ -236,8 +236,8 @@ def test_the_monitor_cannot_drop_a_day_without_recording_it(acting_as: As) -> No
     assert d.prediction_log.count() == 60
 
 
-def test_a_drop_of_duplicate_rows_is_recorded_with_its_own_file(acting_as: As) -> None:
-    """The database cannot compare rows with a file, so the record keeps what the login reported."""
+def test_dropping_duplicate_rows_is_recorded_with_a_separate_file(acting_as: As) -> None:
+    """The database cannot compare rows with a file, so it records the values that the login reported."""
     serve(acting_as(SERVICE))
     d = acting_as(MONITOR)
     (part,) = archive_due_days(d, NOON + timedelta(days=9)).parts
@@ -261,7 +261,7 @@ def test_a_drop_of_duplicate_rows_is_recorded_with_its_own_file(acting_as: As) -
         doctor.archive(d)
 
 
-def test_the_service_cannot_take_the_place_of_an_archived_row(acting_as: As) -> None:
+def test_the_service_cannot_replace_an_archived_row(acting_as: As) -> None:
     service, d = acting_as(SERVICE), acting_as(MONITOR)
     serve(service)
     before = d.ground_truth.labelled_rows().probabilities.tolist()
@@ -273,7 +273,7 @@ def test_the_service_cannot_take_the_place_of_an_archived_row(acting_as: As) -> 
 
 
 @pytest.mark.parametrize("day", ["20260-01-01", "infinity", "2200-01-01", "1800-01-01"])
-def test_the_monitor_cannot_create_arbitrary_days(acting_as: As, day: str) -> None:
+def test_the_monitor_cannot_create_partitions_for_arbitrary_days(acting_as: As, day: str) -> None:
     with pytest.raises(ProgrammingError, match="the day"), acting_as(MONITOR).database.begin() as connection:
         connection.exec_driver_sql(f"SELECT pmmds_make_day('{day}')")
 
@@ -303,7 +303,7 @@ def test_the_service_cannot_lock_a_table_that_training_reads(acting_as: As, tabl
     refused(acting_as(SERVICE), f"LOCK TABLE {table} IN {mode} MODE")
 
 
-def test_service_locks_do_not_block_label_reads_and_imports_time_out(
+def test_service_locks_do_not_block_label_reads_but_imports_time_out(
     acting_as: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve(acting_as(SERVICE))
@@ -320,8 +320,8 @@ def test_service_locks_do_not_block_label_reads_and_imports_time_out(
     assert d.ground_truth.add([LabelItem(record.request_id, 0, NOON)]).updated == 1
 
 
-def test_a_reader_of_a_table_locked_by_the_service_times_out(acting_as: As, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DELETE on shadow_predictions permits any lock on that table, so its readers wait for a limited time."""
+def test_reading_a_table_that_the_service_has_locked_times_out(acting_as: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The DELETE privilege on shadow_predictions permits any lock on that table, so reads need a timeout."""
     monkeypatch.setattr(engine, "LOCK_WAIT_SECONDS", 1)
     d = acting_as(MONITOR)
     with acting_as(SERVICE).database.begin() as attacker:
@@ -341,13 +341,13 @@ def test_a_reader_of_a_table_locked_by_the_service_times_out(acting_as: As, monk
         "INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', now(), 'Infinity', 1, now())",
     ],
 )
-def test_no_value_that_breaks_reports_is_stored(acting_as: As, statement: str) -> None:
+def test_values_that_would_break_reports_are_rejected(acting_as: As, statement: str) -> None:
     with pytest.raises(IntegrityError, match="_value"), acting_as(SERVICE).database.begin() as connection:
         connection.exec_driver_sql(statement)
 
 
 @pytest.mark.parametrize("timestamp", ["infinity", "-infinity", "20000-01-01", "9999-01-01", "1969-12-31"])
-def test_no_timestamp_out_of_range_is_stored(acting_as: As, timestamp: str) -> None:
+def test_timestamps_outside_the_allowed_range_are_rejected(acting_as: As, timestamp: str) -> None:
     statements = (
         f"INSERT INTO ground_truth VALUES ('x', 1, '{timestamp}', now())",
         f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{timestamp}')",
@@ -359,7 +359,7 @@ def test_no_timestamp_out_of_range_is_stored(acting_as: As, timestamp: str) -> N
             connection.exec_driver_sql(statement)
 
 
-def test_the_database_grants_no_privilege_outside_the_list(acting_as: As) -> None:
+def test_roles_have_no_privileges_other_than_the_listed_ones(acting_as: As) -> None:
     with acting_as(SERVICE).database.connect() as connection:
         found = connection.exec_driver_sql(
             "SELECT grantee::regrole::text, relname::text, privilege_type FROM pg_class, "

@@ -1,4 +1,4 @@
-"""The schema is created, follows the contract, and never loses data."""
+"""The schema is created and follows the contract, and migrations never lose data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def with_features(contract: Contract, features: tuple[Feature, ...]) -> Contract
 
 
 def is_no_day(name: str | None, type_: str, _parents: object) -> bool:
-    """True unless the name is a daily partition of prediction_logs (PostgreSQL)."""
+    """Return False if the name is a daily partition of prediction_logs on PostgreSQL."""
     return not (type_ == "table" and str(name).startswith("prediction_logs_"))
 
 
@@ -43,7 +43,7 @@ def test_a_migrated_database_matches_the_table_definitions(database: Database, c
         assert compare_metadata(context, wanted) == []
 
 
-def test_head_is_the_newest_revision() -> None:
+def test_the_head_constant_is_the_newest_revision() -> None:
     from alembic.script import ScriptDirectory
 
     assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
@@ -56,7 +56,7 @@ def test_migrate_reports_its_changes_and_is_idempotent(empty_database: Database,
     assert migrate(empty_database, contract) == []
 
 
-def test_an_empty_database_is_outdated(empty_database: Database, contract: Contract) -> None:
+def test_an_empty_database_is_reported_as_outdated(empty_database: Database, contract: Contract) -> None:
     status = schema_status(empty_database, contract)
     assert status.revision is None
     assert not status.is_current
@@ -64,7 +64,7 @@ def test_an_empty_database_is_outdated(empty_database: Database, contract: Contr
         check_schema(empty_database, contract)
 
 
-def test_a_new_feature_gets_a_column_and_keeps_the_rows(database: Database, contract: Contract) -> None:
+def test_adding_a_feature_adds_a_column_and_keeps_the_rows(database: Database, contract: Contract) -> None:
     PredictionLog(database, contract).append(make_records(contract, 3))
     wider = with_features(contract, (*contract.features, EXTRA))
     with pytest.raises(SchemaOutdatedError, match="missing: loyalty_points"):
@@ -111,7 +111,7 @@ def test_an_existing_column_of_another_type_is_rejected(database: Database, cont
         migrate(database, with_features(contract, (*contract.features, EXTRA)))
 
 
-def test_a_failed_migration_leaves_nothing_behind(empty_database: Database, contract: Contract) -> None:
+def test_a_failed_migration_creates_no_tables(empty_database: Database, contract: Contract) -> None:
     twice = with_features(contract, (*contract.features, contract.features[0]))
     with pytest.raises(sa.exc.SQLAlchemyError):
         migrate(empty_database, twice)
@@ -119,14 +119,16 @@ def test_a_failed_migration_leaves_nothing_behind(empty_database: Database, cont
         assert sa.inspect(connection).get_table_names() == []
 
 
-def test_a_newer_database_is_not_changed(database: Database, contract: Contract) -> None:
+def test_a_database_with_a_newer_schema_is_not_changed(database: Database, contract: Contract) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaOutdatedError, match="revision 9999, which this program does not support"):
         migrate(database, contract)
 
 
-def test_concurrent_migrations_are_safe(open_again: Callable[[], Database], contract: Contract) -> None:
+def test_only_one_of_several_concurrent_migrations_makes_changes(
+    open_again: Callable[[], Database], contract: Contract
+) -> None:
     databases = [open_again() for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         done = list(pool.map(lambda d: migrate(d, contract), databases))

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL with a matching and with another certificate authority."""
+"""TLS connections to PostgreSQL with a matching and with a different certificate authority."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connected(cluster: Cluster, home: Path, parameters: str) -> Database:
     return open_database(Settings(home=str(home), database_url=f"{cluster.url}?{parameters}"))
 
 
-def test_a_matching_authority_gives_an_encrypted_connection(
+def test_a_matching_certificate_authority_gives_an_encrypted_connection(
     encrypted: Cluster, certificates: Certificates, tmp_path: Path
 ) -> None:
     parameters = f"sslmode=verify-full&sslrootcert={quote(str(certificates.authority))}"
@@ -48,7 +48,7 @@ def test_a_matching_authority_gives_an_encrypted_connection(
 
 
 @pytest.mark.parametrize("kind", ["another authority", "another address", "without TLS"])
-def test_another_authority_is_rejected(
+def test_connections_with_a_wrong_authority_or_address_are_rejected(
     encrypted: Cluster, certificates: Certificates, tmp_path: Path, kind: str
 ) -> None:
     other = make_certificates(tmp_path / "other").authority

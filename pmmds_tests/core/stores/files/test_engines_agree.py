@@ -1,6 +1,6 @@
-"""Five engines return the same bin counts, also for values that engines treat differently.
+"""Five engines return the same bin counts, even for values that the engines treat differently.
 
-The oracle is a plain Python implementation, value by value, of the definition in pmmds_core/profiling/bins.py.
+The expected counts come from a plain Python implementation of the definition in pmmds_core/profiling/bins.py.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def expected(rows: dict[str, list[Any]]) -> dict[str, list[int]]:
 
 
 def poison() -> dict[str, list[Any]]:
-    """Every unusual value at least once, in columns of equal length."""
+    """Return columns of equal length that contain every unusual value at least once."""
     n = max(len(POISON_NUMBERS), len(POISON_RANGED), len(POISON_TEXTS))
     return {
         "monthly_charges": [POISON_NUMBERS[i % len(POISON_NUMBERS)] for i in range(n)],
@@ -155,7 +155,7 @@ def counted_by_duckdb(rows: dict[str, list[Any]], folder: Path) -> dict[str, lis
 
 numbers = st.one_of(st.sampled_from(POISON_NUMBERS), st.floats(), st.none())
 ranged = st.one_of(st.sampled_from(POISON_RANGED), st.floats(-1, 101), st.none())
-# A lone surrogate is not text, and PostgreSQL has no NUL.
+# A lone surrogate is not valid text, and PostgreSQL does not support NUL characters.
 letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 texts = st.one_of(st.sampled_from(POISON_TEXTS), st.text(letters, max_size=8), st.none())
 some_rows = st.lists(st.tuples(numbers, ranged, texts), min_size=1, max_size=30).map(
@@ -184,7 +184,7 @@ def test_duckdb_counts_of_random_rows_match_the_definition(tmp_path: Path, rows:
     assert counted_by_duckdb(rows, tmp_path) == expected(rows)
 
 
-def test_nan_is_counted_although_parquet_statistics_exclude_it(tmp_path: Path) -> None:
+def test_nan_is_counted_even_though_parquet_statistics_exclude_it(tmp_path: Path) -> None:
     rows: dict[str, list[Any]] = {"monthly_charges": [0.1, 0.1, math.nan]}
     rows |= {"total_charges": [math.nan, 1.0, 1.0], "contract": ["", "", ""]}
     assert counted_by_duckdb(rows, tmp_path) == expected(rows)
@@ -195,7 +195,7 @@ CountInDatabase = Callable[[dict[str, list[Any]]], dict[str, list[int]]]
 
 @pytest.fixture
 def count_in_database(database: Database, contract: Contract) -> CountInDatabase:
-    """Logs rows as predictions and counts them, on SQLite and on PostgreSQL."""
+    """Return a function that logs rows as predictions and counts them, on SQLite and PostgreSQL."""
     log, table = PredictionLog(database, contract), prediction_logs(contract)
     store = HistogramStore(database, contract)
     whole = ReferenceProfile("", 0, PROFILE.features, FeatureProfile(FeatureBins(SCORE, "numeric"), (0,) * 5))
@@ -234,7 +234,7 @@ def test_database_counts_of_random_rows_match_the_definition(
 
 @pytest.mark.scale
 def test_spark_counts_match_the_definition(tmp_path: Path) -> None:
-    pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
+    pytest.importorskip("pyspark", reason="Spark is not installed; run `make test-scale`")
     system_program("java")
     rng = np.random.default_rng(5)
     more = {name: [values[i] for i in rng.integers(0, len(values), 3000)] for name, values in poison().items()}
@@ -261,7 +261,7 @@ TEXTS_FOR_NUMBERS = [
 ]  # fmt: skip
 
 
-def test_numpy_and_duckdb_agree_on_text_among_numbers(tmp_path: Path) -> None:
+def test_numpy_and_duckdb_agree_on_text_in_numeric_columns(tmp_path: Path) -> None:
     bins = FeatureBins("x", "numeric", edges=(0.0, 10.0))
     found = duckdb_on_texts(bins, tmp_path)
     assert found == count(bins, np.array(TEXTS_FOR_NUMBERS, dtype=object)).tolist()

@@ -37,7 +37,7 @@ URLS = {
 
 @dataclass
 class OpenMLStandIn:
-    """One data set of OpenML. `status`: of every response; `paths`: the requested paths."""
+    """A fake OpenML API with one data set. `status` applies to every response; `paths` lists the requested paths."""
 
     name: str
     features: list[dict[str, str]]
@@ -91,14 +91,14 @@ def column_type(column: str) -> str:
 
 
 def telco_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the format of the public file: its column names, Yes and No, a blank for customers without charges."""
+    """Return rows in the format of the public file: its column names, Yes and No, and a blank for missing charges."""
     renamed = frame.rename(columns={f.name: f.source for f in CONTRACT.features} | {"churn": "Churn"})
     total = renamed["TotalCharges"].map(lambda charged: " " if charged == 0 else repr(charged))
     return renamed.assign(Churn=renamed["Churn"].map({1: "Yes", 0: "No"}), TotalCharges=total)
 
 
 def arff_of(frame: pd.DataFrame) -> bytes:
-    """The ARFF format: text with spaces in single quotes (Attribute-Relation File Format, Witten and Frank 2005)."""
+    """Return the rows in ARFF (Attribute-Relation File Format), with text that contains spaces in single quotes."""
 
     def cell(value: Any) -> str:
         text = str(value)
@@ -145,7 +145,7 @@ def wanted(rows: pd.DataFrame) -> Contract:
 
 @pytest.fixture
 def server(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenMLStandIn]:
-    """A fake OpenML on a free local port that scikit-learn is configured to use."""
+    """A fake OpenML server on a free local port, which scikit-learn is configured to use."""
     frame = telco_columns(rows)
     stand_in = OpenMLStandIn("telco-customer-churn", features_of(frame), arff_of(frame))
 
@@ -158,7 +158,7 @@ def server(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Print nothing; the test checks `paths`."""
+            """Print nothing, because the tests check `paths` instead."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = threading.Thread(target=http.serve_forever)
@@ -176,7 +176,7 @@ def ask_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refused(contract: Contract, home: Path, kind: type[PmmdsError] = DataError) -> PmmdsError:
-    """The error of a download that must fail and leave no file."""
+    """Return the error of a failed download, and check that the download leaves no file."""
     with pytest.raises(kind) as refusal:
         download(contract, home, timeout_seconds=5.0)
     assert [path for path in home.rglob("*") if path.is_file()] == []
@@ -184,7 +184,7 @@ def refused(contract: Contract, home: Path, kind: type[PmmdsError] = DataError) 
     return refusal.value
 
 
-def test_a_download_is_verified_saved_and_used(
+def test_a_download_is_verified_and_saved_and_used_as_reference_data(
     server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     result = download(wanted, tmp_path)
@@ -197,7 +197,7 @@ def test_a_download_is_verified_saved_and_used(
     assert server.paths[0] == "/api/v1/json/data/list/data_name/telco-customer-churn/limit/2/data_version/1"
 
 
-def test_a_second_download_replaces_the_first_and_leaves_only_the_file(
+def test_a_second_download_replaces_the_file_of_the_first(
     server: OpenMLStandIn, wanted: Contract, tmp_path: Path
 ) -> None:
     first = download(wanted, tmp_path)
@@ -208,14 +208,16 @@ def test_a_second_download_replaces_the_first_and_leaves_only_the_file(
     assert [path.name for path in again.path.parent.iterdir()] == ["telco_churn.csv"]
 
 
-def test_the_active_version_can_be_requested(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_the_active_version_of_a_data_set_can_be_requested(
+    server: OpenMLStandIn, wanted: Contract, tmp_path: Path
+) -> None:
     assert wanted.openml is not None
     active = msgspec.structs.replace(wanted, openml=msgspec.structs.replace(wanted.openml, version="active"))
     assert download(active, tmp_path).n_rows == N_ROWS
     assert server.paths[0].endswith("/status/active/")
 
 
-def test_rows_with_another_digest_are_rejected(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_rows_with_an_unexpected_digest_are_rejected(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     assert wanted.openml is not None
     expected = wanted.openml.content_sha256
     old = downloaded_path(tmp_path / "earlier", wanted)
@@ -230,7 +232,7 @@ def test_rows_with_another_digest_are_rejected(server: OpenMLStandIn, wanted: Co
     assert old.read_text(encoding="utf-8") == "an earlier download"
 
 
-def test_without_an_expected_digest_the_actual_one_is_reported(
+def test_the_actual_digest_is_reported_if_the_contract_has_none(
     server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     unknown = msgspec.structs.replace(wanted, openml=OpenML("telco-customer-churn", 1))
@@ -243,16 +245,20 @@ def test_a_contract_without_a_public_data_set_is_reported(tmp_path: Path) -> Non
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_an_unreachable_openml_is_reported(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
+def test_an_unreachable_openml_server_is_reported(
+    monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
+) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound but not listening, so connections are refused
+        taken.bind(("127.0.0.1", 0))  # The port is bound but not listening, so connections are refused.
         ask_at(f"http://127.0.0.1:{taken.getsockname()[1]}", monkeypatch)
         refusal = refused(wanted, tmp_path)
     assert "the server cannot be reached" in refusal.message
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_an_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
+def test_a_request_to_an_unresponsive_openml_server_times_out(
+    monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ask_at(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
         with pytest.raises(DataError, match="did not respond in time"):
@@ -261,14 +267,14 @@ def test_an_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch, wante
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
-def test_a_server_error_is_reported_with_its_status(
+def test_an_openml_server_error_is_reported_with_its_status(
     server: OpenMLStandIn, wanted: Contract, tmp_path: Path, status: int
 ) -> None:
     server.status = status
     assert f"the server returned {status}" in refused(wanted, tmp_path).message
 
 
-def test_a_missing_data_set_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_a_data_set_missing_on_openml_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     server.name = "something-else"
     assert "Dataset telco-customer-churn with version 1 not found" in refused(wanted, tmp_path).message
 
@@ -283,7 +289,7 @@ def test_an_unexpected_response_is_rejected(server: OpenMLStandIn, wanted: Contr
     assert "has no 'url'" in refused(wanted, tmp_path).message
 
 
-def test_rows_that_violate_the_contract_are_rejected_by_number(
+def test_the_error_for_rows_that_violate_the_contract_states_their_number(
     server: OpenMLStandIn, wanted: Contract, tmp_path: Path
 ) -> None:
     head, mark, data = server.arff.partition(b"@DATA\n")
@@ -294,7 +300,7 @@ def test_rows_that_violate_the_contract_are_rejected_by_number(
     assert list(tmp_path.rglob("*.csv")) == []
 
 
-def test_a_home_that_is_a_file_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_a_home_path_that_is_a_file_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("", encoding="utf-8")
     with pytest.raises(HomeNotWritableError, match="cannot be written"):
         download(wanted, tmp_path / "home")

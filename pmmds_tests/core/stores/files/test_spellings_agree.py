@@ -1,4 +1,4 @@
-"""DuckDB and Spark read categories of every column type by the definition in contracts/cells.py."""
+"""DuckDB and Spark read categories of every column type as defined in contracts/cells.py."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS = [
     "a", " a", "a\u00a0", "", " ", None, "1", "1.0", "+1", "1.50", "1.5", "0", "-0.0", "0.", "007", "1e0", "true",
     "TRUE", "True ", "false", "NA", "b", "2.0", "-1", ".5", "1.",
 ]  # fmt: skip
-# The texts of typed cells are those a CSV file has.
+# Typed cells have the same text as in a CSV file.
 COLUMNS: dict[str, tuple[pa.Array, list[str | None]]] = {
     "text": (pa.array(TEXTS, pa.string()), TEXTS),
     "boolean": (pa.array([True, False, None]), ["true", "false", None]),
@@ -51,7 +51,7 @@ CASES = {
 
 
 def expected(texts: list[str | None], bins: FeatureBins, *, is_boolean: bool) -> list[int]:
-    """Counts by definition. A boolean is 1 or 0 where the categories are numbers."""
+    """Return the counts by definition. Booleans count as 1 or 0 if the categories are numbers."""
     spelling = spelling_of(bins.categories)
     written = {category_of(c, spelling): c for c in bins.categories}
     numbers = {"true": "1", "false": "0"} if is_boolean and spelling == "decimal" else {}
@@ -61,7 +61,7 @@ def expected(texts: list[str | None], bins: FeatureBins, *, is_boolean: bool) ->
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_duckdb_reads_categories_by_definition(tmp_path: Path, case: tuple[tuple[Any, Any], FeatureBins]) -> None:
+def test_duckdb_reads_categories_as_defined(tmp_path: Path, case: tuple[tuple[Any, Any], FeatureBins]) -> None:
     (array, texts), bins = case
     pq.write_table(pa.table({"x": array}), tmp_path / "x.parquet")
     with connect() as connection:
@@ -71,8 +71,8 @@ def test_duckdb_reads_categories_by_definition(tmp_path: Path, case: tuple[tuple
 
 
 @pytest.mark.scale
-def test_spark_reads_categories_by_definition(tmp_path: Path) -> None:
-    pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
+def test_spark_reads_categories_as_defined(tmp_path: Path) -> None:
+    pytest.importorskip("pyspark", reason="Spark is not installed; run `make test-scale`")
     system_program("java")
     tables = {
         f"case{i}": (

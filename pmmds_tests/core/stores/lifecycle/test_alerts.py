@@ -1,4 +1,4 @@
-"""At most one live alert per model, even with concurrent reports; stored reports and metrics."""
+"""Each model has at most one live alert, even with concurrent reports; reports and metrics are stored."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def raise_one(database: Database, report_id: int, **changes: Any) -> Alert:
     return AlertStore(database).raise_or_extend(report_id=report_id, **values)
 
 
-def test_a_second_report_extends_the_open_alert(database: Database, save: Callable[[], int]) -> None:
+def test_a_second_drifted_report_extends_the_open_alert(database: Database, save: Callable[[], int]) -> None:
     first = raise_one(database, save(), severity="moderate")
     second = raise_one(database, save(), severity="major", message="moved further", model_version="2")
     assert second.alert_id == first.alert_id
@@ -83,7 +83,7 @@ def test_concurrent_reports_open_one_alert(
     assert alert.n_reports == 8
 
 
-def test_an_acknowledged_alert_covers_new_reports(database: Database, save: Callable[[], int]) -> None:
+def test_an_acknowledged_alert_includes_new_drifted_reports(database: Database, save: Callable[[], int]) -> None:
     store = AlertStore(database)
     raised = raise_one(database, save())
     taken = store.acknowledge(raised.alert_id, by="ann", note="a known campaign")
@@ -93,7 +93,7 @@ def test_an_acknowledged_alert_covers_new_reports(database: Database, save: Call
     assert store.open_alerts() == []
 
 
-def test_a_report_after_a_resolved_alert_opens_another(database: Database, save: Callable[[], int]) -> None:
+def test_a_drifted_report_after_a_resolved_alert_opens_a_new_alert(database: Database, save: Callable[[], int]) -> None:
     store = AlertStore(database)
     first = raise_one(database, save())
     assert store.resolve(first.alert_id, by="retraining").status == "resolved"
@@ -120,7 +120,7 @@ def test_a_resolved_or_unknown_alert_cannot_be_changed(database: Database, save:
         store.resolve(99, by="bob")
 
 
-def test_a_report_has_a_row_per_feature_and_the_score(
+def test_a_report_has_a_row_for_each_feature_and_the_score(
     database: Database, save: Callable[[], int], contract: Contract
 ) -> None:
     report_id = save()
@@ -137,13 +137,13 @@ def test_a_report_has_a_row_per_feature_and_the_score(
         assert point.psi >= 0
 
 
-def test_a_history_is_oldest_first_and_limited(database: Database, save: Callable[[], int]) -> None:
+def test_the_history_of_a_feature_is_oldest_first_and_limited(database: Database, save: Callable[[], int]) -> None:
     ids = [save() for _ in range(4)]
     points = DriftStore(database).history("tenure", 3, "m")
     assert [p.report_id for p in points] == ids[1:]
 
 
-def test_a_rolled_back_alert_is_not_stored(database: Database, save: Callable[[], int]) -> None:
+def test_an_alert_in_a_rolled_back_transaction_is_not_stored(database: Database, save: Callable[[], int]) -> None:
     report_id = save()
 
     def interrupted() -> None:
@@ -194,7 +194,7 @@ def test_three_stable_reports_resolve_the_alert(deployment: Deployment, save: Ca
     alert = raise_one(d.database, save(), model_name=d.model_name)
     assert save_and_resolve(d, alert, "stable", "insufficient_data", "stable") is None
     assert d.alerts.live(d.model_name) == alert
-    assert save_and_resolve(d, alert, "stable") is None, "the first window once more"
+    assert save_and_resolve(d, alert, "stable") is None, "a repeated window counts once"
     said = save_and_resolve(d, alert, "stable", "stable")
     assert said == f"Alert {alert.alert_id}: 3 reports in a row were stable."
     closed = d.alerts.get(alert.alert_id)
@@ -221,7 +221,9 @@ def test_reports_with_too_few_rows_never_resolve_an_alert(deployment: Deployment
     assert d.alerts.live(d.model_name) is not None
 
 
-def test_a_promotion_that_covers_the_drift_resolves_the_alert(deployment: Deployment, save: Callable[[], int]) -> None:
+def test_promoting_a_model_trained_on_the_drifted_data_resolves_the_alert(
+    deployment: Deployment, save: Callable[[], int]
+) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
     assert save_and_resolve(d, alert, "insufficient_data", version="2") is None

@@ -1,4 +1,4 @@
-"""Pending approvals and automatic rollbacks are notified once, in the transaction of the change."""
+"""Pending approvals and automatic rollbacks send one notification, stored in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def save(decisions: DecisionStore, kind: str, *, state: str = "", by: str | None
     )
 
 
-def test_a_pending_approval_is_notified_once(decisions: DecisionStore, database: Database, port: int, url: str) -> None:
+def test_a_pending_approval_sends_one_notification(
+    decisions: DecisionStore, database: Database, port: int, url: str
+) -> None:
     waiting = save(decisions, "promotion", state=PENDING_APPROVAL)
     save(decisions, "promotion")
     with listening(port) as target:
@@ -65,7 +67,7 @@ def test_a_pending_approval_is_notified_once(decisions: DecisionStore, database:
         ("Ada", False, []),
     ],
 )
-def test_only_automatic_rollbacks_are_notified(
+def test_only_automatic_rollbacks_send_a_notification(
     decisions: DecisionStore, database: Database, port: int, url: str, by: str, is_recorded: bool, titles: list[str]
 ) -> None:
     decision = save(decisions, "rollback", by=by)
@@ -82,17 +84,17 @@ def test_only_automatic_rollbacks_are_notified(
 def record_and_die(decisions: DecisionStore, decision: Decision) -> None:
     with decisions.transaction() as turn:
         turn.record(decision)
-        raise RuntimeError("killed before the end of the turn")
+        raise RuntimeError("killed before the end of the transaction")
 
 
-def test_an_uncommitted_change_is_not_notified(decisions: DecisionStore, database: Database) -> None:
+def test_an_uncommitted_change_sends_no_notification(decisions: DecisionStore, database: Database) -> None:
     decision = save(decisions, "rollback", by=AUTOMATIC_ROLLBACK)
     with pytest.raises(RuntimeError, match="killed"):
         record_and_die(decisions, decision)
     assert NotificationOutbox(database).due() == []
 
 
-def test_a_subject_is_stored_once_per_target(database: Database, decisions: DecisionStore) -> None:
+def test_a_notification_is_stored_once_per_target(database: Database, decisions: DecisionStore) -> None:
     notice, at = gave_up("churn-classifier", "r1", "3 attempts"), save(decisions, "promotion").decided_at
     for targets in (["a"], ["a", "b"]):
         with database.begin() as connection:

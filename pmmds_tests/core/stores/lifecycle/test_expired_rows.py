@@ -1,4 +1,4 @@
-"""Rows past their retention period are deleted, live ones are kept. On both engines."""
+"""Rows past their retention period are deleted, and rows still in use are kept, on both database engines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAY = timedelta(days=1)
 
 
 def add_reports(database: Database, n_days: int, *, model: str = "m", per_day: int = 1) -> None:
-    """Stored drift reports of each of the last days, each with two metrics."""
+    """Store drift reports for each of the last `n_days`, each with two metrics."""
     reports, metrics = [], []
     with database.begin() as connection:
         first = connection.execute(sa.select(sa.func.coalesce(sa.func.max(drift_reports.c.report_id), 0))).scalar_one()
@@ -81,7 +81,7 @@ def ids(database: Database, column: sa.Column[int]) -> list[int]:
         return sorted(connection.execute(sa.select(column).distinct()).scalars())
 
 
-def test_old_reports_are_deleted_except_alerts_and_newest(database: Database) -> None:
+def test_old_reports_are_deleted_except_the_newest_and_those_of_alerts(database: Database) -> None:
     add_reports(database, 10)
     add_reports(database, 1, model="other")
     add_alert(database, 2, live=False)
@@ -93,7 +93,7 @@ def test_old_reports_are_deleted_except_alerts_and_newest(database: Database) ->
         ids(database, drift_reports.c.report_id) == ids(database, drift_metrics.c.report_id) == [2, 3, 7, 8, 9, 10, 11]
     )
     assert report_pages(database) == {"/home/reports/drift-3.html"}
-    assert DELETE["drift reports"](database, NOW + 9 * DAY) == 3, "the newest of each model stays"
+    assert DELETE["drift reports"](database, NOW + 9 * DAY) == 3, "the newest report of each model is kept"
 
 
 def test_old_histograms_are_deleted(database: Database) -> None:
@@ -117,7 +117,7 @@ def test_old_histograms_are_deleted(database: Database) -> None:
     assert DELETE["histograms"](database, NOW - 3 * DAY) == 2
 
 
-def test_old_waiting_labels_are_deleted_and_matched_ones_kept(database: Database, contract: Contract) -> None:
+def test_old_waiting_labels_are_deleted_and_matched_labels_are_kept(database: Database, contract: Contract) -> None:
     truth = GroundTruthStore(database, contract)
     truth.add([LabelItem("nobody", 1, NOW), LabelItem("nobody-else", 0, NOW)])
     assert DELETE["waiting labels"](database, NOW - DAY) == 0
@@ -135,7 +135,7 @@ def test_an_empty_database_has_nothing_to_delete(kind: str, database: Database) 
     assert DELETE[kind](database, NOW) == count_rows(database, NOW)[kind] == 0
 
 
-def test_a_measurement_replaces_the_previous_one(database: Database) -> None:
+def test_a_storage_measurement_replaces_the_previous_one(database: Database) -> None:
     save_usage(database, {"reports": 10, "gone": 1}, NOW)
     save_usage(database, {"reports": 20}, NOW)
     with database.connect() as connection:

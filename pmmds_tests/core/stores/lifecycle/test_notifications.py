@@ -1,4 +1,4 @@
-"""Alert changes are stored and notified once per target, even if a target is temporarily unreachable."""
+"""Each alert change is stored and sent once to each target, even if a target is temporarily unreachable."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def states(database: Database) -> list[str]:
         return list(connection.execute(sa.select(alert_notifications.c.state)).scalars())
 
 
-def test_every_change_is_stored_with_author_time_and_reason(store: AlertStore, report: Callable[[], int]) -> None:
+def test_every_alert_change_is_stored_with_its_author_and_time_and_reason(
+    store: AlertStore, report: Callable[[], int]
+) -> None:
     alert = raised(store, report(), "moderate")
     raised(store, report(), "major")
     store.acknowledge(alert.alert_id, by="ann", note="a campaign")
@@ -118,7 +120,7 @@ def test_every_change_is_stored_with_author_time_and_reason(store: AlertStore, r
     assert all(a.changed_at <= b.changed_at for a, b in pairwise(changes))
 
 
-def test_an_oscillating_severity_is_notified_once(
+def test_an_oscillating_severity_sends_one_escalation(
     store: AlertStore, database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     for severity in ("significant", "major", "significant", "major", "moderate", "major"):
@@ -132,7 +134,7 @@ def test_an_oscillating_severity_is_notified_once(
     ]
 
 
-def test_opened_and_resolved_are_notified_but_not_acknowledged(
+def test_opening_and_resolving_send_notifications_but_acknowledging_does_not(
     store: AlertStore, database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     alert = raised(store, report())
@@ -142,10 +144,10 @@ def test_opened_and_resolved_are_notified_but_not_acknowledged(
     opened, resolved = server.messages
     assert "Month-to-month 55% → 71% of rows" in opened["message"]
     assert resolved["message"] == f"Alert {alert.alert_id} was resolved by ann. fixed"
-    assert deliver(NotificationOutbox(database), [url]) == Delivery(), "nothing is sent twice"
+    assert deliver(NotificationOutbox(database), [url]) == Delivery(), "no notification is sent twice"
 
 
-def test_an_unreachable_target_is_notified_later(
+def test_an_unreachable_target_receives_the_notification_later(
     store: AlertStore, database: Database, report: Callable[[], int], port: int, url: str
 ) -> None:
     outbox = NotificationOutbox(database)
@@ -153,7 +155,7 @@ def test_an_unreachable_target_is_notified_later(
     at = datetime.now(UTC)
     down = deliver(outbox, [url], at)
     assert (down.n_sent, down.n_put_off) == (0, 1)
-    assert deliver(outbox, [url], at) == Delivery(), "not before the pause is over"
+    assert deliver(outbox, [url], at) == Delivery(), "no retry before the pause ends"
     with listening(port, status=500) as broken:
         assert deliver(outbox, [url], at + timedelta(seconds=31)).n_put_off == 1
         assert len(broken.messages) == 1
@@ -163,7 +165,7 @@ def test_an_unreachable_target_is_notified_later(
     assert states(database) == [SENT]
 
 
-def test_attempts_are_bounded_and_pauses_double(
+def test_the_number_of_attempts_is_limited_and_the_pauses_double(
     store: AlertStore, database: Database, report: Callable[[], int], url: str
 ) -> None:
     outbox = NotificationOutbox(database)
@@ -182,7 +184,7 @@ def test_attempts_are_bounded_and_pauses_double(
     assert states(database) == [GIVEN_UP]
 
 
-def test_no_secret_of_a_url_is_shown_stored_or_logged(
+def test_secrets_in_target_urls_are_not_shown_or_stored_or_logged(
     store: AlertStore,
     database: Database,
     report: Callable[[], int],
@@ -207,7 +209,7 @@ def test_no_secret_of_a_url_is_shown_stored_or_logged(
         assert KEY not in text
 
 
-def test_a_removed_target_is_given_up(
+def test_notifications_to_a_removed_target_are_discarded(
     database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     raised(AlertStore(database, [target_of("json://gone"), target_of(url)]), report())
@@ -216,7 +218,7 @@ def test_a_removed_target_is_given_up(
     assert "no longer contains this target" in delivery.text
 
 
-def test_concurrent_senders_send_each_message_once(
+def test_concurrent_senders_send_each_notification_once(
     store: AlertStore,
     report: Callable[[], int],
     open_again: Callable[[], Database],
@@ -243,7 +245,7 @@ _SENDER = (
 
 
 @pytest.mark.process
-def test_two_processes_send_each_message_once(
+def test_two_processes_send_each_notification_once(
     store: AlertStore, report: Callable[[], int], database_settings: Settings, server: Listener, url: str
 ) -> None:
     for _ in range(3):
@@ -263,7 +265,7 @@ def test_two_processes_send_each_message_once(
     assert len(server.messages) == 6
 
 
-def test_another_sender_retries_a_crashed_senders_claim(
+def test_another_sender_sends_the_notification_that_a_crashed_sender_claimed(
     store: AlertStore, database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     outbox = NotificationOutbox(database)
@@ -275,10 +277,12 @@ def test_another_sender_retries_a_crashed_senders_claim(
     assert deliver(outbox, [url], at + CLAIM / 2) == Delivery()
     assert deliver(outbox, [url], at + CLAIM + timedelta(seconds=1)).n_sent == 1
     outbox.failed(claimed, "woke up late")
-    assert states(database) == [SENT], "a sender whose claim expired changes nothing"
+    assert states(database) == [SENT], "a sender whose claim has expired changes nothing"
 
 
-def test_a_rolled_back_change_is_not_notified(store: AlertStore, database: Database, report: Callable[[], int]) -> None:
+def test_a_rolled_back_alert_change_sends_no_notification(
+    store: AlertStore, database: Database, report: Callable[[], int]
+) -> None:
     report_id = report()
 
     def interrupted() -> None:
@@ -298,7 +302,9 @@ def test_a_rolled_back_change_is_not_notified(store: AlertStore, database: Datab
     assert states(database) == []
 
 
-def test_without_urls_nothing_is_enqueued(database: Database, report: Callable[[], int]) -> None:
+def test_no_notification_is_stored_if_no_target_urls_are_configured(
+    database: Database, report: Callable[[], int]
+) -> None:
     raised(AlertStore(database), report())
     assert states(database) == []
     assert deliver(NotificationOutbox(database), []).text == "nothing to send"
@@ -325,11 +331,11 @@ def test_a_concurrent_drifted_report_keeps_the_alert_open(store: AlertStore, rep
         ),
     ],
 )
-def test_urls_are_split_at_commas_and_blanks_before_a_scheme(setting: str, urls: tuple[str, ...]) -> None:
+def test_target_urls_are_split_at_commas_and_blanks_before_a_scheme(setting: str, urls: tuple[str, ...]) -> None:
     assert split_urls(setting) == urls
 
 
-def test_a_message_stays_pending_until_it_is_sent(
+def test_a_notification_remains_pending_until_it_is_sent(
     store: AlertStore, database: Database, report: Callable[[], int]
 ) -> None:
     raised(store, report())

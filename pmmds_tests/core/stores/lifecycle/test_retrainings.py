@@ -1,4 +1,4 @@
-"""An attempt belongs to one run, and each run's outcome is recorded once."""
+"""A retraining attempt belongs to one run, and the outcome of each run is recorded once."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def claim(store: RetrainingStore, run_id: str, attempt: int = 1, alert_id: int |
     store.claim(an_attempt(run_id, attempt, alert_id))
 
 
-def test_an_attempt_belongs_to_one_run(retrainings: RetrainingStore) -> None:
+def test_a_retraining_attempt_belongs_to_one_run(retrainings: RetrainingStore) -> None:
     claim(retrainings, "a")
-    claim(retrainings, "a")  # the same run may claim it again
+    claim(retrainings, "a")  # The same run may claim the attempt again.
     with pytest.raises(TrainingError, match="Another run already has attempt"):
         claim(retrainings, "b")
     assert [r.run_id for r in retrainings.running()] == ["a"]
 
 
-def test_one_of_many_concurrent_runs_gets_the_attempt(retrainings: RetrainingStore) -> None:
+def test_only_one_of_many_concurrent_runs_can_claim_the_attempt(retrainings: RetrainingStore) -> None:
     def attempt(name: str) -> bool:
         try:
             claim(retrainings, name)
@@ -45,13 +45,13 @@ def test_one_of_many_concurrent_runs_gets_the_attempt(retrainings: RetrainingSto
         assert list(pool.map(attempt, "abcdef")).count(True) == 1
 
 
-def test_retrainings_without_an_alert_do_not_exclude_each_other(retrainings: RetrainingStore) -> None:
+def test_retrainings_without_an_alert_can_run_concurrently(retrainings: RetrainingStore) -> None:
     claim(retrainings, "a", alert_id=None)
     claim(retrainings, "b", alert_id=None)
     assert len(retrainings.running()) == 2
 
 
-def test_an_outcome_is_recorded_once(retrainings: RetrainingStore, database: Database) -> None:
+def test_the_outcome_of_a_retraining_is_recorded_once(retrainings: RetrainingStore, database: Database) -> None:
     claim(retrainings, "a")
     with database.begin() as connection:
         assert retrainings.finish(connection, "a", "promoted", "better", "4") is not None
@@ -76,7 +76,9 @@ def test_a_crashed_run_counts_as_a_failed_attempt(
     assert attempt.finished_at is not None
 
 
-def test_a_run_without_its_attempt_keeps_the_other_record(retrainings: RetrainingStore, database: Database) -> None:
+def test_a_run_without_an_attempt_does_not_change_the_record_of_another_run(
+    retrainings: RetrainingStore, database: Database
+) -> None:
     claim(retrainings, "a")
     with database.begin() as connection:
         assert retrainings.record_failure(connection, an_attempt("b"), "taken") is None

@@ -1,4 +1,4 @@
-"""One training holds the lock; it is released if its process is killed; waiting runs report the holder."""
+"""Only one training run holds the lock, which is released if its process is killed. Waiting runs report the holder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with hold_training_lock(database, "churn-classifier", "first-run", on_wait=print
 """
 
 
-def test_a_training_waits_until_the_holder_of_the_lock_ends(database: Database, database_settings: Settings) -> None:
+def test_a_training_run_waits_until_the_lock_holder_exits(database: Database, database_settings: Settings) -> None:
     s, said = database_settings, list[str]()
     argv = [sys.executable, "-c", _HOLDER, s.home, s.database_url]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
@@ -36,7 +36,7 @@ def test_a_training_waits_until_the_holder_of_the_lock_ends(database: Database, 
                 pytest.raises(TrainingError, match=rf"run first-run, process {holder.pid} on "),
                 hold_training_lock(database, MODEL, "second-run", on_wait=said.append, wait_seconds=0),
             ):
-                pytest.fail("two trainings at once")
+                pytest.fail("two training runs held the lock at once")
         finally:
             holder.kill()
     with hold_training_lock(database, MODEL, "third-run", on_wait=said.append, wait_seconds=120):

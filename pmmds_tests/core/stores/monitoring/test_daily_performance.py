@@ -1,4 +1,4 @@
-"""Changed days, their rows and their stored results, on both engines."""
+"""Detecting changed days, reading their rows and storing their results, on both database engines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TODAY = NOON.replace(hour=0)
 
 @pytest.fixture
 def store(database: Database, contract: Contract) -> DailyPerformanceStore:
-    """50 rows on either side of midnight in steps of an hour, and 10 of another version."""
+    """Log 48 hourly rows from two days and ten rows of another version."""
     log = PredictionLog(database, contract)
     log.append(make_records(contract, 48, start=TODAY - DAY, step=timedelta(hours=1)))
     log.append(make_records(contract, 10, start=NOON, prefix="other", version="2"))
@@ -32,7 +32,7 @@ def label(database: Database, contract: Contract, ids: list[str], at: datetime =
     GroundTruthStore(database, contract).add(LabelItem(i, k % 2, at) for k, i in enumerate(ids))
 
 
-def test_days_are_utc_days_per_version_and_count_labels(
+def test_rows_and_labels_are_counted_per_utc_day_and_version(
     store: DailyPerformanceStore, database: Database, contract: Contract
 ) -> None:
     label(database, contract, ["r0", "r1", "r30"])
@@ -40,7 +40,7 @@ def test_days_are_utc_days_per_version_and_count_labels(
     assert found == [("1", TODAY - DAY, 24, 2), ("1", TODAY, 24, 1), ("2", TODAY, 10, 0)]
 
 
-def test_a_days_digest_changes_only_with_its_rows_and_labels(
+def test_the_digest_of_a_day_changes_only_with_its_rows_and_labels(
     store: DailyPerformanceStore, database: Database, contract: Contract
 ) -> None:
     before = {(s.day, s.model_version): s.digest for s in store.states(TODAY - DAY, TODAY + DAY)}
@@ -49,7 +49,7 @@ def test_a_days_digest_changes_only_with_its_rows_and_labels(
     assert {key for key in before if before[key] != after[key]} == {(TODAY, "1")}
     label(database, contract, ["r30"], NOON + timedelta(hours=1))
     corrected = {(s.day, s.model_version): s.digest for s in store.states(TODAY - DAY, TODAY + DAY)}
-    assert corrected[TODAY, "1"] != after[TODAY, "1"], "a label that was replaced"
+    assert corrected[TODAY, "1"] != after[TODAY, "1"], "a replaced label changes the digest"
 
 
 def test_rows_without_a_label_are_marked(store: DailyPerformanceStore, database: Database, contract: Contract) -> None:
@@ -61,7 +61,7 @@ def test_rows_without_a_label_are_marked(store: DailyPerformanceStore, database:
     assert store.rows("9", TODAY).labels.size == 0
 
 
-def test_a_result_replaces_the_days_earlier_one(store: DailyPerformanceStore) -> None:
+def test_a_new_result_of_a_day_replaces_the_earlier_result(store: DailyPerformanceStore) -> None:
     states = store.states(TODAY - DAY, TODAY + DAY)
     for state in states:
         store.save(state, {"digest": "first"})

@@ -1,4 +1,4 @@
-"""Counts in the database equal numpy's for any rows."""
+"""Histogram counts from the database equal those from numpy for any rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pmmds_tests.harness.numpy_counts import DAY, HOUR, counted_by_numpy, merged
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
-def test_counts_match_numpy(
+def test_histogram_counts_match_those_of_numpy(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     records = make_records(contract, 1500, start=NOON - HOUR, step=timedelta(seconds=7))
@@ -35,7 +35,7 @@ def test_counts_match_numpy(
     assert store.merged("churn-classifier", "1", *DAY).n_rows == 1500
 
 
-def test_nulls_unseen_values_and_extremes_have_their_bins(
+def test_nulls_and_unseen_values_and_extremes_have_separate_bins(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     odd: list[dict[str, Any]] = [
@@ -50,7 +50,7 @@ def test_nulls_unseen_values_and_extremes_have_their_bins(
     assert merged(store) == counted_by_numpy(contract, profile, records)
 
 
-def test_a_value_on_an_edge_falls_into_the_bin_below_it(
+def test_a_value_on_an_edge_belongs_to_the_bin_below_the_edge(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     edges = next(f.bins.edges for f in profile.features if f.bins.feature == "monthly_charges")
@@ -69,7 +69,7 @@ def test_a_stored_nan_counts_as_null(
     database: Database, log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     if database.dialect == "sqlite":
-        pytest.skip("SQLite has no NaN")
+        pytest.skip("SQLite cannot store NaN")
     log.append(make_records(contract, 2, overrides={"monthly_charges": 10.0}))
     with database.begin() as connection:
         connection.exec_driver_sql("UPDATE prediction_logs SET monthly_charges = 'NaN' WHERE request_id = 'r0'")
@@ -93,7 +93,7 @@ small = st.lists(
 
 @given(rows=small)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_random_rows_are_counted_as_by_numpy(
+def test_histogram_counts_of_random_rows_match_those_of_numpy(
     database: Database,
     log: PredictionLog,
     store: HistogramStore,
@@ -130,7 +130,7 @@ def test_each_version_is_counted_with_its_own_profile(
     assert store.merged("churn-classifier", "99", *DAY).n_rows == 0
 
 
-def test_another_models_rows_are_not_counted(
+def test_rows_of_another_model_are_not_counted(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     records = make_records(contract, 4)
@@ -138,7 +138,9 @@ def test_another_models_rows_are_not_counted(
     assert refresh(store, profile).n_rows == 3
 
 
-def test_a_wide_contract_is_counted_in_several_scans(empty_database: Database, contract: Contract) -> None:
+def test_contracts_with_many_features_are_counted_in_several_scans(
+    empty_database: Database, contract: Contract
+) -> None:
     from pmmds_core.stores.database.schema import migrate
 
     wide = msgspec.structs.replace(contract, features=tuple(wide_feature(i) for i in range(170)))

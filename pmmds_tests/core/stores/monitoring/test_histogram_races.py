@@ -1,4 +1,4 @@
-"""Failed, concurrent and early refreshes end with the counts of a full recount."""
+"""Failed, concurrent and early refreshes give the same counts as a full recount."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_tests.harness.numpy_counts import DAY, HOUR, counted_by_numpy, forget
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
-def test_a_failed_refresh_keeps_the_old_counts(
+def test_a_failed_histogram_refresh_keeps_the_old_counts(
     database: Database, log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     log.append(make_records(contract, 10))
@@ -39,7 +39,7 @@ def test_a_failed_refresh_keeps_the_old_counts(
     assert refresh(store, profile).n_rows == 20
 
 
-def test_concurrent_refreshes_agree(
+def test_concurrent_histogram_refreshes_give_the_same_counts(
     open_again: Callable[[], Database], log: PredictionLog, profile: ReferenceProfile, contract: Contract
 ) -> None:
     records = make_records(contract, 600, start=NOON - 2 * HOUR, step=timedelta(seconds=30))
@@ -55,7 +55,7 @@ def test_concurrent_refreshes_agree(
     assert merged(store) == counted_by_numpy(contract, profile, records)
 
 
-def test_a_row_that_commits_late_is_still_counted(
+def test_a_row_committed_late_is_still_counted(
     open_again: Callable[[], Database],
     log: PredictionLog,
     store: HistogramStore,
@@ -64,7 +64,7 @@ def test_a_row_that_commits_late_is_still_counted(
     database: Database,
 ) -> None:
     if database.dialect == "sqlite":
-        pytest.skip("SQLite has one writer, so what is read before the commit is not there yet")
+        pytest.skip("SQLite allows only one writer, so no refresh can run before the commit")
     (early, late) = make_records(contract, 2)
     slow = open_again()
     with slow.begin() as connection:
@@ -94,7 +94,7 @@ def test_a_row_that_commits_late_is_still_counted(
     )
 )
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_refreshes_between_late_rows_equal_a_recount(
+def test_refreshes_between_late_rows_give_the_same_counts_as_a_recount(
     database: Database,
     log: PredictionLog,
     store: HistogramStore,

@@ -1,4 +1,4 @@
-"""A refresh counts only changed hours and finds them by index."""
+"""A histogram refresh counts only changed hours and uses an index to find them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_current_partial_hour_is_counted(
     assert store.merged("churn-classifier", "1", now - 2 * HOUR, now).n_rows == 3
 
 
-def test_a_version_with_a_new_profile_is_recounted(
+def test_rows_are_recounted_if_their_version_has_a_new_profile(
     database: Database, log: PredictionLog, store: HistogramStore, contract: Contract
 ) -> None:
     old, new = profile_of(contract, seed=1), profile_of(contract, seed=2)
@@ -78,7 +78,7 @@ def test_a_version_with_a_new_profile_is_recounted(
     assert merged(store) == counted_by_numpy(contract, new, records)
 
 
-def test_digest_and_hourly_rows_follow_the_counts(
+def test_digest_and_hourly_row_numbers_reflect_the_counts(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     nothing = store.digest("churn-classifier", *DAY)
@@ -91,7 +91,7 @@ def test_digest_and_hourly_rows_follow_the_counts(
 
 
 def plans_of_reads(database: Database, work: Callable[[], object]) -> dict[str, str]:
-    """The query plan of every read of prediction_logs in `work`, by SQL."""
+    """Return the query plan of each statement in `work` that reads prediction_logs, by SQL text."""
     seen: list[tuple[str, Any]] = []
     event.listen(database.engine, "before_cursor_execute", lambda _c, _cur, sql, args, *_: seen.append((sql, args)))
     work()
@@ -103,7 +103,7 @@ def plans_of_reads(database: Database, work: Callable[[], object]) -> dict[str, 
         }
 
 
-def test_a_refresh_reads_by_index_only_what_changed(
+def test_a_refresh_reads_only_changed_rows_and_uses_an_index(
     database: Database, log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     log.append(make_records(contract, 5000, start=NOON - 100 * HOUR, step=timedelta(minutes=2)))
@@ -116,9 +116,9 @@ def test_a_refresh_reads_by_index_only_what_changed(
     plans = plans_of_reads(database, lambda: refresh(store, profile))
     assert len(plans) == 3
     (changed,) = (plan for sql, plan in plans.items() if "ingested_at >=" in sql)
-    is_partitioned = database.dialect == "postgresql"  # each partition's index has its own name there
+    is_partitioned = database.dialect == "postgresql"  # Each partition has its own index.
     assert ("ingested_at_idx" if is_partitioned else "ix_prediction_logs_ingested_at") in changed
     for sql, plan in plans.items():
         assert ("prediction_logs_default_" if is_partitioned else "ix_prediction_logs") in plan, sql
         assert "SCAN prediction_logs" not in plan
-        assert "Seq Scan on prediction_logs_default" not in plan  # days without rows are not scanned
+        assert "Seq Scan on prediction_logs_default" not in plan  # Days without rows are not scanned.

@@ -1,4 +1,4 @@
-"""Segment counts equal numpy's, stored windows do not overlap, and the newest rows come first."""
+"""Segment counts equal those from numpy, stored windows do not overlap, and the newest rows are returned first."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rows(contract: Contract, profile: ReferenceProfile, reference: list[Predicti
     return fit_reference_rows(profile, columns_of(contract, reference), scores_of(reference), seed=0)
 
 
-def test_codes_add_up_to_the_profiles_counts_and_survive_the_bundle(
+def test_binned_rows_match_the_profile_counts_and_round_trip_through_json(
     profile: ReferenceProfile, rows: ReferenceRows
 ) -> None:
     again = ReferenceRows.from_json(rows.to_json())
@@ -72,9 +72,7 @@ def test_segment_counts_match_numpy(database: Database, contract: Contract, prof
             assert list(segment.counts[feature.bins.feature]) == list(expected)
 
 
-def test_newest_rows_come_first_with_their_bins(
-    database: Database, contract: Contract, profile: ReferenceProfile
-) -> None:
+def test_the_newest_rows_are_returned_first(database: Database, contract: Contract, profile: ReferenceProfile) -> None:
     records = make_records(contract, 50, seed=4)
     PredictionLog(database, contract).append(records)
     found = PredictionLog(database, contract).newest_columns(contract.model_name, "1", NOON, END, 20)
@@ -121,7 +119,7 @@ def test_windows_of_hourly_reports_do_not_overlap(
             assert list(counts[name]) == list(values)
     early = Window(None, NOON + 71 * HOUR, NOON + 95 * HOUR)
     found, end = DriftWindows(database).of_version("m", "1", profile, early, judged[5], 100)
-    assert (len(found), end) == (3, NOON + 72 * HOUR), "it begins before the last one had ended"
+    assert (len(found), end) == (3, NOON + 72 * HOUR), "the window starts before the previous one ended"
     found, _ = DriftWindows(database).of_version("m", "1", profile, current, judged[5], 2)
     assert len(found) == 2
     assert DriftWindows(database).of_version("m", "2", profile, current, {}, 9) == ([], None)
@@ -135,7 +133,7 @@ def segment(
     return SegmentCounts("contract", value, len(records), counts)
 
 
-def test_a_shift_in_one_segment_is_detected_there(
+def test_a_shift_in_one_segment_is_detected_in_that_segment(
     contract: Contract, profile: ReferenceProfile, rows: ReferenceRows
 ) -> None:
     one_year = make_records(contract, 150, seed=5, overrides={"contract": "One year"})
@@ -171,12 +169,10 @@ def test_many_segments_do_not_raise_false_alarms(
         ]
         found = compare_segments(profile, rows.codes, segments, false_alarm_rate=0.05, min_samples=100)
         n_alarms += any(s.verdict is Verdict.DRIFTED for s in found)
-    assert n_alarms <= 9, (
-        "of 60, 3 are to be expected; a test of each of 54 features at 5% would almost always raise an alarm"
-    )
+    assert n_alarms <= 9, "3 of 60 are expected; testing each of 54 features at 5% would almost always raise an alarm"
 
 
 @pytest.mark.parametrize("name", ["tenure", "planet"])
-def test_segments_require_a_categorical_feature(contract: Contract, name: str) -> None:
+def test_segmentation_requires_a_categorical_feature(contract: Contract, name: str) -> None:
     with pytest.raises(UsageError, match=f"'{name}': not a categorical feature"):
         check_segment_features(contract, [name])

@@ -1,4 +1,4 @@
-"""Archived days are read like rows in the database, each row once, also after a crash."""
+"""Archived days are read like rows in the database, and each row is read once, even after a crash."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ END = FIRST + 3 * DAY
 
 @pytest.fixture
 def deployment(database: Database, database_settings: Settings) -> Deployment:
-    """A deployment with a migrated database; days are archived after one day."""
+    """A deployment with a migrated database that archives predictions after one day."""
     return Deployment(msgspec.structs.replace(database_settings, retention_days=1))
 
 
 def fill(deployment: Deployment, n_rows: int = 300) -> list[PredictionRecord]:
-    """Rows of three days, every second one with a label."""
+    """Log rows for three days and add a label to every second row."""
     records = [
         r
         for i in range(3)
@@ -59,7 +59,7 @@ def fill(deployment: Deployment, n_rows: int = 300) -> list[PredictionRecord]:
 
 
 def archived(deployment: Deployment, n_days: int = 2) -> Deployment:
-    """The same deployment after its first days were archived."""
+    """Archive the first days and return the deployment."""
     archive_due_days(deployment, FIRST + (n_days + 1) * DAY)
     assert deployment.prediction_log.count(end=FIRST + n_days * DAY) == 0
     return Deployment(deployment.settings)
@@ -76,7 +76,7 @@ def profile_of(deployment: Deployment) -> ReferenceProfile:
 
 
 def answers(deployment: Deployment, profile: ReferenceProfile) -> dict[str, object]:
-    """The results of every reader for the three days."""
+    """Return the results of every reader for the three days."""
     deployment.histograms.refresh(lambda _: profile, deployment.model_name, FIRST, END, only_changed=False)
     rows = deployment.ground_truth.labelled_rows()
     newest = deployment.prediction_log.newest_columns(deployment.model_name, "1", FIRST, END, 10_000)
@@ -93,7 +93,7 @@ def answers(deployment: Deployment, profile: ReferenceProfile) -> dict[str, obje
     }
 
 
-def test_every_reader_returns_the_same_after_archiving(deployment: Deployment) -> None:
+def test_every_reader_returns_the_same_results_after_archiving(deployment: Deployment) -> None:
     records, profile = fill(deployment), profile_of(deployment)
     before = answers(deployment, profile)
     after = archived(deployment)
@@ -109,11 +109,11 @@ def test_nothing_is_archived_by_default(deployment: Deployment) -> None:
     assert (kept.parts, deployment.prediction_log.count()) == ((), 900)
 
 
-def test_late_rows_of_an_archived_day_become_another_part(deployment: Deployment) -> None:
+def test_late_rows_of_an_archived_day_are_archived_in_another_part(deployment: Deployment) -> None:
     records, profile = fill(deployment), profile_of(deployment)
     after = archived(deployment)
     late = make_records(after.contract, 20, start=FIRST, prefix="late-", seed=4)
-    # A spool file on a disk that was offline is shipped later: old rows arrive again, with new ones.
+    # A spool file from a disk that was offline is shipped late and contains archived as well as new rows.
     assert after.prediction_log.append([*records[:10], *late]) == 30
     after.ground_truth.add([LabelItem(r.request_id, 1, NOON) for r in late])
     said = answers(after, profile)
@@ -128,7 +128,7 @@ def test_late_rows_of_an_archived_day_become_another_part(deployment: Deployment
     assert answers(after, profile) == said
 
 
-def test_sqlite_archives_a_large_day_in_parts(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sqlite_archives_a_large_day_in_several_parts(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     records = fill(deployment)
     monkeypatch.setattr(archive, "SQLITE_PART_ROWS", 120)
     parts = archive_due_days(deployment, FIRST + 2 * DAY).parts
@@ -136,7 +136,7 @@ def test_sqlite_archives_a_large_day_in_parts(deployment: Deployment, monkeypatc
     assert len(deployment.ground_truth.labelled_rows().labels) == len(records[::2])
 
 
-def test_a_label_of_an_archived_row_is_matched(deployment: Deployment) -> None:
+def test_a_label_for_an_archived_row_is_matched(deployment: Deployment) -> None:
     records = fill(deployment)
     after = archived(deployment)
     counts = after.ground_truth.add([LabelItem(records[1].request_id, 1, NOON), LabelItem("nobody", 1, NOON)])
@@ -147,7 +147,7 @@ def test_a_label_of_an_archived_row_is_matched(deployment: Deployment) -> None:
     assert len(after.ground_truth.labelled_rows().labels) == 451
 
 
-def test_rows_archived_before_counting_are_counted_later(deployment: Deployment) -> None:
+def test_rows_archived_before_they_were_counted_are_counted_later(deployment: Deployment) -> None:
     fill(deployment)
     profile = profile_of(deployment)
     deployment.histograms.refresh(lambda _: profile, deployment.model_name, FIRST + 2 * DAY, END)
@@ -157,7 +157,7 @@ def test_rows_archived_before_counting_are_counted_later(deployment: Deployment)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_crash_at_any_step_loses_or_duplicates_no_row(deployment: Deployment, step: str) -> None:
+def test_a_crash_at_any_step_does_not_lose_or_duplicate_rows(deployment: Deployment, step: str) -> None:
     fill(deployment)
     profile = profile_of(deployment)
     before = answers(deployment, profile)
@@ -170,7 +170,7 @@ def test_a_crash_at_any_step_loses_or_duplicates_no_row(deployment: Deployment, 
     assert answers(after, profile) == before
 
 
-def test_rows_added_during_archiving_are_archived_or_stay(
+def test_rows_added_during_archiving_are_archived_or_remain_in_the_database(
     deployment: Deployment, open_again: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(deployment)
@@ -188,7 +188,7 @@ def test_rows_added_during_archiving_are_archived_or_stay(
     assert deployment.prediction_log.find_archived([late[0].request_id])
 
 
-def test_a_full_disk_is_reported_and_deletes_nothing(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_no_rows_are_deleted(deployment: Deployment, tmp_path: Path) -> None:
     fill(deployment, n_rows=2000)
     with disk_of(tmp_path / "small", "16k"):
         small = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "small")))
@@ -198,7 +198,7 @@ def test_a_full_disk_is_reported_and_deletes_nothing(deployment: Deployment, tmp
     assert deployment.prediction_log.count() == 6000
 
 
-def test_a_missing_part_is_an_error(deployment: Deployment) -> None:
+def test_a_missing_archive_part_raises_an_error(deployment: Deployment) -> None:
     fill(deployment)
     after = archived(deployment)
     (after.settings.resolved_archive_path / files(after)[0]).unlink()
@@ -207,7 +207,7 @@ def test_a_missing_part_is_an_error(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut off", "other content", "values"])
-def test_a_damaged_part_is_an_error(deployment: Deployment, damage: str) -> None:
+def test_a_damaged_archive_part_raises_an_error(deployment: Deployment, damage: str) -> None:
     records = fill(deployment)
     after = archived(deployment)
     file = after.settings.resolved_archive_path / files(after)[0]
@@ -235,7 +235,7 @@ def test_the_archive_folder_can_have_any_name(deployment: Deployment, tmp_path: 
 
 
 def test_a_file_is_synced_before_its_rows_are_deleted(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise a power failure could lose rows: the file would still have its temporary name."""
+    """Without the sync, a power failure could lose rows, because the file would still have its temporary name."""
     fill(deployment)
     logged_at_sync: list[tuple[list[str], int]] = []
     syncing = private_folders.sync_folder
@@ -260,7 +260,7 @@ def test_doctor_reports_archived_days_and_missing_parts(deployment: Deployment) 
         doctor.archive(after)
 
 
-def test_a_later_feature_is_null_in_earlier_parts(deployment: Deployment, contract: Contract) -> None:
+def test_a_feature_added_later_is_null_in_earlier_archive_parts(deployment: Deployment, contract: Contract) -> None:
     from pmmds_core.stores.database.schema import migrate
     from pmmds_core.stores.predictions.archive import PredictionArchive
     from pmmds_core.stores.predictions.labels import GroundTruthStore
@@ -276,7 +276,7 @@ def test_a_later_feature_is_null_in_earlier_parts(deployment: Deployment, contra
     assert np.isnan(rows.columns["loyalty_points"]).all()
 
 
-def test_parts_are_listed_with_their_rows(deployment: Deployment) -> None:
+def test_archive_parts_are_listed_with_their_number_of_rows(deployment: Deployment) -> None:
     fill(deployment)
     archived(deployment)
     with deployment.database.connect() as connection:
@@ -285,7 +285,7 @@ def test_parts_are_listed_with_their_rows(deployment: Deployment) -> None:
     assert sorted(r.file for r in rows) == files(deployment)
 
 
-def test_client_ids_keep_their_rows_after_archiving(
+def test_client_ids_still_identify_their_rows_after_archiving(
     deployment: Deployment,
 ) -> None:
     old, new = make_records(deployment.contract, 2, start=FIRST, step=3 * DAY, seed=5)

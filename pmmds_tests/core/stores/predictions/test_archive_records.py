@@ -1,4 +1,4 @@
-"""Rows and records that contradict the archive, written by a service or monitor login, are reported and not used."""
+"""Rows and records that contradict the archive are reported but not used, no matter which login wrote them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pmmds_tests.core.stores.predictions.test_archive import DAY, FIRST, answers
 
 @pytest.fixture
 def deployment(database: Database, database_settings: Settings) -> Deployment:
-    """A deployment with a migrated database; days are archived after one day."""
+    """A deployment with a migrated database that archives predictions after one day."""
     return Deployment(msgspec.structs.replace(database_settings, retention_days=1))
 
 
 def impostor(record: PredictionRecord) -> PredictionRecord:
-    """A different row with the id and timestamp of an archived one."""
+    """Return a different row with the id and timestamp of the archived row."""
     return msgspec.structs.replace(record, probability=1 - record.probability, prediction=1 - record.prediction)
 
 
@@ -60,7 +60,7 @@ def test_rows_that_contradict_archived_ones_are_counted_and_removed(deployment: 
 
 
 def record_of(deployment: Deployment, day: int, **other: object) -> None:
-    """Change the record of a day's part, as its owner could, or a login through a faulty function."""
+    """Change the record of a day's archive part, as the table owner or a faulty function could."""
     with deployment.database.begin() as connection:
         t = prediction_archives
         connection.execute(sa.update(t).where(t.c.day == FIRST + day * DAY).values(other))
@@ -74,7 +74,7 @@ def record_of(deployment: Deployment, day: int, **other: object) -> None:
         ({"file": "2026-03-01.aaaaaaaaaaaa.0000.parquet"}, "cannot be found"),
     ],
 )
-def test_a_record_that_contradicts_its_file_is_an_error(
+def test_a_record_that_contradicts_its_archive_file_raises_an_error(
     deployment: Deployment, other: dict[str, object], says: str
 ) -> None:
     fill(deployment)
@@ -86,20 +86,20 @@ def test_a_record_that_contradicts_its_file_is_an_error(
         doctor.archive(after)
     kept = archive_due_days(after, FIRST + 4 * DAY)
     assert len(kept.problems) == 1
-    assert len(kept.parts) == 1, "days without a problem are archived"
+    assert len(kept.parts) == 1, "days without problems are still archived"
 
 
-def test_a_file_with_other_values_than_recorded_is_reported(deployment: Deployment) -> None:
+def test_a_file_whose_values_differ_from_the_record_is_reported(deployment: Deployment) -> None:
     fill(deployment)
     after = archived(deployment)
     record_of(after, 0, digest="a" * 64)
     with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .*does not have the recorded values"):
         doctor.archive(after)
     found = [archive_due_days(after, FIRST + (4 + i) * DAY).problems for i in range(30)]
-    assert sum(len(problems) for problems in found) == 1, "each file is read whole once in 30 nights"
+    assert sum(len(problems) for problems in found) == 1, "each file is read completely once in 30 nights"
 
 
-def test_a_day_of_duplicate_rows_is_recorded_with_its_file(deployment: Deployment) -> None:
+def test_a_file_with_only_duplicate_rows_is_recorded(deployment: Deployment) -> None:
     records = fill(deployment)
     after = archived(deployment)
     after.prediction_log.append(records[:5])

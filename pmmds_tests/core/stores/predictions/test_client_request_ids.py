@@ -1,4 +1,4 @@
-"""Client request ids: one row per id and content; labels by client id or prediction id. On both engines."""
+"""Each client request id and content has one row, and labels match by client id or prediction id, on both engines."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def truth(database: Database, contract: Contract) -> GroundTruthStore:
 
 
 def answered(contract: Contract, client_id: str | None, row: int, n: int, version: str = "1") -> PredictionRecord:
-    """The `n`-th record of a service: one of a few rows, under a client id."""
+    """Return the `n`-th record of a service, with the features of the given row and a client id."""
     (record,) = make_records(contract, 1, seed=row, version=version)
     at = NOON + n * timedelta(hours=9)
     own = f"{uuid7_timestamp_prefix(at)}8{n:015x}"
     return msgspec.structs.replace(record, request_id=own, predicted_at=at, client_request_id=client_id)
 
 
-def test_an_id_has_one_row_per_content(log: PredictionLog, contract: Contract) -> None:
+def test_a_client_id_has_one_row_for_each_distinct_content(log: PredictionLog, contract: Contract) -> None:
     first, again, other = (answered(contract, "order-1", row, n) for n, row in enumerate((1, 1, 2)))
     assert log.add([first]) == Appended(1)
     assert log.add([again, other]) == Appended(1, n_same=1)
@@ -74,11 +74,11 @@ def test_a_redelivery_is_not_a_duplicate_request(log: PredictionLog, contract: C
     assert log.add(records) == Appended(0, n_redelivered=40)
 
 
-def test_requests_without_an_id_are_never_duplicates(log: PredictionLog, contract: Contract) -> None:
+def test_requests_without_a_client_id_are_never_duplicates(log: PredictionLog, contract: Contract) -> None:
     assert log.add([answered(contract, None, 1, n) for n in range(3)]) == Appended(3)
 
 
-def test_a_client_sending_a_prediction_id_changes_nothing(
+def test_a_client_id_equal_to_an_existing_prediction_id_changes_nothing(
     log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     victim = answered(contract, None, 1, 0)
@@ -101,12 +101,12 @@ def test_concurrent_deliveries_log_each_request_once(
     assert log.count() == 60
 
 
-Step = tuple[int, int, bool]  # client id, row, True if delivered twice
+Step = tuple[int, int, bool]  # The client id, the row, and whether it is delivered twice.
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(deliveries=st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=6)))
-def test_the_log_has_one_row_for_each_id_and_content(
+def test_the_log_has_one_row_for_each_client_id_and_content(
     database: Database, contract: Contract, deliveries: list[list[Step]]
 ) -> None:
     log = PredictionLog(database, contract)
@@ -131,7 +131,7 @@ def test_the_log_has_one_row_for_each_id_and_content(
     assert {r.request_id for rows in named.values() for r in rows} == {r.request_id for r in expected.values()}
 
 
-def test_a_label_for_an_ambiguous_client_id_waits(
+def test_a_label_for_an_ambiguous_client_id_is_not_assigned(
     log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     one, other = answered(contract, "order-1", 1, 0), answered(contract, "order-1", 2, 1)
@@ -142,7 +142,9 @@ def test_a_label_for_an_ambiguous_client_id_waits(
     assert truth.labelled_rows().request_ids.tolist() == [other.request_id]
 
 
-def test_a_waiting_label_matches_by_client_id(log: PredictionLog, truth: GroundTruthStore, contract: Contract) -> None:
+def test_a_waiting_label_is_matched_by_client_id(
+    log: PredictionLog, truth: GroundTruthStore, contract: Contract
+) -> None:
     record = answered(contract, "order-1", 1, 0)
     assert truth.add([LabelItem("order-1", 1, NOON), LabelItem(record.request_id, 0, NOON - DAY)]).unknown == 2
     log.add([record])
@@ -153,7 +155,7 @@ def test_a_waiting_label_matches_by_client_id(log: PredictionLog, truth: GroundT
     assert {o.request_id for o in truth.history(record.request_id)} == {"order-1", record.request_id}
 
 
-def test_a_matched_label_keeps_its_row_if_its_id_becomes_ambiguous(
+def test_a_matched_label_stays_with_its_row_if_its_id_becomes_ambiguous(
     database: Database, log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     one, other = answered(contract, "order-1", 1, 0), answered(contract, "order-1", 2, 1)
@@ -166,7 +168,7 @@ def test_a_matched_label_keeps_its_row_if_its_id_becomes_ambiguous(
         assert connection.execute(sa.select(ground_truth.c.request_id)).scalars().all() == [one.request_id]
 
 
-def test_digests_are_equal_only_for_equal_rows() -> None:
+def test_row_digests_are_equal_only_for_equal_rows() -> None:
     names = ("a", "b", "c")
     assert row_digest(names, (1, "x", None)) == row_digest(names, (1.0, "x", float("nan")))
     assert row_digest(names, (0.0, "x", None)) == row_digest(names, (-0.0, "x", None))

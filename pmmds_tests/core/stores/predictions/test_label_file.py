@@ -1,4 +1,4 @@
-"""A label file is imported completely or rejected with its invalid rows."""
+"""A label file is imported completely or rejected with a list of its invalid rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_label_values_and_timestamps_are_parsed(tmp_path: Path, contract: Contra
     assert read_labels(path, contract) == [LabelItem("a", 1, NOON), LabelItem("b", 0, NOON), LabelItem("c", 1, NOON)]
 
 
-def test_parquet_labels_equal_csv_labels(tmp_path: Path, contract: Contract) -> None:
+def test_labels_from_parquet_equal_labels_from_csv(tmp_path: Path, contract: Contract) -> None:
     frame = pd.DataFrame({"request_id": ["a", "b"], "label": [1, 0], "observed_at": [NOON, NOON]})
     frame.to_parquet(tmp_path / "labels.parquet")
     assert read_labels(tmp_path / "labels.parquet", contract) == [LabelItem("a", 1, NOON), LabelItem("b", 0, NOON)]
@@ -50,10 +50,10 @@ def test_parquet_labels_equal_csv_labels(tmp_path: Path, contract: Contract) -> 
     [("2", "1", ("2", "1", "2.0", "1.0"), [1, 0, 1, 0]), ("0", "1", ("0", "1", "0.0"), [1, 0, 1])],
     ids=["1 is the negative class", "0 is the positive class"],
 )
-def test_numeric_labels_follow_the_contract(
+def test_numeric_labels_are_interpreted_by_the_contract(
     tmp_path: Path, contract: Contract, positive: str, negative: str, cells: tuple[str, ...], labels: list[int]
 ) -> None:
-    """Numeric labels have the same meaning as in the reference data."""
+    """Numeric labels in files have the same meaning as in the reference data."""
     own = msgspec.structs.replace(contract.label, positive=positive, negative=negative)
     rows = "".join(f"r{i},{cell},2026-03-01T12:00:00Z\n" for i, cell in enumerate(cells))
     path = written(tmp_path, f"request_id,label,observed_at\n{rows}")
@@ -87,7 +87,7 @@ def test_numeric_labels_follow_the_contract(
         ),
     ],
 )
-def test_invalid_rows_are_named_and_the_file_is_rejected(
+def test_a_file_with_invalid_rows_is_rejected_and_the_rows_are_listed(
     tmp_path: Path, contract: Contract, text: str, said: str
 ) -> None:
     with pytest.raises(InputFileError, match=said):
@@ -110,7 +110,7 @@ def test_a_missing_label_file_is_reported(tmp_path: Path, contract: Contract) ->
     ],
     ids=["seconds", "nanoseconds", "float", "text", "1970"],
 )
-def test_epoch_numbers_in_parquet_are_refused(tmp_path: Path, contract: Contract, column: pa.Array) -> None:
+def test_epoch_numbers_in_parquet_are_rejected(tmp_path: Path, contract: Contract, column: pa.Array) -> None:
     pq.write_table(pa.table({"request_id": ["a"], "label": [1], "observed_at": column}), tmp_path / "labels.parquet")
     with pytest.raises(InputFileError, match=r"row 1: observed_at '.*', expected"):
         read_labels(tmp_path / "labels.parquet", contract)

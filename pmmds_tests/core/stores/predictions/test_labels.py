@@ -1,4 +1,4 @@
-"""Labels are matched to predictions; the newest observation counts; labeled rows round-trip."""
+"""Labels are matched to predictions, the newest observation is used, and labeled rows round-trip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def truth(database: Database, contract: Contract) -> GroundTruthStore:
 
 @pytest.fixture
 def records(database: Database, contract: Contract) -> list[PredictionRecord]:
-    """Three logged predictions: r0, r1, r2."""
+    """Log three predictions: r0, r1 and r2."""
     records = make_records(contract, 3)
     PredictionLog(database, contract).append(records)
     return records
@@ -41,7 +41,7 @@ def labels_of(truth: GroundTruthStore) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("records")
-def test_labels_of_unlogged_requests_wait(truth: GroundTruthStore) -> None:
+def test_labels_for_requests_that_are_not_logged_yet_are_stored(truth: GroundTruthStore) -> None:
     assert truth.add([label("r0", 1), label("nobody", 0)]) == FeedbackCounts(1, 0, 1, 0)
     assert labels_of(truth) == {"r0": 1}
     assert truth.n_waiting() == 1
@@ -75,7 +75,7 @@ def test_a_waiting_label_does_not_replace_a_later_one(
 
 
 @pytest.mark.usefixtures("records")
-def test_every_observation_is_stored_once_in_order(truth: GroundTruthStore) -> None:
+def test_every_label_observation_is_stored_once_and_in_order(truth: GroundTruthStore) -> None:
     truth.add([label("r0", 1, hours=5)])
     truth.add([label("r0", 0, hours=4)], source="import")
     truth.add([label("r0", 0, hours=6)])
@@ -87,7 +87,7 @@ def test_every_observation_is_stored_once_in_order(truth: GroundTruthStore) -> N
 
 
 @pytest.mark.usefixtures("records")
-def test_delays_start_at_the_prediction(truth: GroundTruthStore) -> None:
+def test_label_delays_are_measured_from_the_prediction(truth: GroundTruthStore) -> None:
     assert truth.delays().rows()[0]["median, hours"] is None
     truth.add([label("r0", 1, hours=2), label("r1", 0, hours=-1)])
     observed, received = truth.delays().rows()
@@ -98,7 +98,7 @@ def test_delays_start_at_the_prediction(truth: GroundTruthStore) -> None:
 
 
 @pytest.mark.usefixtures("records")
-def test_a_later_observation_replaces_and_an_earlier_one_does_not(truth: GroundTruthStore) -> None:
+def test_only_a_later_observation_replaces_a_label(truth: GroundTruthStore) -> None:
     truth.add([label("r0", 1, hours=5)])
     assert truth.add([label("r0", 0, hours=4)]) == FeedbackCounts(0, 0, 0, 1)
     assert labels_of(truth) == {"r0": 1}
@@ -107,7 +107,7 @@ def test_a_later_observation_replaces_and_an_earlier_one_does_not(truth: GroundT
 
 
 @pytest.mark.usefixtures("records")
-def test_the_same_feedback_twice_changes_nothing(truth: GroundTruthStore) -> None:
+def test_repeating_the_same_feedback_changes_nothing(truth: GroundTruthStore) -> None:
     items = [label("r0", 1), label("r1", 0)]
     assert truth.add(items) == FeedbackCounts(2, 0, 0, 0)
     assert truth.add(items) == FeedbackCounts(0, 2, 0, 0)
@@ -115,7 +115,7 @@ def test_the_same_feedback_twice_changes_nothing(truth: GroundTruthStore) -> Non
 
 
 @pytest.mark.usefixtures("records")
-def test_two_labels_of_one_request_apply_in_order(truth: GroundTruthStore) -> None:
+def test_two_labels_for_one_request_are_applied_in_order(truth: GroundTruthStore) -> None:
     given = [label("r0", 1, hours=1), label("r0", 0, hours=2), label("r0", 1, hours=0)]
     assert truth.add(given) == FeedbackCounts(1, 1, 0, 1)
     assert labels_of(truth) == {"r0": 0}
@@ -125,7 +125,7 @@ def test_empty_feedback_is_accepted(truth: GroundTruthStore) -> None:
     assert truth.add([]) == FeedbackCounts(0, 0, 0, 0)
 
 
-def test_labeled_rows_are_in_the_order_of_prediction(
+def test_labeled_rows_are_sorted_by_the_time_of_prediction(
     truth: GroundTruthStore, database: Database, contract: Contract
 ) -> None:
     records = make_records(contract, 40, overrides={"partner": None})
@@ -141,7 +141,7 @@ def test_labeled_rows_are_in_the_order_of_prediction(
 
 
 @pytest.mark.usefixtures("records")
-def test_a_labeled_frame_has_the_contracts_columns_and_types(truth: GroundTruthStore, contract: Contract) -> None:
+def test_a_labeled_frame_has_the_columns_and_types_of_the_contract(truth: GroundTruthStore, contract: Contract) -> None:
     truth.add([label("r0", 1), label("r2", 0)])
     frame = truth.labelled_rows().to_frame(contract)
     assert list(frame.columns) == [*contract.feature_names, "churn"]
@@ -150,14 +150,14 @@ def test_a_labeled_frame_has_the_contracts_columns_and_types(truth: GroundTruthS
     assert frame["churn"].tolist() == [1, 0]
 
 
-def test_no_labeled_rows_make_an_empty_frame(truth: GroundTruthStore, contract: Contract) -> None:
+def test_the_labeled_frame_is_empty_without_labeled_rows(truth: GroundTruthStore, contract: Contract) -> None:
     rows = truth.labelled_rows()
     assert rows.n_rows == 0
     assert rows.to_frame(contract).shape == (0, 20)
 
 
 @pytest.mark.usefixtures("records")
-def test_the_summary_follows_the_labels(truth: GroundTruthStore) -> None:
+def test_the_label_summary_reflects_the_stored_labels(truth: GroundTruthStore) -> None:
     empty = truth.summary()
     assert (empty.n_rows, empty.newest_observed_at) == (0, None)
     truth.add([label("r0", 1, hours=3), label("r1", 0)])
@@ -180,7 +180,7 @@ def test_concurrent_deliveries_accept_each_label_once(open_again: Callable[[], D
     assert sum(c.updated for c in counts) == 15
 
 
-def test_a_label_is_zero_or_one() -> None:
+def test_a_label_must_be_zero_or_one() -> None:
     raw = {"request_id": "r0", "label": 2, "observed_at": datetime.isoformat(NOON)}
     with pytest.raises(msgspec.ValidationError, match="<= 1"):
         msgspec.convert(raw, LabelItem)

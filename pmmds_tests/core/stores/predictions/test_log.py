@@ -1,4 +1,4 @@
-"""Each prediction is logged once with its values and can be counted cheaply."""
+"""Each prediction is logged once with its values, and counting predictions is cheap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def log(database: Database, contract: Contract) -> PredictionLog:
     return PredictionLog(database, contract)
 
 
-def test_a_record_round_trips(log: PredictionLog, contract: Contract) -> None:
+def test_a_prediction_record_round_trips(log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 5)
     assert log.append(records) == 5
     assert log.find([r.request_id for r in records] + ["nobody"]) == {r.request_id: r for r in records}
@@ -37,7 +37,7 @@ def test_a_repeated_delivery_is_logged_once(log: PredictionLog, contract: Contra
     assert log.count() == 2500
 
 
-def test_a_record_with_a_taken_id_is_returned_and_not_logged(log: PredictionLog, contract: Contract) -> None:
+def test_a_record_with_an_id_in_use_is_returned_and_not_logged(log: PredictionLog, contract: Contract) -> None:
     first, second, third = make_records(contract, 3)
     at = {"request_id": first.request_id, "predicted_at": first.predicted_at}
     second, third = (msgspec.structs.replace(r, **at) for r in (second, third))
@@ -57,7 +57,7 @@ def test_a_delivery_is_atomic(log: PredictionLog, contract: Contract) -> None:
     assert log.count() == 0
 
 
-def test_nan_and_none_are_both_missing(log: PredictionLog, contract: Contract) -> None:
+def test_nan_and_none_are_both_stored_as_missing_values(log: PredictionLog, contract: Contract) -> None:
     (nan,) = make_records(contract, 1, prefix="nan", overrides={"monthly_charges": math.nan})
     (none,) = make_records(contract, 1, prefix="none", overrides={"monthly_charges": None, "gender": None})
     log.append([nan, none])
@@ -74,7 +74,7 @@ def test_timestamps_are_stored_as_utc(log: PredictionLog, contract: Contract) ->
     assert found.tzinfo is UTC
 
 
-def test_counting_takes_a_version_and_a_half_open_window(log: PredictionLog, contract: Contract) -> None:
+def test_predictions_are_counted_by_version_and_half_open_window(log: PredictionLog, contract: Contract) -> None:
     log.append(make_records(contract, 10, version="1"))
     log.append(make_records(contract, 4, version="2", prefix="s"))
     assert log.count() == 14
@@ -83,7 +83,7 @@ def test_counting_takes_a_version_and_a_half_open_window(log: PredictionLog, con
     assert log.count("1", start=NOON + timedelta(seconds=9)) == 1
 
 
-def test_newest_records_come_first(log: PredictionLog, contract: Contract) -> None:
+def test_the_newest_prediction_records_are_returned_first(log: PredictionLog, contract: Contract) -> None:
     log.append(make_records(contract, 10))
     assert [r.request_id for r in log.recent(3)] == ["r9", "r8", "r7"]
 
@@ -93,7 +93,7 @@ def test_an_empty_log_has_a_summary(log: PredictionLog) -> None:
     assert (summary.n_rows, summary.newest_predicted_at, summary.versions) == (0, None, {})
 
 
-def test_the_summary_follows_the_logged_rows(log: PredictionLog, contract: Contract) -> None:
+def test_the_log_summary_reflects_the_logged_rows(log: PredictionLog, contract: Contract) -> None:
     empty = log.summary().digest
     before = datetime.now(UTC) - timedelta(seconds=5)
     log.append(make_records(contract, 3, version="1"))
@@ -108,16 +108,18 @@ def test_the_summary_follows_the_logged_rows(log: PredictionLog, contract: Contr
     assert log.summary().digest == summary.digest
 
 
-def test_the_summary_reads_no_table_row(database: Database, log: PredictionLog, contract: Contract) -> None:
+def test_the_log_summary_uses_only_an_index(database: Database, log: PredictionLog, contract: Contract) -> None:
     if database.dialect != "sqlite":
-        pytest.skip("PostgreSQL decides by table size; the benchmark measures it")
+        pytest.skip("PostgreSQL chooses the plan by table size; a benchmark measures it")
     with database.connect() as connection:
         query = "EXPLAIN QUERY PLAN SELECT model_version, count(*) FROM prediction_logs GROUP BY model_version"
         plan = " ".join(str(row) for row in connection.exec_driver_sql(query))
     assert "USING COVERING INDEX ix_prediction_logs_version" in plan
 
 
-def test_many_writers_lose_nothing(open_again: Callable[[], Database], log: PredictionLog, contract: Contract) -> None:
+def test_no_rows_are_lost_with_many_concurrent_writers(
+    open_again: Callable[[], Database], log: PredictionLog, contract: Contract
+) -> None:
     records = make_records(contract, 800)
 
     def deliver(part: int) -> int:
@@ -125,19 +127,19 @@ def test_many_writers_lose_nothing(open_again: Callable[[], Database], log: Pred
         return sum(other.append(records[i : i + 20]) for i in range(part * 100, part * 100 + 200, 20))
 
     with ThreadPoolExecutor(7) as pool:
-        written = sum(pool.map(deliver, range(7)))  # each overlaps its neighbor by half
+        written = sum(pool.map(deliver, range(7)))  # Each part overlaps the next by half.
     assert written == 800
     assert log.count() == 800
 
 
-def test_a_missing_column_is_reported_with_the_migrate_command(database: Database, contract: Contract) -> None:
+def test_the_error_for_a_missing_column_suggests_the_migrate_command(database: Database, contract: Contract) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE prediction_logs DROP COLUMN tenure")
     with pytest.raises(SchemaOutdatedError, match=r"tenure.*Run `pmmds db migrate`"):
         PredictionLog(database, contract).append(make_records(contract, 1))
 
 
-def test_texts_that_need_escaping_round_trip(log: PredictionLog, contract: Contract) -> None:
+def test_text_values_that_need_escaping_round_trip(log: PredictionLog, contract: Contract) -> None:
     texts = ["a\tb", "a\nb", "a\rb", "\\N", "\\", "\\.", "a\\tb", "", "é\u2028", "'\"", "%s", "NULL"]
     records = [
         msgspec.structs.replace(r, request_id=f"x{i}", features=(texts[i % len(texts)], *r.features[1:]))
@@ -147,7 +149,7 @@ def test_texts_that_need_escaping_round_trip(log: PredictionLog, contract: Contr
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
 
 
-def test_a_partly_logged_delivery_is_completed(log: PredictionLog, contract: Contract) -> None:
+def test_redelivery_completes_a_partly_logged_delivery(log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 100)
     assert log.append(records[40:70]) == 30
     assert log.append(records) == 70

@@ -1,4 +1,4 @@
-"""Shadow rows on both engines: each once, in order of ingestion, deleted with their version."""
+"""Shadow rows are scored once, in order of ingestion, and deleted with their version, on both engines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def score(rows: list[LoggedRow], probability: float = 0.6) -> list[ShadowScore]:
     return [ShadowScore(r.request_id, r.predicted_at, probability, int(probability >= 0.5)) for r in rows]
 
 
-def test_unscored_rows_are_read_in_pages(store: ShadowStore, log: PredictionLog, contract: Contract) -> None:
+def test_rows_without_a_shadow_score_are_read_in_pages(
+    store: ShadowStore, log: PredictionLog, contract: Contract
+) -> None:
     log.append(record(contract, n) for n in range(7))
     place, pages = BEFORE_ALL, []
     while page := store.waiting("2", place, 3):
@@ -62,7 +64,7 @@ def test_rows_served_by_the_challenger_are_not_scored(
     assert [r.request_id for r in store.waiting("2", BEFORE_ALL, 9)] == ["r-000"]
 
 
-def test_rows_logged_before_the_start_are_not_scored(
+def test_rows_logged_before_shadow_scoring_started_are_not_scored(
     store: ShadowStore, log: PredictionLog, contract: Contract
 ) -> None:
     log.append([record(contract, 0)])
@@ -82,7 +84,7 @@ def test_a_row_scored_twice_keeps_its_first_score(store: ShadowStore, log: Predi
     assert found.mean_difference == pytest.approx(0.2)
 
 
-def test_agreement_uses_the_newest_rows_and_their_labels(
+def test_shadow_agreement_uses_the_newest_rows_and_their_labels(
     store: ShadowStore, log: PredictionLog, database: Database, contract: Contract
 ) -> None:
     log.append(record(contract, n) for n in range(6))
@@ -99,7 +101,7 @@ def test_agreement_uses_the_newest_rows_and_their_labels(
     assert store.newest_version() == "2"
 
 
-def test_rows_of_former_challengers_are_deleted_unless_pending(
+def test_rows_of_former_challengers_are_deleted_unless_approval_is_pending(
     store: ShadowStore, log: PredictionLog, database: Database, contract: Contract
 ) -> None:
     log.append(record(contract, n) for n in range(4))

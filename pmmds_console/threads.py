@@ -1,4 +1,7 @@
-"""Calls of the stores from the event loop: in a bounded number of threads, with a timeout."""
+"""Calls of the stores from the event loop: in a bounded number of threads, with a timeout.
+
+Not here: what is called (api/, pages/, actions/), error responses (problems.py).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from typing import TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from pmmds_console.problems import ProblemError, internal, unavailable
+from pmmds_console.problems import ProblemError, internal, invalid_request, unavailable
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import StoreError
+from pmmds_core.errors import StoreError, UsageError
 from pmmds_core.runtime.json_logs import get_logger, place_of
 
+REQUEST_SECONDS = 30.0
+MAX_THREADS = 8
+# Requests that wait for a thread; more are rejected at once.
 MAX_WAITING = 64
 T = TypeVar("T")
 log = get_logger("pmmds.console")
@@ -43,7 +49,8 @@ class StoreThreads:
             changes: True: wait for its end, however long it takes, so that its result is known.
 
         Raises:
-            ProblemError: 503 if too many calls wait, a call takes too long, or a store is unavailable.
+            ProblemError: 503 if too many calls wait, a call takes too long, or a store is unavailable; 422 if what is
+                asked for is not possible; 500 for an unforeseen error, which is logged by type and place.
         """
         if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
             raise unavailable("Too many requests are waiting. Try again later.")
@@ -54,6 +61,8 @@ class StoreThreads:
                 return await run_sync(self._call, function, limiter=self._limiter, abandon_on_cancel=True)
         except TimeoutError:
             raise unavailable(f"The response took longer than {self._seconds:g} seconds.") from None
+        except UsageError as error:
+            raise invalid_request(error.message) from None
         except StoreError as error:
             log.warning("store_unavailable", problem=str(error))
             raise store_unavailable() from None
@@ -72,10 +81,10 @@ class _Logged:
         return
 
     def __exit__(self, _: object, raised: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(raised, Exception) and not isinstance(raised, ProblemError | StoreError):
+        if isinstance(raised, Exception) and not isinstance(raised, ProblemError | StoreError | UsageError):
             log.error("request_failed", error_type=type(raised).__name__, place=place_of(trace))
             raise internal() from None
 
 
 def store_unavailable() -> ProblemError:
-    return unavailable("The database or the model registry is unavailable. The console's log has the reason.")
+    return unavailable("The database or the model registry is unavailable. The console's log shows the reason.")

@@ -1,0 +1,12 @@
+"""The console's HTML pages. Add a page as a module with PAGES and a template, and list it in table.py.
+
+page.py       what a page is
+table.py      all pages
+rendering.py  the base template around each
+endpoint.py   HTTP
+links.py      links to Dagster and MLflow
+The pages: overview.py, versions.py, drift.py, features.py, reports.py, what_if.py, alerts.py, decisions.py,
+predictions.py and quality.py.
+
+Not here: changes (actions/), JSON (api/), charts (pmmds_core/reports/).
+"""

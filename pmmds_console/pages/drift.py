@@ -1,0 +1,95 @@
+"""Drift over weeks: the heatmap of feature and time, and the list of reports.
+
+Not here: one feature (features.py), one report (reports.py), the measures (pmmds_core/drift).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from msgspec import Meta
+
+from pmmds_console.api.parameters import Parameter
+from pmmds_console.pages.page import Page, PageContent, PageRequest
+from pmmds_core.profiling.bins import SCORE
+from pmmds_core.reports.chart_designs import HEAT_STEPS
+from pmmds_core.stores.lifecycle.history import REPORTS, Selection
+from pmmds_core.stores.monitoring.drift_trends import DailyDrift, daily_drift
+
+DEFAULT_WEEKS, MAX_WEEKS = 4, 52
+N_REPORTS = 30
+# More days than this become weeks, so that the page stays small and the cells legible.
+MAX_DAY_COLUMNS = 31
+MAX_ROWS = 60
+WEEKS = Parameter("weeks", Annotated[int, Meta(ge=1, le=MAX_WEEKS)], "Weeks until now", DEFAULT_WEEKS)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A feature in one column. `step`: 0–4, the color; None: too few rows. `report_id`: where a click leads."""
+
+    psi: float | None
+    step: int | None
+    is_drifted: bool
+    report_id: int
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """`columns`: labels, oldest first. `rows`: (feature, cells), the most drifted feature first; None: no report."""
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell | None]]]
+    n_left_out: int
+    unit: str
+
+
+def heatmap(days: Sequence[DailyDrift], today: date, n_weeks: int) -> Heatmap:
+    """The cells of the last `n_weeks` weeks: a column per day, or per week if there would be too many days."""
+    width = 1 if n_weeks * 7 <= MAX_DAY_COLUMNS else 7
+    n_columns = n_weeks * 7 // width
+    first = today - timedelta(days=n_columns * width - 1)
+    cells: dict[str, list[Cell | None]] = {}
+    for day in days:
+        column = (day.day - first).days // width
+        if 0 <= column < n_columns:
+            row = cells.setdefault(day.feature, [None] * n_columns)
+            row[column] = _merged(row[column], day)
+    ordered = sorted(cells.items(), key=lambda pair: _order(*pair))
+    labels = [f"{first + timedelta(days=i * width):%d %b}" for i in range(n_columns)]
+    return Heatmap(labels, ordered[:MAX_ROWS], max(0, len(ordered) - MAX_ROWS), "day" if width == 1 else "week")
+
+
+def _merged(before: Cell | None, day: DailyDrift) -> Cell:
+    """A cell that also covers this day: the largest PSI and its report."""
+    if before is not None and (before.psi or -1.0) >= (day.psi or -1.0):
+        return Cell(before.psi, before.step, before.is_drifted or day.is_drifted, before.report_id)
+    step = None if day.psi is None else sum(day.psi >= limit for limit in HEAT_STEPS)
+    return Cell(day.psi, step, day.is_drifted or bool(before and before.is_drifted), day.report_id)
+
+
+def _order(feature: str, row: Sequence[Cell | None]) -> tuple[bool, float, str]:
+    """The score last; before it, the largest PSI first."""
+    return feature == SCORE, -max((c.psi or 0.0 for c in row if c is not None), default=0.0), feature
+
+
+def _drift(asked: PageRequest) -> PageContent:
+    deployment, n_weeks = asked.deployment, asked.values["weeks"]
+    today = datetime.now(UTC).date()
+    since = datetime.combine(today - timedelta(weeks=n_weeks), datetime.min.time(), UTC)
+    days = daily_drift(deployment.database, deployment.model_name, since)
+    content = {
+        "heatmap": heatmap(days, today, n_weeks),
+        "weeks": n_weeks,
+        "choices": (1, 4, 13, 26, 52),
+        "steps": ("below 0.05", "0.05–0.1", "0.1–0.2", "0.2–0.25", "0.25 and above"),
+        "reports": deployment.history.page(REPORTS, Selection(N_REPORTS)).rows,
+        "score": SCORE,
+    }
+    return PageContent("Drift", content)
+
+
+PAGES = (Page("/drift", "drift.html", _drift, (WEEKS,), navigation="Drift"),)

@@ -1,0 +1,50 @@
+"""HTTP around a page: checked parameters, and every error as a page with its status.
+
+Not here: access (access.py), threads and timeouts (threads.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pmmds_console.actions.notices import clear_notice, notice_of
+from pmmds_console.actor import actor_of
+from pmmds_console.api.parameters import parse
+from pmmds_console.pages.page import Page, PageRequest
+from pmmds_console.pages.rendering import PageRenderer
+from pmmds_console.problems import ProblemError
+from pmmds_console.service_health import HealthReader
+from pmmds_console.threads import StoreThreads
+
+
+def endpoint(
+    page: Page, threads: StoreThreads, renderer: PageRenderer, health: HealthReader
+) -> Callable[[Request], Awaitable[Response]]:
+    """The Starlette endpoint of a page. A page is read and rendered in a thread, because its charts take time."""
+
+    async def answer(request: Request) -> Response:
+        actor, notice = actor_of(request), notice_of(request)
+        try:
+            values = parse(page.parameters, _given(request))
+            response = await threads.run(
+                lambda d: renderer.page(page, page.read(PageRequest(d, actor, values, health.read)), actor, notice)
+            )
+        except ProblemError as error:
+            return renderer.problem(error, actor)
+        if notice:
+            clear_notice(response)
+        return response
+
+    return answer
+
+
+def _given(request: Request) -> dict[str, list[str]]:
+    """Texts by parameter. An empty field of a form counts as not given."""
+    given: dict[str, list[str]] = {}
+    for name, text in request.query_params.multi_items():
+        if text:
+            given.setdefault(name, []).append(text)
+    return {**given, **{name: [str(text)] for name, text in request.path_params.items()}}

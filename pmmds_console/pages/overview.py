@@ -1,0 +1,78 @@
+"""The first page: health, the live version, traffic, open alerts, pending approvals and the last decisions.
+
+Not here: the lists in full (alerts.py, decisions.py), the service's health check (service_health.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pmmds_console.pages.decisions import outcome
+from pmmds_console.pages.page import Page, PageContent, PageRequest
+from pmmds_core.deployment import Deployment
+from pmmds_core.reports import charts
+from pmmds_core.runtime.time_windows import DAY, HOUR
+from pmmds_core.stores.lifecycle.history import ALERTS, DECISIONS, PERFORMANCE, REPORTS, Selection
+from pmmds_core.stores.lifecycle.status import LoopState, read_loop_state
+from pmmds_core.stores.monitoring.hourly_counts import hourly_rows
+
+N_LISTED = 5
+# Hours in the chart of traffic.
+N_HOURS = 48
+
+
+def _overview(asked: PageRequest) -> PageContent:
+    deployment, now = asked.deployment, datetime.now(UTC)
+    state = read_loop_state(deployment.database, deployment.model_name)
+    content = {
+        "state": state,
+        "health": asked.health(),
+        "n_alerts": sum(state.live_alerts.values()),
+        "alerts": _live_alerts(deployment, state),
+        "decisions": _decisions(deployment),
+        "report": _newest(deployment, REPORTS),
+        "performance": _newest(deployment, PERFORMANCE),
+        **_traffic(deployment, now),
+    }
+    return PageContent("Overview", content)
+
+
+def _live_alerts(deployment: Deployment, state: LoopState) -> list[Any]:
+    statuses = sorted({status for status, _ in state.live_alerts})
+    pages = (deployment.history.page(ALERTS, Selection(N_LISTED, filters={"status": s})) for s in statuses)
+    return sorted((row for page in pages for row in page.rows), key=lambda row: -row["alert_id"])[:N_LISTED]
+
+
+def _decisions(deployment: Deployment) -> list[dict[str, Any]]:
+    rows = deployment.history.page(DECISIONS, Selection(N_LISTED)).rows
+    return [{**row, "outcome": outcome(row["kind"], row["state"], promoted=row["promoted"])} for row in rows]
+
+
+def _newest(deployment: Deployment, listing: Any) -> Any:
+    rows = deployment.history.page(listing, Selection(1)).rows
+    return rows[0] if rows else None
+
+
+def _traffic(deployment: Deployment, now: datetime) -> dict[str, Any]:
+    """Predictions of the last day, and a chart by hour. The hours are those that a histogram refresh has counted."""
+    end = now.replace(minute=0, second=0, microsecond=0) + HOUR
+    rows = hourly_rows(deployment.database, deployment.model_name, end - N_HOURS * HOUR, end)
+    n_day = sum(n for (hour, _), n in rows.items() if hour >= end - DAY)
+    hours = [end - (N_HOURS - i) * HOUR for i in range(N_HOURS)]
+    return {"n_predictions": n_day, "traffic": traffic_chart(hours, rows)}
+
+
+def traffic_chart(hours: Sequence[datetime], rows: dict[tuple[datetime, str], int], width: timedelta = HOUR) -> str:
+    """Predictions in each of the ranges that begin at `hours`; empty if there are none."""
+    if not rows:
+        return ""
+    counts = [sum(n for (hour, _), n in rows.items() if start <= hour < start + width) for start in hours]
+    pattern = "%d %b" if width >= DAY else "%d %b %H:%M"
+    points = [(f"{start:{pattern}}", float(n)) for start, n in zip(hours, counts, strict=True)]
+    text = f"Number of predictions from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1] + width:%Y-%m-%d %H:%M} UTC."
+    return charts.line(charts.ChartText("traffic", "Predictions over time", text), points)
+
+
+PAGES = (Page("/", "overview.html", _overview, navigation="Overview"),)
