@@ -221,7 +221,8 @@ def test_the_sixth_wrong_password_has_to_wait(console: RunningConsole, deploymen
     assert 0 < int(answer.headers["retry-after"]) <= 900
     assert "Too many sign-ins failed. Try again in 15 minutes." in answer.text
     event = newest_event(deployment)
-    assert (event.target, event.address, event.outcome) == ("user target", "192.0.2.40", "refused")
+    assert (event.action, event.address, event.outcome) == ("sign in", "192.0.2.40", "refused")
+    assert event.detail == "Too many sign-ins failed. Try again in 15 minutes."
     assert sign_in(console, "viewer", address="192.0.2.40").status_code == 303
 
 

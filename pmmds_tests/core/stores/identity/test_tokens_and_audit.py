@@ -12,7 +12,7 @@ from pmmds_core.errors import UsageError
 from pmmds_core.policies.roles import Role
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.identity_tables import api_tokens, audit_events
-from pmmds_core.stores.identity.attempts import LIMITED, seconds_to_wait, target_of
+from pmmds_core.stores.identity.attempts import seconds_to_wait, target_of
 from pmmds_core.stores.identity.audit import DONE, REFUSED, SIGN_IN, AuditStore, Origin
 from pmmds_core.stores.identity.tokens import TokenCheck, TokenStore
 from pmmds_core.stores.identity.users import UserStore
@@ -94,11 +94,12 @@ def test_text_that_is_too_long_or_not_storable_is_cut(database: Database) -> Non
     assert event.target.startswith("c\N{REPLACEMENT CHARACTER}c")
 
 
-def fail(database: Database, n_attempts: int, name: str, address: str, minutes_ago: float, detail: str = "") -> None:
+def fail(database: Database, n_attempts: int, name: str, address: str, minutes_ago: float) -> None:
     """Failed sign-ins at one time."""
     audit = AuditStore(database)
     for _ in range(n_attempts):
-        audit.add(Origin("", "password", address), SIGN_IN, target_of(name), REFUSED, detail)
+        target = target_of(name) if name else ""
+        audit.add(Origin("", "password", address), SIGN_IN, target, REFUSED, "")
     with database.begin() as connection:
         newest = sa.select(audit_events.c.event_id).order_by(audit_events.c.event_id.desc()).limit(n_attempts)
         ids = connection.execute(newest).scalars().all()
@@ -123,5 +124,5 @@ def test_twenty_failures_of_an_address_stop_it(database: Database) -> None:
 
 def test_refused_attempts_and_old_failures_do_not_extend_the_wait(database: Database) -> None:
     fail(database, 9, "ada", "192.0.2.1", 16)
-    fail(database, 30, "ada", "192.0.2.1", 1, LIMITED)
+    fail(database, 30, "", "192.0.2.1", 1)
     assert seconds_to_wait(database, "ada", "192.0.2.1") == 0
