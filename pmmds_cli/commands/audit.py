@@ -33,7 +33,7 @@ def audit(
     if json:
         print_json([{**asdict(e), "at": e.at.isoformat()} for e in events])
         return
-    print_table([_row(e) for e in events], empty="No audit events.")
+    print_table([_row(e) for e in events], empty="No audit events.", width=80)
 
 
 def _row(event: AuditEvent) -> dict[str, object]:
