@@ -50,6 +50,9 @@ def test_the_proxy_gives_name_and_role(console: RunningConsole) -> None:
     found = me(console, {"X-Forwarded-User": "Ada", "X-Forwarded-Groups": "staff,leads"}).json()
     assert (found["name"], found["role"], found["method"]) == ("Ada", "approver", "proxy")
     assert me(console, {"X-Forwarded-User": "Bob"}).json()["role"] == "viewer"
+    basic = {"X-Forwarded-User": "Bob", "Authorization": "Basic Ym9iOng="}
+    assert me(console, basic).json()["name"] == "Bob", "the proxy's own credentials are not the console's"
+    assert me(console, {**basic, "Authorization": "Bearer x"}).status_code == 401
     twice = [("X-Forwarded-User", "Bob"), ("X-Forwarded-User", "Ada")]
     for headers in ({}, {"X-Forwarded-User": ""}, {"X-Forwarded-User": "admin"}, twice):
         assert me(console, headers).status_code == 401

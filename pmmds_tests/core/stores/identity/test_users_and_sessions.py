@@ -132,3 +132,21 @@ def test_a_changed_password_ends_the_sessions(users: UserStore, sessions: Sessio
     users.set_password("ada", "another long password")
     assert sessions.find(secret) is None
     assert is_right("another long password", users.get("ada").password_hash)
+
+
+def test_an_unknown_user_costs_one_verification_as_a_known_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from argon2 import PasswordHasher
+
+    stored, verify = hash_of(PHRASE), PasswordHasher.verify
+    verified: list[str] = []
+
+    def watched(hasher: PasswordHasher, stored_hash: str, password: str) -> bool:
+        verified.append(stored_hash)
+        return verify(hasher, stored_hash, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", watched)
+    for known in (stored, None):
+        assert not is_right("wrong password", known)
+    parameters = [text.split("$")[2:4] for text in verified]
+    assert len(parameters) == 2
+    assert parameters[0] == parameters[1], "the same version, memory, passes and lanes"
