@@ -121,6 +121,16 @@ def test_the_session_cookie_is_hidden_from_scripts(console: RunningConsole, depl
         assert ("secure" in attributes) == secure
 
 
+def test_malformed_cookies_of_other_programs_do_not_end_the_session(
+    console: RunningConsole, deployment: Deployment
+) -> None:
+    assert deployment.users.find("viewer") is not None
+    secret = session_of(console, "viewer")["pmmds_session"]
+    for cookies in (f'other={{"a": [1, "b"]}}; pmmds_session={secret}', f"=; ;x; pmmds_session={secret}; é=1"):
+        headers = httpx.Headers([(b"cookie", cookies.encode())])
+        assert httpx.get(f"{console.url}{BASE}/me", headers=headers, trust_env=False).status_code == 200
+
+
 def test_the_session_id_is_new_after_each_sign_in(console: RunningConsole, deployment: Deployment) -> None:
     first = session_of(console, "viewer")
     second = sign_in(console, "operator", old=first["pmmds_session"], address="192.0.2.10")
