@@ -36,6 +36,7 @@ from pmmds_cli.commands import (
     traffic,
     train,
     users,
+    webhooks,
     worker,
 )
 from pmmds_cli.output.failures import DEBUG
@@ -93,6 +94,7 @@ for module in (
     labels,
     inspect,
     alerts,
+    webhooks,
     config,
     explain,
     shadow,

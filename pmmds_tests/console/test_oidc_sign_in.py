@@ -62,7 +62,7 @@ def start(console: RunningConsole, browser: httpx.Client, following: str = "/ver
 
 def browser() -> httpx.Client:
     """A browser that keeps cookies and does not follow redirects."""
-    return httpx.Client(headers=BROWSER, trust_env=False)
+    return httpx.Client(headers=BROWSER, timeout=60, trust_env=False)
 
 
 def sign_in(console: RunningConsole, provider: OidcProvider, client: httpx.Client, subject: str) -> httpx.Response:
@@ -70,7 +70,7 @@ def sign_in(console: RunningConsole, provider: OidcProvider, client: httpx.Clien
 
 
 def test_the_sign_in_page_leads_to_the_provider(console: RunningConsole) -> None:
-    page = httpx.get(f"{console.url}/sign-in?next=%2Fversions", headers=BROWSER, trust_env=False)
+    page = httpx.get(f"{console.url}/sign-in?next=%2Fversions", headers=BROWSER, timeout=60, trust_env=False)
     assert 'href="/sign-in/start?next=%2Fversions"' in page.text or 'href="/sign-in/start?next=/versions"' in page.text
     assert "password" not in page.text
 
@@ -173,7 +173,7 @@ def test_a_provider_that_is_down_is_named(tmp_path_factory: pytest.TempPathFacto
     }
     home = str(tmp_path_factory.mktemp("down") / "home")
     with running_console(console_environment(home, **given)) as console:
-        answer = httpx.get(f"{console.url}/sign-in/start", headers=BROWSER, trust_env=False)
+        answer = httpx.get(f"{console.url}/sign-in/start", headers=BROWSER, timeout=60, trust_env=False)
         assert answer.status_code == 503
         assert "The identity provider does not answer as expected." in answer.text
         assert "Traceback" not in console.output

@@ -51,7 +51,7 @@ def sign_in(
     secure: bool = False,
 ) -> httpx.Response:
     """The response to the sign-in form. `address`: as a trusted proxy forwards it; `old`: an earlier session."""
-    page = httpx.get(f"{console.url}/sign-in", headers=BROWSER, trust_env=False)
+    page = httpx.get(f"{console.url}/sign-in", headers=BROWSER, timeout=60, trust_env=False)
     assert page.status_code == 200
     match = re.search(r'name="form_token" value="([^"]+)"', page.text)
     assert match is not None
@@ -72,7 +72,7 @@ def session_of(console: RunningConsole, name: str, *, address: str = "192.0.2.10
 def me(
     console: RunningConsole, *, headers: dict[str, str] | None = None, cookies: dict[str, str] | None = None
 ) -> httpx.Response:
-    return httpx.get(f"{console.url}{BASE}/me", headers=headers, cookies=cookies, trust_env=False)
+    return httpx.get(f"{console.url}{BASE}/me", headers=headers, cookies=cookies, timeout=60, trust_env=False)
 
 
 def newest_event(deployment: Deployment) -> AuditEvent:
@@ -81,10 +81,10 @@ def newest_event(deployment: Deployment) -> AuditEvent:
 
 def test_a_browser_is_sent_to_the_sign_in_page_and_back(console: RunningConsole, deployment: Deployment) -> None:
     path = "/alerts/1?tab=history"
-    asked = httpx.get(f"{console.url}{path}", headers=BROWSER, trust_env=False)
+    asked = httpx.get(f"{console.url}{path}", headers=BROWSER, timeout=60, trust_env=False)
     assert asked.status_code == 303
     assert asked.headers["location"] == "/sign-in?next=%2Falerts%2F1%3Ftab%3Dhistory"
-    page = httpx.get(console.url + asked.headers["location"], headers=BROWSER, trust_env=False)
+    page = httpx.get(console.url + asked.headers["location"], headers=BROWSER, timeout=60, trust_env=False)
     assert 'name="next" value="/alerts/1?tab=history"' in page.text
     answer = sign_in(console, "Viewer", following=path)
     assert (answer.status_code, answer.headers["location"]) == (303, path)
@@ -128,7 +128,7 @@ def test_malformed_cookies_of_other_programs_do_not_end_the_session(
     secret = session_of(console, "viewer")["pmmds_session"]
     for cookies in (f'other={{"a": [1, "b"]}}; pmmds_session={secret}', f"=; ;x; pmmds_session={secret}; é=1"):
         headers = httpx.Headers([(b"cookie", cookies.encode())])
-        assert httpx.get(f"{console.url}{BASE}/me", headers=headers, trust_env=False).status_code == 200
+        assert httpx.get(f"{console.url}{BASE}/me", headers=headers, timeout=60, trust_env=False).status_code == 200
 
 
 def test_the_session_id_is_new_after_each_sign_in(console: RunningConsole, deployment: Deployment) -> None:
@@ -159,7 +159,7 @@ def test_a_forged_session_is_refused_and_recorded(console: RunningConsole, deplo
     event = newest_event(deployment)
     assert (event.actor, event.outcome, event.target) == ("", "refused", f"{BASE}/me")
     assert event.detail == "The session is not valid or has ended. Sign in again."
-    page = httpx.get(f"{console.url}/", headers=BROWSER, cookies=forged, trust_env=False)
+    page = httpx.get(f"{console.url}/", headers=BROWSER, cookies=forged, timeout=60, trust_env=False)
     assert page.status_code == 303
 
 
@@ -275,11 +275,13 @@ def test_a_wrong_bearer_token_is_not_ignored(console: RunningConsole, deployment
 
 
 def test_pages_have_no_script_and_cannot_be_framed(console: RunningConsole) -> None:
-    page = httpx.get(f"{console.url}/sign-in", headers=BROWSER, trust_env=False)
+    page = httpx.get(f"{console.url}/sign-in", headers=BROWSER, timeout=60, trust_env=False)
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "script" not in page.text
     assert page.headers["cache-control"] == "no-store"
-    escaped = httpx.get(f"{console.url}/sign-in", params={"next": '/"><b>'}, headers=BROWSER, trust_env=False)
+    escaped = httpx.get(
+        f"{console.url}/sign-in", params={"next": '/"><b>'}, headers=BROWSER, timeout=60, trust_env=False
+    )
     assert "<b>" not in escaped.text

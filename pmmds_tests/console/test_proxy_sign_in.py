@@ -41,7 +41,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole
 
 
 def me(console: RunningConsole, headers: dict[str, str] | list[tuple[str, str]]) -> httpx.Response:
-    return httpx.get(f"{console.url}{BASE}/me", headers=headers, trust_env=False)
+    return httpx.get(f"{console.url}{BASE}/me", headers=headers, timeout=60, trust_env=False)
 
 
 @pytest.mark.process
@@ -86,7 +86,7 @@ def test_the_header_of_an_untrusted_address_is_refused(tmp_path_factory: pytest.
         answer = me(console, forged)
         assert answer.status_code == 403
         assert "not come from an address in PMMDS_CONSOLE_TRUSTED_PROXIES" in answer.json()["detail"]
-        page = httpx.get(f"{console.url}/", headers={**BROWSER, **forged}, trust_env=False)
+        page = httpx.get(f"{console.url}/", headers={**BROWSER, **forged}, timeout=60, trust_env=False)
         assert (page.status_code, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
         event = Deployment(console.settings).audit.recent(1)[0]
         assert (event.actor, event.address, event.outcome) == ("", "127.0.0.1", "refused")

@@ -33,7 +33,7 @@ class OidcProvider:
 
     def authorize(self, url: str, subject: str) -> str:
         """Sign in as a person at the authorization URL. Returns the URL that the browser is sent to."""
-        answer = httpx.post(url, data={"sub": subject}, trust_env=False)
+        answer = httpx.post(url, data={"sub": subject}, timeout=60, trust_env=False)
         assert answer.status_code == 302, answer.text
         return answer.headers["location"]
 
