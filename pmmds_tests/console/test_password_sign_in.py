@@ -177,7 +177,7 @@ def test_a_viewer_who_resolves_an_alert_is_refused(console: RunningConsole, depl
     token = form_token(console, cookies)
     answer = send_form(console, "/alerts/1/resolve", {"form_token": token}, cookies=cookies)
     assert answer.status_code == 403
-    assert "viewer has the role viewer; this needs the role operator." in answer.text
+    assert "viewer has the role viewer; this action requires the role operator." in answer.text
     event = newest_event(deployment)
     assert (event.actor, event.action, event.target, event.outcome) == ("viewer", "resolve", "alert 1", "refused")
     assert deployment.alerts.get(1).status == "open"
