@@ -30,7 +30,7 @@ def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileCol
     if missing:
         raise InputFileError(
             f"{file.path} does not match the contract {contract.name!r}. Missing columns: {listed(missing)}. "
-            f"the file has {listed(present)}.",
+            f"The file has {listed(present)}.",
             next_step="Use a file and a contract that match.",
         )
     return {name: column for name, column in found.items() if column is not None}
