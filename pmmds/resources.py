@@ -123,9 +123,11 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retraining(msgspec.Struct, frozen=True, kw_only=True):
-    """A retraining run. `finished_at` is None while it runs."""
+    """A retraining run. `finished_at` is None while it runs; `alert_id`: the alert that started it, if one did."""
 
     retraining_id: str
+    model_name: str
+    alert_id: int | None
     trigger_type: str
     cause_text: str
     attempt: int
@@ -180,10 +182,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: datetime | None
 
 
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's approval of a promotion."""
+
+    approved_by: str
+    approved_at: datetime
+
+
 class DecisionDetail(Decision, frozen=True, kw_only=True):
-    """A decision with its `document`: criteria and evaluation."""
+    """A decision with its `document` (criteria and evaluation) and the approvals of people, oldest first."""
 
     document: Document
+    approvals: list[Approval] = []
 
 
 class VersionDetail(Version, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import typer
 
 from pmmds_cli.commands import (
     alerts,
+    audit,
     config,
     console,
     contract,
@@ -31,8 +32,11 @@ from pmmds_cli.commands import (
     run,
     service,
     shadow,
+    tokens,
     traffic,
     train,
+    users,
+    webhooks,
     worker,
 )
 from pmmds_cli.output.failures import DEBUG
@@ -90,6 +94,7 @@ for module in (
     labels,
     inspect,
     alerts,
+    webhooks,
     config,
     explain,
     shadow,
@@ -97,5 +102,8 @@ for module in (
     retention,
     drift,
     database,
+    users,
+    tokens,
+    audit,
 ):
     module.register(app)

@@ -28,7 +28,10 @@ from pmmds_core.config.values import (
 
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The first part of `Settings`, in the order of docs/settings.md."""
+    """The settings of the retraining loop, which form the first part of `Settings`.
+
+    They have the order of docs/settings.md.
+    """
 
     home: Annotated[
         PathText, Meta(description="Folder for all local state: embedded databases, spool, reports, admin token")
@@ -102,6 +105,12 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     alert_urls: Annotated[
         TextList, Meta(description="Apprise URLs (comma-separated) notified of alerts and pending manual actions")
+    ] = ""
+    webhook_urls: Annotated[
+        TextList, Meta(description="https:// addresses (comma-separated) that receive signed events")
+    ] = ""
+    webhook_secret: Annotated[
+        TextList, Meta(description="Secrets that sign webhooks, whsec_…; two (comma-separated) during a rotation")
     ] = ""
     alert_stable_reports: Annotated[
         PositiveInt, Meta(description="Consecutive stable reports that resolve an alert")

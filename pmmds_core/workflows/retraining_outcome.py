@@ -14,7 +14,6 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.policies.notifications import gave_up
 from pmmds_core.policies.retraining import gives_up
 from pmmds_core.runtime.plurals import counted
-from pmmds_core.stores.lifecycle.outbox import enqueue
 from pmmds_core.stores.lifecycle.retrainings import Attempt, RetrainingRun
 
 
@@ -34,14 +33,17 @@ def end_retraining(
 
 
 def book_failed_run(deployment: Deployment, attempt: Attempt, reason: str) -> None:
-    """Record a run that failed or was killed, even if it had not yet claimed its attempt."""
+    """Record a run that failed or was killed, even if the run had not yet claimed its attempt."""
     with deployment.database.begin() as connection:
         run = deployment.retrainings.record_failure(connection, attempt, reason)
         _give_up_when_due(deployment, connection, run)
 
 
 def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
-    """Record once per trigger that it was given up, and send a notification, through its alert if it has one."""
+    """Record once per trigger that the trigger was given up, and send a notification.
+
+    If the trigger has an alert, the notification is sent through the alert.
+    """
     if run is None or run.cause is None:
         return
     if not gives_up(run.cause, run.outcome, run.attempt, deployment.settings.retrain_max_attempts):
@@ -52,7 +54,7 @@ def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: Re
     message = given_up_text(run)
     if run.alert_id is None:
         notification = gave_up(deployment.model_name, run.retraining_id, message)
-        enqueue(connection, notification, deployment.alert_targets, datetime.now(UTC))
+        deployment.publisher.notify(connection, notification, datetime.now(UTC))
     else:
         deployment.alerts.note_given_up(connection, run.alert_id, message)
 
