@@ -24,7 +24,7 @@ MAX_ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=30)
 # The duration of a claim, which is longer than any send. Once a claim expires, another sender can retry.
 CLAIM = timedelta(minutes=5)
-# First letter of a webhook's stored name. Digests in hexadecimal have no such letter.
+# The first letter of a webhook's stored name, which never occurs in hexadecimal digests.
 WEBHOOK = "w"
 # A comma or a space separates URLs only if another URL follows, because apprise URLs may contain commas.
 _BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
@@ -56,7 +56,7 @@ class NotificationState:
 
 @dataclass(frozen=True)
 class UndeliveredEvent:
-    """An event that a webhook has not accepted. `kind`: its type, such as `alert.opened`."""
+    """An event that a webhook has not accepted. `kind` is the type of the event, such as `alert.opened`."""
 
     kind: str
     target: str
@@ -77,7 +77,10 @@ def target_of(url: str) -> str:
 
 
 def webhook_target_of(url: str) -> str:
-    """The stored name of a webhook: a digest that begins with WEBHOOK, unlike the names of other targets."""
+    """Return the stored name of a webhook.
+
+    The name is a digest that begins with WEBHOOK, unlike the names of other targets.
+    """
     return WEBHOOK + hashlib.sha256(url.encode()).hexdigest()[:15]
 
 
@@ -118,7 +121,7 @@ class NotificationOutbox:
         return [notification_id for notification_id, _ in self._due(now, is_webhook=False)]
 
     def due_webhooks(self, now: datetime | None = None) -> dict[str, list[int]]:
-        """Return, for each webhook target, the ids of its due events that no sender has claimed, oldest first."""
+        """Return the ids of each webhook target's due events that no sender has claimed, oldest first."""
         due: dict[str, list[int]] = {}
         for notification_id, target in self._due(now, is_webhook=True):
             due.setdefault(target, []).append(notification_id)
@@ -179,7 +182,7 @@ class NotificationOutbox:
             return [NotificationState(**row) for row in connection.execute(query).mappings()]
 
     def undelivered_webhooks(self, limit: int = 20) -> list[UndeliveredEvent]:
-        """Events that failed at least once or were given up, newest first."""
+        """Return the events that failed at least once or were given up, newest first."""
         c = alert_notifications.c
         is_undelivered = sa.or_(c.state == GIVEN_UP, sa.and_(c.state == PENDING, c.attempts > 0))
         columns = (c.title.label("kind"), c.target, c.state, c.attempts, c.due_at, c.last_error)

@@ -22,10 +22,10 @@ from pmmds_core.stores.lifecycle.outbox import enqueue
 
 @dataclass(frozen=True)
 class Publisher:
-    """Where the changes of a deployment are reported.
+    """The places where a deployment's changes are reported.
 
-    `targets`: apprise targets, from `outbox.target_of`. `webhooks`: webhook targets, from `outbox.webhook_target_of`.
-    `console_url`: PMMDS_CONSOLE_URL.
+    `targets` are the apprise targets, as returned by `outbox.target_of`. `webhooks` are the webhook targets, as
+    returned by `outbox.webhook_target_of`. `console_url` is PMMDS_CONSOLE_URL.
     """
 
     targets: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Publisher:
         enqueue(connection, linked, self.targets, at, change_id=change_id)
 
     def publish(self, connection: sa.Connection, event: Event, at: datetime, *, change_id: int | None = None) -> None:
-        """Write an event for every webhook. The same event, written again, changes nothing."""
+        """Write an event for every webhook. Writing the same event again changes nothing."""
         if self.webhooks:
             message = NotificationText(event.subject, event.kind, self._body(event, at))
             enqueue(connection, message, self.webhooks, at, change_id=change_id)
@@ -57,12 +57,12 @@ class Publisher:
 
 
 def trial_body(model_name: str) -> str:
-    """The body of the event `webhook.test`, which no change causes."""
+    """Return the body of the event `webhook.test`, which is not caused by a change."""
     return _encoded("webhook.test", datetime.now(UTC), "", {"model_name": model_name})
 
 
 def _encoded(kind: str, at: datetime, url: str, data: Mapping[str, Any]) -> str:
-    """The body of every attempt to send an event; its id is the header webhook-id."""
+    """Return the body of every attempt to send an event. The id in the body equals the header webhook-id."""
     document = {
         "id": f"evt_{uuid.uuid4().hex}",
         "type": kind,

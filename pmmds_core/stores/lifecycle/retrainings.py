@@ -70,7 +70,7 @@ class RetrainingStore:
     """The store of retraining runs."""
 
     def __init__(self, database: Database, model_name: str, publisher: Publisher | None = None) -> None:
-        """`publisher`: reports starts and outcomes; None: none is reported."""
+        """Open the store. `publisher` reports starts and outcomes, and None means that nothing is reported."""
         self._database = database
         self._model_name = model_name
         self._publisher = publisher or Publisher()
@@ -110,7 +110,7 @@ class RetrainingStore:
         states = [RUNNING] if outcome == FAILED else [RUNNING, WAITING]
         update = sa.update(retraining_runs).where(c.run_id == run_id, c.outcome.in_(states))
         run = _run(connection, update.values(**values).returning(retraining_runs))
-        if outcome != WAITING:  # the decision's own event reports that it is pending
+        if outcome != WAITING:  # The decision's own event reports that the decision is pending.
             self._publish(connection, run, FINISHED)
         return run
 
@@ -181,7 +181,7 @@ class RetrainingStore:
         return {(row.trigger_type, row.outcome): row.n for row in rows}
 
     def _publish(self, connection: sa.Connection, run: RetrainingRun | None, what: str) -> None:
-        """Write an event in the transaction of the change; nothing if there was no change."""
+        """Write an event in the transaction of the change. Do nothing if there was no change."""
         if run is not None:
             self._publisher.publish(connection, retraining_event(run, what), datetime.now(UTC))
 

@@ -24,9 +24,9 @@ from pmmds_core.stores.lifecycle.outbox import Notification, NotificationOutbox,
 if TYPE_CHECKING:
     import httpx
 
-# Time for one attempt, from the connection to the response's status.
+# The time for one attempt, from the connection to the response's status.
 TIMEOUT_SECONDS = 10.0
-# After this time a pass starts no further attempt; the next pass continues.
+# After this time, a pass starts no further attempts, and the next pass continues.
 PASS_SECONDS = 30.0
 _NOT_CONFIGURED = "PMMDS_WEBHOOK_URLS no longer contains this target"
 _GONE = "the target answered 410, which means that it wants no more events"
@@ -34,7 +34,7 @@ _GONE = "the target answered 410, which means that it wants no more events"
 
 @dataclass(frozen=True)
 class Webhooks:
-    """The configured targets. `secrets`: one signature each; during a rotation there are two."""
+    """The configured targets. Each of the `secrets` adds a signature, and there are two during a rotation."""
 
     urls: Sequence[str]
     secrets: Sequence[str]
@@ -51,7 +51,7 @@ def deliver_webhooks(outbox: NotificationOutbox, webhooks: Webhooks, now: dateti
     Args:
         outbox: the outbox of the deployment.
         webhooks: the configured targets.
-        now: the time at which events are due; None: the current time.
+        now: the time at which events are due, or None for the current time.
 
     Raises:
         StoreError: if the database is unreachable.
@@ -67,11 +67,14 @@ def deliver_webhooks(outbox: NotificationOutbox, webhooks: Webhooks, now: dateti
 
 
 async def post(url: str, body: str, secrets: Sequence[str], timeout_seconds: float = TIMEOUT_SECONDS) -> str | None:
-    """Send one event now. Returns None if the target accepted it (2xx), otherwise the reason without the URL."""
+    """Send an event immediately.
+
+    Return None if the target accepted the event (2xx), and otherwise the reason without the URL.
+    """
     import httpx
 
     headers = _headers(body, secrets, datetime.now(UTC))
-    # A proxy of the environment is used for https only, because a loopback address is not reachable through it.
+    # Proxy environment variables apply to https only, because a loopback address cannot be reached through a proxy.
     client = httpx.AsyncClient(trust_env=url.startswith("https:"), timeout=timeout_seconds)
     sending = client.stream("POST", url, content=body.encode(), headers=headers)
     try:
@@ -84,7 +87,10 @@ async def post(url: str, body: str, secrets: Sequence[str], timeout_seconds: flo
 
 
 def name_of(place: int, url: str) -> str:
-    """A target's display name: its position in PMMDS_WEBHOOK_URLS and its scheme; the rest may be secret."""
+    """Return a target's display name, which is its position in PMMDS_WEBHOOK_URLS and its scheme.
+
+    The rest of the URL may be secret.
+    """
     return f"URL {place} of PMMDS_WEBHOOK_URLS ({url.partition('://')[0]})"
 
 
@@ -133,7 +139,7 @@ async def _send_all(sending: _Pass, due: dict[str, list[int]]) -> list[Delivery 
 
 
 def _headers(body: str, secrets: Sequence[str], at: datetime) -> dict[str, str]:
-    """The headers of one attempt. The id is that of the event; the time is that of the attempt."""
+    """Return the headers of one attempt, with the event's id and the attempt's time."""
     from standardwebhooks import Webhook
 
     event_id = msgspec.json.decode(body, type=_EventId).id
@@ -156,7 +162,7 @@ def _rejection(status: int) -> str | None:
 
 
 def _failure(error: httpx.HTTPError) -> str:
-    """The kind of failure. httpx's own message may contain the host."""
+    """Return the kind of failure without httpx's own message, which may contain the host."""
     import httpx
 
     if "CERTIFICATE_VERIFY_FAILED" in str(error):

@@ -26,7 +26,7 @@ def logged_hours(
     *,
     ingested_before: datetime,
 ) -> dict[datetime, int]:
-    """Hour → number of rows of the contract's model in [start, end), in the database and in the archive.
+    """Return the number of rows of the contract's model in each hour of [start, end), in the database and the archive.
 
     Rows that arrived at `ingested_before` or later are left out.
     """
