@@ -147,10 +147,7 @@ class ModelRegistry:
         return _translate(client.get_model_version(model.model_name, created.version))
 
     def experiment_id(self, name: str) -> str:
-        """Return the id of the experiment `name`.
-
-        On first use, the experiment is created with its artifacts under `artifact_root`.
-        """
+        """Return the id of the experiment `name`, which is created under `artifact_root` on first use."""
         with self._client() as client:
             return self._experiment(client, name)
 
@@ -173,18 +170,12 @@ class ModelRegistry:
                 raise
 
     def move_alias(self, model_name: str, alias: str, version: str) -> None:
-        """Point `alias` to `version`.
-
-        Only workflows/promotion.py may call this for the production alias.
-        """
+        """Point `alias` to `version`. Only workflows/promotion.py may call this for the production alias."""
         with self._client() as client:
             client.set_registered_model_alias(model_name, alias, version)
 
     def aliased(self, model_name: str) -> set[str]:
-        """Return the versions that have an alias, or an empty result if the model is not registered.
-
-        Raise RegistryUnavailableError if MLflow is unreachable.
-        """
+        """Return the versions that have an alias. Raise RegistryUnavailableError if MLflow is unreachable."""
         with self._client() as client:
             models = client.search_registered_models(f"name = '{model_name}'")
         return {str(version) for model in models for version in model.aliases.values()}
@@ -192,10 +183,8 @@ class ModelRegistry:
     def delete_version(self, version: RegisteredVersion) -> None:
         """Delete a version with its run and all its files, skipping whatever is already deleted.
 
-        Files are deleted first, so that the next run can finish an interrupted deletion.
-
-        Raises:
-            RegistryUnavailableError: if MLflow or its artifact store is unreachable.
+        Files are deleted first, so that the next run can finish an interrupted deletion. Raise
+        RegistryUnavailableError if MLflow or its artifact store is unreachable.
         """
         with self._client() as client:
             run = client.get_run(version.run_id)
@@ -261,9 +250,7 @@ class ModelRegistry:
         return destination
 
     def files_digest(self, model_name: str, version: str) -> str:
-        """Return the `Bundle.files_digest` of the registry's current files.
-
-        Only one small file is downloaded.
+        """Return the `Bundle.files_digest` of the registry's current files, after downloading one small file.
 
         Raises:
             NoModelError: if the version does not exist.
@@ -305,8 +292,7 @@ class ModelRegistry:
             fetch(self._direct.local_artifacts(version.run_id), folder)
             return folder
         with self._client() as client:
-            # Use the artifact URI, because with the run id MLflow would also search the logged model and hide the
-            # failure.
+            # Use the artifact URI, because with the run id MLflow would search the logged model and hide the failure.
             root = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
             folder = parent / "files"
             folder.mkdir()
@@ -344,8 +330,7 @@ def _mlflow(tracking_uri: str) -> Any:
     variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
     variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    # Without this setting, a server with artifacts in S3 redirects its clients to S3, which they may be unable to
-    # reach.
+    # Otherwise a server with artifacts in S3 redirects its clients to S3, which may be unreachable for them.
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
     if not variables.MLFLOW_S3_ENDPOINT_URL.get():
