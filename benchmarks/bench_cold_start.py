@@ -24,7 +24,7 @@ from benchmarks.deployments import (
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
 
-# Follows the tutorials of BentoML and MLflow.
+# This service follows the tutorials of BentoML and MLflow.
 PLAIN = """
 import bentoml, mlflow, pandas as pd
 
@@ -79,7 +79,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     with temporary_settings() as settings:
         name = train_versions(settings, 1).model_name
-        ours(settings)  # warm-up run, because later starts use cached bytecode and models
+        ours(settings)  # This is a warm-up run, because later starts use cached bytecode and models.
         alive, answered, peer = [], [], []
         for _ in range(repeats):
             first, second = ours(settings)

@@ -27,7 +27,7 @@ WINDOW = timedelta(days=7)
 N_NEW = 1_000
 BATCH = 20_000
 
-# The alternative reads every row of the window and computes PSI on the reference's bins with NumPy.
+# The alternative reads every row in the window and uses NumPy to compute the PSI on the reference's bins.
 PEER = """
 import sys, numpy as np, pandas as pd, sqlalchemy as sa
 from datetime import UTC, datetime, timedelta

@@ -68,7 +68,10 @@ def shadow_part(base: str) -> dict[str, object]:
 
 
 def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
-    """Return medians by PMMDS_SHADOW. The shadow scores all logged requests before the other service gets load."""
+    """Return the median results for each value of PMMDS_SHADOW.
+
+    The shadow process scores all logged requests before the other service receives load.
+    """
     body, found = example_request(settings), {"off": list[Load](), "on": list[Load]()}
     with ExitStack() as stack:
         services = {shadow: own_service(settings, f"shadow-{shadow}", shadow) for shadow in found}
@@ -84,7 +87,7 @@ def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, 
 
 
 def is_level(deployment: Deployment) -> bool:
-    """Return True if every request logged since the shadow started is scored."""
+    """Return True if every request that was logged since the shadow process started has been scored."""
     return not deployment.shadow.waiting("2", LogPosition(began_at(deployment)), 1)
 
 
@@ -97,7 +100,7 @@ def began_at(deployment: Deployment) -> datetime:
 
 @dataclass(frozen=True)
 class Took:
-    """Wall time and this process's processor time for `n` rows, in seconds."""
+    """The wall time and this process's processor time for `n` rows, in seconds."""
 
     n: int
     seconds: float

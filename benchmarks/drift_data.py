@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = CACHE / "drift-data-1"
 MILLION = 1_000_000
-# Distinct rows from the packaged generator; random noise on the charges creates many values.
+# The packaged generator draws the distinct rows, and random noise on the charges creates many values.
 N_CUSTOMERS = 50_000
 
 

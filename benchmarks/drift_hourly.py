@@ -37,7 +37,7 @@ HOUR = timedelta(hours=1)
 LOGGED_OVER = timedelta(days=7)
 MODEL = ("churn-classifier", "1")
 
-# Prints two times in seconds: the update, and the merge and verdict of the last day.
+# Print the duration of the update, and of the last day's merge and verdict, in seconds.
 UPDATE = """
 import json, sys, time
 from datetime import UTC, datetime, timedelta

@@ -34,13 +34,16 @@ from pmmds.transport import Transport
 
 T = TypeVar("T", bound=msgspec.Struct)
 Time = datetime | date | str | None
-# Rows per page: the maximum that the console accepts.
+# The number of rows per page, which is the maximum that the console accepts.
 PAGE_ROWS = 500
 _DAY_COLUMNS = ("day", "model_version", "n_rows", "n_labelled", *MetricValue.__struct_fields__)
 
 
 class Monitoring:
-    """Client of one deployment's monitoring API. Lists are sorted newest first; a `limit` of None returns all rows."""
+    """A client for one deployment's monitoring API.
+
+    Lists are sorted newest first, and a `limit` of None returns all rows.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -59,7 +62,7 @@ class Monitoring:
         self._transport.close()
 
     def versions(self, *, limit: int | None = 1000, since: Time = None, until: Time = None) -> Rows[Version]:
-        """Return the registered model versions; `since` and `until` limit the registration time."""
+        """Return the model versions that were registered between `since` and `until`."""
         return self._list("Model versions", "/versions", Version, limit, _times(since, until))
 
     def version(self, model_version: str) -> VersionDetail:
@@ -75,7 +78,7 @@ class Monitoring:
         model_version: str | None = None,
         verdict: str | None = None,
     ) -> Rows[DriftReport]:
-        """Return the drift reports; `since` and `until` limit the end of the window."""
+        """Return the drift reports whose window ends between `since` and `until`."""
         selected = {"model_version": model_version, "verdict": verdict}
         return self._list("Drift reports", "/drift-reports", DriftReport, limit, {**_times(since, until), **selected})
 
@@ -110,7 +113,7 @@ class Monitoring:
         status: str | None = None,
         severity: str | None = None,
     ) -> Rows[Alert]:
-        """Return the drift alerts; `since` and `until` limit the time they were opened."""
+        """Return the drift alerts that were opened between `since` and `until`."""
         selected = {"status": status, "severity": severity}
         return self._list("Alerts", "/alerts", Alert, limit, {**_times(since, until), **selected})
 
@@ -127,7 +130,7 @@ class Monitoring:
         kind: str | None = None,
         state: str | None = None,
     ) -> Rows[Decision]:
-        """Return promotions, held challengers and rollbacks; `since` and `until` limit the time of the decision."""
+        """Return the promotions, held challengers and rollbacks that were decided between `since` and `until`."""
         selected = {"kind": kind, "state": state}
         return self._list("Decisions", "/decisions", Decision, limit, {**_times(since, until), **selected})
 
@@ -143,7 +146,10 @@ class Monitoring:
         until: Time = None,
         model_version: str | None = None,
     ) -> Rows[DailyPerformance]:
-        """Return daily realized and estimated performance; the data frame has one row per day, version and metric."""
+        """Return the realized and estimated performance per day.
+
+        The data frame has one row per day, version and metric.
+        """
         query = {**_times(since, until), "model_version": model_version}
         return self._list("Daily performance", "/performance", DailyPerformance, limit, query, _metrics, _DAY_COLUMNS)
 

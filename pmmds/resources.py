@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. `next` links to the next page, relative to this page's URL; None on the last page."""
+    """A page of a list. `next` is the URL of the next page, relative to this page's URL, or None on the last page."""
 
     items: list[T]
     next: str | None
@@ -59,7 +59,10 @@ class DriftReportDetail(DriftReport, frozen=True, kw_only=True):
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature in the newest report; `__score__` is the model's score. `psi` is None if there are too few rows."""
+    """A feature in the newest report.
+
+    The name `__score__` means the model's score. `psi` is None if there are too few rows.
+    """
 
     feature: str
     kind: str
@@ -70,9 +73,9 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeaturePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature's drift measures in one report; None if there were too few rows.
+    """A feature's drift measures in one report, which are None if there were too few rows.
 
-    Shares are fractions of the rows (0–1).
+    Shares are fractions from 0 to 1.
     """
 
     report_id: int
@@ -123,7 +126,10 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retraining(msgspec.Struct, frozen=True, kw_only=True):
-    """A retraining run. `finished_at` is None while it runs; `alert_id`: the alert that started it, if one did."""
+    """A retraining run.
+
+    `finished_at` is None while the run is active. `alert_id` is the alert that started the run, or None.
+    """
 
     retraining_id: str
     model_name: str
@@ -147,7 +153,7 @@ class AlertDetail(Alert, frozen=True, kw_only=True):
 
 
 class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A change that was made: the action, what it changed, and one sentence about the result."""
+    """A record of a change: the action, the changed object, and a sentence about the result."""
 
     action: str
     target: str
@@ -155,7 +161,11 @@ class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):
-    """The caller. `method`: how the name was proved; `form_token`: for the header X-Form-Token, empty if not needed."""
+    """The caller.
+
+    `method` is how the name was verified. `form_token` is the value for the header X-Form-Token, or empty if none is
+    needed.
+    """
 
     name: str
     role: str
@@ -164,7 +174,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """A promotion decision, a rollback, or an alias move made in MLflow (kind: promotion, rollback, manual)."""
+    """A promotion decision, a rollback, or an alias move made in MLflow. `kind` is promotion, rollback or manual."""
 
     decision_id: str
     model_name: str
@@ -197,8 +207,8 @@ class VersionDetail(Version, frozen=True, kw_only=True):
 class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
     """A metric on one day, with its 95% interval if available.
 
-    `source` is `realized` (from labels) or `estimated` (without). `is_valid` is False if the estimate's assumptions
-    fail.
+    `source` is `realized` (from labels) or `estimated` (without labels). `is_valid` is False if the estimate's
+    assumptions fail.
     """
 
     metric: str
