@@ -25,5 +25,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The names by which Dagster finds the component."""
+    """Return the public names, which Dagster reads to find the component."""
     return [*globals(), *__all__]

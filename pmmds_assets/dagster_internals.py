@@ -23,13 +23,13 @@ from dagster._serdes import ConfigurableClassData
 from pmmds_core.config.urls import sqlite_url
 
 if TYPE_CHECKING:
-    # Types that dg.Executor's signature uses and dagster does not export.
+    # These types appear in the signature of dg.Executor, but dagster does not export them.
     from dagster._core.execution.context.system import PlanOrchestrationContext as PlanOrchestrationContext
     from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
     from dagster._core.execution.retries import RetryMode as RetryMode
     from dagster._core.execution.step_dependency_config import StepDependencyConfig as StepDependencyConfig
 
-# The module that the command `dagster-daemon` runs.
+# This is the module that the command `dagster-daemon` runs.
 DAEMON_MODULE = "dagster._daemon"
 
 
@@ -84,9 +84,10 @@ def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def renamed(asset: dg.AssetsDefinition, op_name: str, keys: Mapping[dg.AssetKey, dg.AssetKey]) -> dg.AssetsDefinition:
-    """Return the asset with another op name and other keys, in its dependencies and checks as well.
+    """Return the asset with another op name and other keys, which also apply to its dependencies and checks.
 
-    Op names are unique in a code location, so an asset of the project could otherwise not have the name of one of ours.
+    Op names are unique in a code location. Without this change, a project's asset could not have the same name as one
+    of PMMDS's assets.
     """
     replaced = asset.with_attributes(asset_key_replacements=keys)
     node = replaced.op.with_replaced_properties(name=op_name)

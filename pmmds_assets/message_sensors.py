@@ -15,7 +15,7 @@ NOTIFICATION_SECONDS = 15
 
 
 def make_message_sensors(names: LoopNames) -> dict[str, dg.SensorDefinition]:
-    """Plain name → sensor."""
+    """Return the message sensors, indexed by their plain names."""
 
     @loop_sensor(
         name=names.name("alert_notification_sensor"),

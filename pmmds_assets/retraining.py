@@ -43,7 +43,7 @@ class Trigger:
 
     @classmethod
     def of_request(cls, request: RequestRetraining, trigger_type: str = "") -> Trigger:
-        """Return the trigger of a request; `trigger_type` overrides its type."""
+        """Return the request's trigger. `trigger_type` overrides the type of the trigger."""
         trigger = request.trigger
         if trigger is None:
             return cls(True, trigger_type or MANUAL, None, request.attempt)

@@ -34,16 +34,16 @@ _LAUNCHPAD = "Dagster's launchpad"
 
 
 class RollbackConfig(dg.Config):
-    """Launchpad configuration; the defaults restore the previous champion.
+    """The launchpad configuration, whose defaults restore the previous champion.
 
-    Anyone who launches a run can set it. A rollback by the automatic rule is therefore identified by the decision that
-    the sensor recorded, and the requester's name is recorded unverified.
+    Anyone who launches a run can change the configuration. A rollback by the automatic rule is therefore identified by
+    the decision that the sensor recorded, and the requester's name is recorded unverified.
     """
 
-    to: str = Field(default="", description="Version to put into production; empty means the previous champion")
-    by: str = Field(default="", max_length=64, description="Name to record with the rollback")
+    to: str = Field(default="", description="The version to restore. If empty, the previous champion is used")
+    by: str = Field(default="", max_length=64, description="The name to record with the rollback")
     reason: str = Field(default="", max_length=500, description="Reason for the rollback")
-    decision: str = Field(default="", description="Id of a recorded rollback to execute instead of a new one")
+    decision: str = Field(default="", description="The id of a recorded rollback to execute instead of a new one")
 
 
 def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
@@ -68,7 +68,7 @@ def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
 
 
 def make_rollback_job(names: LoopNames = PLAIN, executor: dg.ExecutorDefinition | None = None) -> dg.JobDefinition:
-    """Return the job for the names and the executor of a Dagster project; None: the project's executor."""
+    """Return the job with a Dagster project's names and executor. None uses the project's default executor."""
 
     @dg.op(
         name=names.op(ROLLBACK_OP),

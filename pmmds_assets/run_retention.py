@@ -17,7 +17,7 @@ from pmmds_core.workflows.expired_files import n_bytes_of, remove
 from pmmds_core.workflows.retention import Expired
 
 KIND = "Dagster runs"
-# Maximum number of runs deleted per night. Hourly jobs create about 50 a day.
+# The maximum number of runs that are deleted per night. Hourly jobs create about 50 runs a day.
 MAX_RUNS = 2000
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
@@ -31,9 +31,9 @@ def expire_runs(
 
     Args:
         instance: Dagster's instance.
-        days: the retention period.
-        now: the current time; None: that of the clock.
-        job_names: delete only runs of these jobs; empty means runs of all jobs of the instance.
+        days: the retention period in days.
+        now: the current time. None reads the clock.
+        job_names: the jobs whose runs are deleted. If empty, the runs of all jobs in the instance are deleted.
     """
     if not days:
         return Expired(KIND, 0)

@@ -33,7 +33,7 @@ Document = Mapping[str, Any]
 
 
 class PerformanceConfig(dg.Config):
-    """Run configuration. `days` is the number of UTC days to report, including today."""
+    """The run configuration. `days` is the number of UTC days to report, including today."""
 
     days: int = 30
 
@@ -86,7 +86,7 @@ def performance_report(
 
 def _kept(deployment: Deployment, documents: Sequence[Document], page: Path) -> str:
     if not documents:
-        return "not logged: no predictions on these days"
+        return "not logged, because there were no predictions on these days"
     return keep_with_model(deployment, documents[-1]["model_version"], page, "performance")
 
 
@@ -126,7 +126,7 @@ def _charts(documents: Sequence[Document]) -> dict[str, Any]:
 
 
 def _day_label(document: Document, measured: Sequence[Document]) -> str:
-    """Return the month and day, and the version if several versions served on that day."""
+    """Return the month and day, followed by the version if several versions served on that day."""
     same_day = sum(x["day"] == document["day"] for x in measured)
     return f"{document['day'][5:]} v{document['model_version']}" if same_day > 1 else str(document["day"][5:])
 

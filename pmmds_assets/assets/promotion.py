@@ -101,7 +101,10 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
 
 
 def _claimed(deployment: Deployment) -> str | None:
-    """Return the version to which the alias was moved in MLflow if it is not served; a promotion replaces it."""
+    """Return the version to which the alias was moved in MLflow if the service does not serve it.
+
+    A promotion replaces this version.
+    """
     pointer, champion = deployment.decisions.pointer(), champion_of(deployment)
     is_other = pointer is not None and (champion is None or champion.version != pointer.version)
     return pointer.version if pointer is not None and is_other else None
@@ -140,7 +143,7 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
 
 
 def _finish_interrupted(deployment: Deployment) -> Decision | None:
-    """Finish or undo promotions interrupted by a crash or a registry outage; return the newest."""
+    """Finish or undo promotions that a crash or a registry outage interrupted, and return the newest one."""
     finished = [
         record_outcome(deployment, decision) for decision in reconcile(deployment.decisions, deployment.registry)
     ]

@@ -98,7 +98,7 @@ def end_this_process() -> None:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Exit on SIGTERM while waiting: PID 1 ignores it unless there is a handler.
+    """Exit on SIGTERM while waiting, because PID 1 ignores the signal without a handler.
 
     Dagster installs its own handler later.
     """

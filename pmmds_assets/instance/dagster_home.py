@@ -65,7 +65,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         else:
             _link(file)
     except FileExistsError:
-        pass  # another process created it at the same time
+        pass  # Another process created the file at the same time.
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {home} cannot be written: {error.strerror}.",
@@ -75,7 +75,10 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def _storage(settings: Settings, home: Path) -> str:
-    """Return dagster.yaml's storage section; empty for Dagster's own SQLite, which cannot handle % or ? in a path."""
+    """Return the storage section for dagster.yaml.
+
+    The section is empty for Dagster's own SQLite, which cannot handle % or ? in a path.
+    """
     if settings.dagster_database_url:
         return _POSTGRESQL
     return _ESCAPED_SQLITE if set("%?") & set(str(home)) else ""
@@ -83,7 +86,7 @@ def _storage(settings: Settings, home: Path) -> str:
 
 def _link(file: Path) -> None:
     if (file.is_symlink() and not file.exists()) or _is_made(file):
-        file.unlink(missing_ok=True)  # the linked checkout has moved, or the storage was PostgreSQL
+        file.unlink(missing_ok=True)  # The linked checkout has moved, or the storage was PostgreSQL.
     if not file.exists():
         file.symlink_to(instance_file())
 

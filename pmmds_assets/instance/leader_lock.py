@@ -38,7 +38,7 @@ class LeaderLock(Protocol):
     def try_acquire(self) -> Role:
         """Acquire the lock if it is free, and return this process's role.
 
-        Call it again to check that the lock is still held.
+        Later calls check that the lock is still held.
         """
         ...
 
