@@ -70,7 +70,7 @@ def acknowledge(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Acknowledge an alert, so that it triggers no automatic retraining."""
+    """Acknowledge an alert, so that the alert triggers no automatic retraining."""
     alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
     _print_changed(alert, "it triggers no automatic retraining", json=json)
 
@@ -81,7 +81,7 @@ def resolve(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Resolve an alert; the next report with drift opens a new one."""
+    """Resolve an alert. The next report with drift opens a new alert."""
     alert = _deployment().alerts.resolve(alert_id, by=by, note=note)
     _print_changed(alert, "the next report with drift opens a new one", json=json)
 

@@ -30,7 +30,7 @@ def config(
     show_origin: OriginOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List every setting with its place in pmmds.toml, value and description, or print the value of one."""
+    """List every setting with its place in pmmds.toml, value and description, or print one setting's value."""
     from pmmds_core.config.listing import describe, find_setting
 
     rows = describe()

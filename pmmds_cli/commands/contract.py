@@ -30,7 +30,10 @@ def check(
     data: Annotated[Path | None, typer.Option("--data", help="CSV or Parquet file with rows to check.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Validate a contract; with --data, list the values that it rejects, with counts and line numbers."""
+    """Validate a contract.
+
+    With --data, list the values that the contract rejects, with their counts and line numbers.
+    """
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.data.reader import read_source

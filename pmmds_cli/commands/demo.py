@@ -67,7 +67,7 @@ def demo(
 
 
 def _inferred(data: Path | None, label: str) -> ContractDraft | None:
-    """Infer a contract from the user's file, if any, before an earlier demo's home is deleted."""
+    """Infer a contract from the user's file, if there is one, before an earlier demo's home is deleted."""
     if (data is None) != (not label):
         raise UsageError("--data and --label must be used together.", next_step="Pass both or neither.")
     if data is None:

@@ -37,7 +37,7 @@ def demo_failed(problem: str) -> DemoFailedError:
 
 
 def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: str | Callable[[], str]) -> None:
-    """Wait until a condition is true, reporting the wait for `what`. Raises DemoFailedError on timeout."""
+    """Wait until a condition is true, and report that the demo waits for `what`. Raises DemoFailedError on timeout."""
     deadline = time.monotonic() + seconds
     with waiting(what):
         while not is_done():
@@ -47,7 +47,10 @@ def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: 
 
 
 class DemoRetraining:
-    """Sends requests while the sensor starts a retraining and the service swaps models. `end` records the outcome."""
+    """The demo's last steps, which send requests while a retraining runs and the service swaps models.
+
+    `end` records the outcome.
+    """
 
     def __init__(
         self,
@@ -128,6 +131,6 @@ class DemoRetraining:
 
 
 def _over(document: Mapping[str, Any], threshold: float) -> dict[str, float]:
-    """Return the PSI of each feature above the threshold, excluding the score."""
+    """Return the PSI of each feature that exceeds the threshold. The score is excluded."""
     features = (f for f in document["features"] if f["feature"] != SCORE)
     return {f["feature"]: f["psi"] for f in features if f["psi"] is not None and f["psi"] > threshold}

@@ -37,7 +37,7 @@ SEED = 7
 
 
 class Demo:
-    """A demo run, which starts the stack, trains, forces drift, and waits for the retraining and the swap."""
+    """A demo run, which starts the processes, trains, forces drift, and waits for the retraining and the swap."""
 
     def __init__(self, settings: Settings) -> None:
         self.result = DemoResult()
@@ -73,7 +73,7 @@ class Demo:
 
     @contextmanager
     def processes(self, *, keep_up: bool) -> Iterator[None]:
-        """Start the real processes; stop them at the end, even if a step fails."""
+        """Start the real processes, and stop them at the end even if a step fails."""
         say(f"Data: {self.result.data}")
         with self._processes.running(keep_up=keep_up):
             self.deployment = Deployment(self.settings)
@@ -104,7 +104,7 @@ class Demo:
         return True
 
     def _monitor(self, client: ServiceClient) -> None:
-        """Check traffic without drift, then drifted traffic; start the retraining steps on drift."""
+        """Check traffic without drift, then drifted traffic. If drift is detected, start the retraining steps."""
         document, rows = self._calm(client)
         if document["verdict"] != Verdict.DRIFTED:
             rows = self._drift(client)
@@ -157,7 +157,10 @@ class Demo:
         wait_until("the shipper to log the requests", lambda: log.count() >= n_rows, READY_SECONDS, problem)
 
     def end(self, outcome: DemoOutcome, account: str = "") -> bool:
-        """Record the outcome; return True for a promotion. Any other outcome is an error with the packaged sample."""
+        """Record the outcome, and return True if a model was promoted.
+
+        With the packaged sample, any other outcome is an error.
+        """
         is_promoted = outcome is DemoOutcome.PROMOTED
         if self.is_scripted and not is_promoted:
             raise demo_failed(f"the loop ended as {outcome}: {account.rstrip('.')}")

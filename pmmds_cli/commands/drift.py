@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAMES = "Comma-separated; repeatable."
 
-drift_app = typer.Typer(help="Compare data sets for drift; no deployment needed.", no_args_is_help=True)
+drift_app = typer.Typer(help="Compare data sets for drift. This needs no deployment.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 @drift_app.callback()
 def _group() -> None:
-    """Compare data sets for drift; no deployment needed."""
+    """Compare data sets for drift. This needs no deployment."""
 
 
 def compare(
@@ -69,7 +69,7 @@ def compare(
     fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with code 3 on drift.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Compare two files: PSI of each column, PSI expected by chance, largest change, and a verdict.
+    """Compare two files, and show each column's PSI, the PSI expected by chance, the largest change, and a verdict.
 
     Exits with code 4 if there are too few rows for a verdict.
     """
@@ -117,7 +117,7 @@ def compare(
 
 
 def names_of(given: Sequence[str] | None) -> list[str]:
-    """Parse the names in a repeatable option. Each value is a line of CSV, so names with commas can be quoted.
+    """Parse the names in a repeatable option. Each value is a line of CSV, so that names with commas can be quoted.
 
     Raises:
         UsageError: a quote is not closed.
@@ -156,7 +156,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _write(result: FileComparison, profile: Path | None, html: Path | None) -> None:
-    """Write the profile and the HTML report, after rendering both."""
+    """Render the profile and the HTML report, then write both."""
     contents: list[tuple[Path, bytes]] = []
     if html is not None:
         contents.append((html, result.to_html().encode()))

@@ -48,7 +48,7 @@ def approve(
     by: ByOption,
     json: JsonOption = False,
 ) -> None:
-    """Approve a pending promotion. It is aborted if the champion has changed since the decision."""
+    """Approve a pending promotion. The promotion is aborted if the champion has changed since the decision."""
     from pmmds_core.workflows.approval import approve as approve_decision
 
     deployment = _deployment()
@@ -82,7 +82,7 @@ def _user() -> str:
 
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # the user id of a container may have no user name
+    except (KeyError, OSError):  # A container's user id may have no user name.
         return "the command line"
 
 
@@ -96,7 +96,7 @@ def _print_decision(deployment: Deployment, decision: Decision, *, json: bool) -
 
 
 def _show_in_dagster(deployment: Deployment, decision: Decision) -> None:
-    """Record the change in Dagster. A failure only prints a warning, because the change itself has succeeded."""
+    """Record the change in Dagster. If this fails, only print a warning, because the change itself has succeeded."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from pmmds_cli.client.job_runner import shared_instance

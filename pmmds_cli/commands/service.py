@@ -49,7 +49,7 @@ def serve() -> None:
     check_before_serving(settings)
     argv, variables = serve_command(settings)
     say(f"Serving on {http_url(settings.http_host, settings.http_port)} - Ctrl-C stops.")
-    with lock:  # the server that replaces this process with exec inherits the lock
+    with lock:  # The server that replaces this process with exec inherits the lock.
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 
@@ -91,7 +91,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
 
 
 def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
-    """Check contract, ports, databases and registry before the first process starts."""
+    """Check the contract, ports, databases and registry before the first process starts."""
     from pmmds_cli.processes.definitions import check_ports, child_environment, local_processes
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
@@ -160,7 +160,7 @@ def _wait(is_done: Callable[[], bool], seconds: float, problem: str) -> None:
 
 
 def status(json: JsonOption = False) -> None:
-    """Show state, uptime and address of each process. Exits with code 1 if any process is down."""
+    """Show the state, uptime and address of each process. Exits with code 1 if any process is down."""
     from pmmds_cli.processes.definitions import local_processes
     from pmmds_cli.processes.supervisor import Supervisor
     from pmmds_core.config.settings import load_settings

@@ -13,7 +13,7 @@ from pmmds_cli.output.console import print_table
 from pmmds_core.runtime.plurals import counted
 
 WIDTH = 100
-# Width that the other columns leave free.
+# The width that the other columns leave free.
 _MOVED, _NAME = 40, 17
 
 

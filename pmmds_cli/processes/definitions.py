@@ -46,7 +46,7 @@ class Process:
 
     @property
     def command(self) -> str:
-        return shlex.join(self.argv).replace("%", "%%")  # supervisord expands percent signs
+        return shlex.join(self.argv).replace("%", "%%")  # supervisord expands percent signs.
 
 
 def local_processes(settings: Settings) -> list[Process]:
@@ -87,7 +87,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     )
     for process in processes:
         merged.update(process.variables)
-    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set this variable to an empty value, which boto3 rejects
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set an empty value, which boto3 rejects.
         merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
 
@@ -114,7 +114,7 @@ def _mlflow(settings: Settings) -> Process:
     root = settings.resolved_artifact_root
     argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
     argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
-    # Clients of the server read artifacts through the server; clients of its database read the artifact root directly.
+    # Clients of the server read artifacts through the server. Clients of its database read the artifact root directly.
     argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
     variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url, **host_variables(settings)}
     return Process(

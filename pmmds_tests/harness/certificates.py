@@ -10,7 +10,7 @@ import trustme
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files."""
+    """The paths of the PEM files."""
 
     authority: Path
     server: Path

@@ -27,7 +27,10 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
-    """A resource for a deployment with these variables, not the process's. Run configuration cannot change them."""
+    """Return a resource for a deployment with these variables instead of the process's variables.
+
+    The run configuration cannot change the variables.
+    """
 
     class Given(DeploymentResource):
         def open(self) -> Deployment:
@@ -54,7 +57,7 @@ class DagsterPlatform:
 
     @classmethod
     def of_environment(cls, environment: dict[str, str]) -> DagsterPlatform:
-        """A platform on an existing database."""
+        """Return a platform on an existing database."""
         folder = Path(environment["PMMDS_HOME"]) / "dagster"
         folder.mkdir(parents=True, exist_ok=True)
         resource = resource_of(environment)
@@ -93,7 +96,7 @@ class DagsterPlatform:
         return dict(monitor_request(deployment, deployment.settings.drift_current_window_hours).tags)
 
     def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
-        """Evaluate a sensor once; return its result."""
+        """Evaluate a sensor once, and return the result."""
         return sensor(
             dg.build_sensor_context(instance=self.instance, cursor=cursor, resources={"deployment": self.resource})
         )

@@ -42,14 +42,14 @@ def find_programs() -> Path:
 
 
 def put_on_path(programs: Path) -> None:
-    """Put the server's own pg_dump and psql on PATH, because older versions reject this server."""
+    """Put the server's own pg_dump and psql on PATH, because older programs reject this server."""
     if os.environ["PATH"].split(os.pathsep)[0] != str(programs):
         os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
 @cache
 def runnable_by(user: pwd.struct_passwd, programs: Path) -> Path:
-    """Return the folder, or a copy if `user` may not access it, such as a folder in root's home."""
+    """Return the folder, or a copy if `user` may not access the folder, for example in root's home."""
     if _runs(user, programs):
         return programs
     copy = Path(tempfile.mkdtemp(prefix="pmmds-pg-programs-"))

@@ -28,7 +28,7 @@ QUICK = {"logistic_regression": CANDIDATES["logistic_regression"]}
 
 @dataclass(frozen=True)
 class Staff:
-    """A deployment with logins. All logins share `variables`, and each has its own database URL."""
+    """A deployment with several logins. All logins share `variables`, and each login has its own database URL."""
 
     home: Path
     server: str
