@@ -1,6 +1,6 @@
-"""Measure time and memory of `pmmds monitor` over a week of logged rows: the first run, and a run after new rows.
+"""Measure the time and memory of `pmmds monitor` over a week of logged rows.
 
-The alternative reads all rows of the window into pandas and bins them.
+The first run and a run after new rows are measured. The alternative reads all rows of the window into pandas and bins them.
 
     python -m benchmarks.bench_monitor [--rows 10000 1000000]
 """

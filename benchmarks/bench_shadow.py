@@ -2,8 +2,8 @@
 
 python -m benchmarks.bench_shadow [--seconds 6] [--repeats 3]   (needs wrk)
 
-Two services with the same models, one with PMMDS_SHADOW=on, receive load in turn; the medians are printed. The shadow's
-speed is measured on rows in the database and compared with logging the same number of rows.
+Two services with the same models, one with PMMDS_SHADOW=on, receive load in turn, and the medians are printed. The
+shadow's speed is measured on rows in the database and compared with logging the same number of rows.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def timed(work: Callable[[], None]) -> Took:
 
 
 def shadow_rate(deployment: Deployment) -> tuple[Took, Took]:
-    """Measure two tasks in this process: logging rows, and shadow scoring (reading, scoring and writing)."""
+    """Measure two tasks in this process: logging rows, and shadow scoring (which reads, scores and writes rows)."""
     row, now = tuple(deployment.contract.example().values()), deployment.shadow.now()
     records = [PredictionRecord(f"b-{i:07}", now, deployment.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
     bundle = deployment.profiles.bundle("2")

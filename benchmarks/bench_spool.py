@@ -2,9 +2,9 @@
 
 python -m benchmarks.bench_spool [--records 20000] [--repeats 3]
 
-Each alternative stores the same MessagePack records, one per call, including their encoding. None loses a record when
-its process is killed; the loss in a power failure differs and is printed. The libraries are not dependencies of PMMDS;
-run `pip install persist-queue litequeue` to include them.
+Each alternative stores the same MessagePack records, one per call, including their encoding. No alternative loses a
+record when its process is killed. The loss in a power failure differs and is printed. The libraries are not
+dependencies of PMMDS. Run `pip install persist-queue litequeue` to include them.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ end
 class Load:
     """The results of one run of wrk. Latencies are in milliseconds.
 
-    `n_answered` counts complete responses; `n_failed` counts errors and responses that are not 2xx or 3xx.
+    `n_answered` counts complete responses, and `n_failed` counts errors and responses that are not 2xx or 3xx.
     """
 
     requests_per_second: float

@@ -1,7 +1,7 @@
 """Measure rows per second into PostgreSQL by the shipper and by psql's \\copy, and rows archived per second.
 
-The shipper decodes spool files, stores each id once and deletes the files; \\copy only reads a CSV file. Both fill a
-table with the same columns, key, indexes and partitions, on a server with fsync off.
+The shipper decodes spool files, stores each id once and deletes the files, whereas \\copy only reads a CSV file. Both
+fill a table with the same columns, key, indexes and partitions, on a server with fsync off.
 """
 
 from __future__ import annotations

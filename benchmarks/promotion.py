@@ -1,4 +1,4 @@
-"""Measure promotions: error rates of decisions, alias moves after kills, duration of the whole loop.
+"""Measure the error rates of promotion decisions, the alias moves after kills, and the duration of the whole loop.
 
 python -m benchmarks.promotion [--part policy] [--part crashes] [--part loop]   (default: all three)
 

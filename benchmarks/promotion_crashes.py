@@ -1,8 +1,8 @@
 """Kill promotions at random times and count the alias moves: exactly one is expected (benchmarks.promotion, crashes).
 
-A child process promotes and is killed (SIGKILL) after a random time; the parent reconciles and counts moves. Runs use a
-registry in a file, which is fast, and MLflow's registry, where a database trigger counts the changes of the alias.
-Not here: error rates of decisions (promotion_statistics.py).
+A child process promotes and is killed (SIGKILL) after a random time. The parent reconciles and counts the moves. Runs
+use a registry in a file, which is fast, and MLflow's registry, where a database trigger counts the changes of the
+alias. Not here: error rates of decisions (promotion_statistics.py).
 """
 
 from __future__ import annotations

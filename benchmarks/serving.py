@@ -2,8 +2,8 @@
 
 python -m benchmarks.serving [--seconds 8] [--repeats 3]   (needs wrk)
 
-PMMDS durably logs every row during the measurement; the alternatives store nothing. Runs alternate, and the medians are
-printed.
+PMMDS durably logs every row during the measurement, whereas the alternatives store nothing. Runs alternate, and the
+medians are printed.
 """
 
 from __future__ import annotations

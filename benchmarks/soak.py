@@ -1,4 +1,4 @@
-"""Run ten minutes of constant load; measure memory growth, pauses, and lost predictions.
+"""Measure memory growth, pauses and lost predictions during ten minutes of constant load.
 
 python -m benchmarks.soak [--minutes 10] [--rate 2000] [--postgresql]   (needs hey)
 

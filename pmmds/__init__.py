@@ -66,18 +66,19 @@ def compare(
 ) -> FileComparison:
     """Check two data frames for drift, with the rules and options of `pmmds drift compare`.
 
-    The result is the same as if both were written to Parquet with pandas and the files compared. Notebooks display it
-    as a table; `result.to_html()` is the full report, and `result.document` has plain JSON values.
+    The result is the same as if both were written to Parquet with pandas and the files compared. Notebooks display the
+    result as a table. `result.to_html()` returns the full report, and `result.document` has plain JSON values.
 
     Args:
         reference: the baseline data, which defines the bins.
         current: the data to compare with the reference. It must have the same columns.
-        contract: kinds, ranges and the meaning of blanks, as an object or file; None infers it from the reference.
-        columns: columns to compare if there is no contract; empty compares all.
+        contract: the columns' kinds, ranges and meaning of blanks, as an object or file. None infers the contract from
+            the reference.
+        columns: the columns to compare if there is no contract. If empty, all columns are compared.
         score: the column with the model's score (0–1) in both frames. The report includes it, but it is not counted as
             a feature.
         rule: the thresholds. None uses the default settings.
-        options: per-column kinds, missing-value markers, bins and thresholds.
+        options: the kinds, missing-value markers, bins and thresholds of individual columns.
 
     Raises:
         InputFileError: a frame is empty, has duplicate or unsupported columns, or does not match the other frame, the
@@ -94,7 +95,7 @@ def compare(
 def verify_webhook(body: bytes | str, headers: Mapping[str, str], secret: str | Sequence[str]) -> WebhookEvent:
     """Check the signature and the time of a webhook request, and return its event.
 
-    The same event may arrive more than once with the same `id`; ignore ids that you have processed.
+    The same event may arrive more than once with the same `id`. Ignore ids that you have already processed.
 
     Args:
         body: the request's body, unchanged.

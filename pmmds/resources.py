@@ -96,7 +96,10 @@ class FeaturePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A drift alert. `severity` is the band of the worst feature; `n_reports` counts the drifted reports it covers."""
+    """A drift alert.
+
+    `severity` is the band of the worst feature, and `n_reports` counts the drifted reports that the alert covers.
+    """
 
     alert_id: int
     model_name: str
@@ -115,7 +118,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of an alert: opened, escalated, gave_up, acknowledged, resolved or commented."""
+    """A change of an alert's state, which is opened, escalated, gave_up, acknowledged, resolved or commented."""
 
     change_id: int
     kind: str
@@ -193,7 +196,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionDetail(Decision, frozen=True, kw_only=True):
-    """A decision with its `document`: criteria and evaluation."""
+    """A decision with its `document`, which contains the criteria and the evaluation."""
 
     document: Document
 
@@ -239,8 +242,8 @@ class DailyPerformance(msgspec.Struct, frozen=True, kw_only=True):
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """The lineage of a logged prediction, as printed by `pmmds explain --json` but without server paths.
 
-    `prediction` has the time, output, latency and `features`; `explanation` has contributions in log odds; `notes`
-    lists parts that could not be read. The other documents are None if nothing is recorded.
+    `prediction` has the time, output, latency and `features`, `explanation` has contributions in log odds, and `notes`
+    lists the parts that could not be read. The other documents are None if nothing is recorded.
     """
 
     request_id: str

@@ -112,7 +112,7 @@ def _time_columns(kind: type[Any]) -> dict[str, bool]:
 
 
 def instant_text(name: str, value: datetime | date | str | None) -> str | None:
-    """Format `since` or `until` for the API. A day means midnight UTC; a time without a zone is read as UTC.
+    """Format `since` or `until` for the API. A day means midnight UTC, and a time without a time zone is read as UTC.
 
     Raises:
         InvalidCallError: the value is not a time.

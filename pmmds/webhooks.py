@@ -1,4 +1,4 @@
-"""Events of webhooks: verifying a request and decoding its event.
+"""Verifies a webhook request and decodes its event.
 
 Add the type of a new event's data to `_DATA`. Not here: sending (pmmds_core/stores/lifecycle/webhook_sender.py).
 """

@@ -1,4 +1,4 @@
-"""All uses of Dagster's private API in PMMDS; pyproject.toml limits Dagster's version.
+"""All uses of Dagster's private API in PMMDS. pyproject.toml limits Dagster's version for this reason.
 
 Not here: choosing the runs to delete (run_retention.py), the executor (training_runs.py).
 """
@@ -34,7 +34,7 @@ DAEMON_MODULE = "dagster._daemon"
 
 
 class EscapedSqliteStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage for a DAGSTER_HOME whose path has a % or a ?; instance/dagster_home.py configures it.
+    """Dagster's SQLite storage for a DAGSTER_HOME whose path has a % or a ?, configured by instance/dagster_home.py.
 
     Dagster inserts the path into a URL without escaping it. SQLAlchemy decodes %20 and reads the text after a ? as
     options, so that the database would be created outside the home. Importing this module corrects the URL.
@@ -71,7 +71,7 @@ def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
 def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
     """Delete a run's events and asset check results, which Dagster does not delete with the run.
 
-    With SQLite, this deletes only the rows in the shared index; the event database is one of `run_files`.
+    With SQLite, this deletes only the rows in the shared index. The event database is one of `run_files`.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):

@@ -92,7 +92,7 @@ def make_jobs(
     """Return the jobs, indexed by their plain names.
 
     Args:
-        names: the names in the project.
+        names: the names that the project uses.
         executor: the jobs' executor. None uses the project's executor.
         assets: the assets that the project has. A job without its first asset is left out. None means all assets.
     """
@@ -180,7 +180,7 @@ def make_schedules(
 
     Args:
         jobs: the jobs that `make_jobs` returned.
-        names: the names in the project.
+        names: the names that the project uses.
         crons: a cron expression in UTC for each job, indexed by the job's plain name without `_job`. An empty
             expression means that the job has no schedule.
     """

@@ -1,4 +1,4 @@
-"""Sensors that send the outbox: notifications for people and events for programs.
+"""Sensors that send the outbox's notifications for people and events for programs.
 
 They are separate, so that a target that does not respond delays only its own kind. Not here: sending
 (pmmds_core.workflows.alert_updates), the other sensors (sensors.py).

@@ -1,6 +1,6 @@
 """Stores the trigger of a retraining run in its tags, and records the run's outcome.
 
-The sensor and the command line write the tags; assets read them. Not here: when to retrain
+The sensor and the command line write the tags, and the assets read them. Not here: when to retrain
 (pmmds_core.policies.retraining).
 """
 
@@ -20,7 +20,7 @@ CAUSE, CAUSE_TEXT = "pmmds/cause", "pmmds/cause_text"
 
 @dataclass(frozen=True)
 class Trigger:
-    """The reason for a run: a trigger's attempt or a manual request. `is_retraining` is False for a training run."""
+    """What started a run: a trigger or a manual request. `is_retraining` is False for a training run."""
 
     is_retraining: bool
     trigger_type: str

@@ -1,4 +1,4 @@
-"""rollback_job and automatic_rollback_sensor: put an earlier version back into production.
+"""The rollback_job and the automatic_rollback_sensor, which put an earlier version back into production.
 
 `pmmds rollback` does the same without a run. Not here: the choice of the version and the guardrails
 (pmmds_core.workflows.rollback).

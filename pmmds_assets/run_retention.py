@@ -25,7 +25,7 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagste
 def expire_runs(
     instance: dg.DagsterInstance, days: int, now: datetime | None = None, job_names: Collection[str] = ()
 ) -> Expired:
-    """Delete finished runs created more than `days` days ago, oldest first; 0 keeps all runs.
+    """Delete finished runs that were created more than `days` days ago, oldest first. The value 0 keeps all runs.
 
     Each run's record is deleted last, so that the next call completes an interrupted deletion.
 

@@ -184,7 +184,7 @@ def make_sensors(jobs: Mapping[str, Any], names: LoopNames = PLAIN) -> dict[str,
 
     Args:
         jobs: the jobs that `jobs.make_jobs` returned.
-        names: the names in the project.
+        names: the names that the project uses.
     """
     sensors = {
         **make_message_sensors(names),

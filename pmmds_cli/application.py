@@ -1,4 +1,4 @@
-"""The `pmmds` application: its options and its commands.
+"""The `pmmds` application with its options and commands.
 
 Not here: the commands (commands/), the entry point and errors (main.py).
 """

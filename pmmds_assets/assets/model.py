@@ -58,7 +58,8 @@ def trained_model(
 ) -> Materialized:
     """The best candidate by cross-validation, registered in MLflow with the alias challenger.
 
-    Preprocessing and estimator are one scikit-learn pipeline; the service uses the portable scorer compiled from it.
+    The preprocessing and the estimator form one scikit-learn pipeline, from which the service's portable scorer is
+    compiled.
     """
     d = deployment.open()
     training = d.datasets.require("training", "training_data", run_id=context.run.run_id)

@@ -55,8 +55,9 @@ external_assets = [
 class MonitorConfig(dg.Config):
     """The run configuration.
 
-    `window_hours` is the length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS. `segment_features`
-    lists the features to segment the report by, separated by commas; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
+    `window_hours` is the length of the current window, where 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS.
+    `segment_features` lists the features to segment the report by, separated by commas. If empty,
+    PMMDS_DRIFT_SEGMENT_FEATURES is used.
     """
 
     window_hours: int = 0

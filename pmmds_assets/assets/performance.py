@@ -1,4 +1,4 @@
-"""Model performance in production: realized as labels arrive, estimated without them.
+"""Model performance in production, which is realized as labels arrive and estimated without labels.
 
 Not here: drift (monitoring.py).
 """

@@ -23,7 +23,7 @@ def make_retention(job_names: Collection[str] = ()) -> dg.AssetsDefinition:
     def retention(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
         """Deletes reports, histograms, data sets, model versions, notifications and Dagster runs past their retention.
 
-        Each kind of data has a setting PMMDS_RETENTION_…_DAYS; 0 keeps everything. Versions that are or were in
+        Each kind of data has a setting PMMDS_RETENTION_…_DAYS, where 0 keeps everything. Versions that are or were in
         production, pending manual actions and the newest of each kind are always kept.
         """
         d = deployment.open()

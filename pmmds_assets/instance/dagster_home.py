@@ -49,7 +49,7 @@ def dagster_variables(settings: Settings) -> dict[str, str]:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Create DAGSTER_HOME and its instance file; a user's own file is not changed.
+    """Create DAGSTER_HOME and its instance file. A user's own file is not changed.
 
     Raises:
         HomeNotWritableError: the folder is not writable.

@@ -1,6 +1,6 @@
 """Leader election among the Dagster daemons of one instance.
 
-With PostgreSQL the leader holds a table lock in Dagster's database, which works across machines; otherwise it holds a
+With PostgreSQL the leader holds a table lock in Dagster's database, which works across machines. Otherwise, it holds a
 lock file in DAGSTER_HOME. Not here: running the daemon (daemon.py).
 """
 

@@ -1,4 +1,4 @@
-"""alerts list, ack, resolve, history: show and change drift alerts.
+"""The `pmmds alerts` commands, which show and change drift alerts.
 
 Not here: when alerts open and resolve automatically (pmmds_core/policies/alert_resolution.py).
 """

@@ -1,4 +1,4 @@
-"""config: list the settings with their values, the origin of each value and its place in pmmds.toml.
+"""The `pmmds config` command, which lists the settings with their values, origins and places in pmmds.toml.
 
 Not here: reading settings (pmmds_core/config).
 """

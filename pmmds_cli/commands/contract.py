@@ -1,4 +1,4 @@
-"""contract check, contract diff: validate a contract or compare two.
+"""The `pmmds contract` commands, which validate a contract or compare two contracts.
 
 Not here: inferring a contract (init.py), migrating (database.py).
 """

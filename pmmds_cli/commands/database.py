@@ -1,4 +1,4 @@
-"""db migrate, status, roles, backup, restore: manage the database."""
+"""The `pmmds db` commands, which manage the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""demo: run the closed loop on real processes in a separate home. Not here: the steps (demo_steps.py)."""
+"""The `pmmds demo` command, which runs the closed loop on real processes in a separate home.
+
+Not here: the steps (demo_steps.py).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of the demo after the alert: wait for the retraining and, if it promoted a model, for the swap.
+"""The demo's steps after the alert: wait for the retraining and, if a model was promoted, for the swap.
 
 Not here: the steps until the alert (demo_steps.py).
 """

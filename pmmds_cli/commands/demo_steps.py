@@ -1,4 +1,4 @@
-"""The steps of the demo until an alert: train, send requests, check for drift.
+"""The demo's steps until an alert: train, send requests, and check for drift.
 
 With the packaged sample, every step has exactly one expected result, and any other raises DemoFailedError. With other
 data, the demo accepts every verdict and every decision, explains it and ends. Not here: the steps after the alert

@@ -1,4 +1,6 @@
-"""drift compare: compare two files for drift. Needs no deployment and imports no deployment code.
+"""The `pmmds drift compare` command, which compares two files for drift.
+
+This command needs no deployment and imports no deployment code.
 
 Not here: the comparison (pmmds_core/file_drift/).
 """

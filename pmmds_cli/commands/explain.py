@@ -1,4 +1,4 @@
-"""explain: show the lineage and feature contributions of a logged prediction.
+"""The `pmmds explain` command, which shows the lineage and feature contributions of a logged prediction.
 
 Not here: collecting them (pmmds_core/workflows/lineage.py).
 """

@@ -1,4 +1,4 @@
-"""Asks for corrections of an inferred contract on a terminal, one line per column; an empty line ends the dialog.
+"""Asks for corrections of an inferred contract on a terminal, one line per column, until an empty line.
 
 Not here: options of the command (init.py).
 """

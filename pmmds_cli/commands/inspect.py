@@ -1,4 +1,4 @@
-"""decisions, performance, doctor: commands that read the database.
+"""The commands `decisions`, `performance` and `doctor`, which read the database.
 
 They import no heavy libraries (pmmds_tests/cli/test_imports.py).
 """

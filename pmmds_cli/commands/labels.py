@@ -1,4 +1,4 @@
-"""labels import: import labels from a file.
+"""The `pmmds labels import` command, which imports labels from a file.
 
 Not here: the file format, and which observation of a request counts (pmmds_core/stores/predictions/).
 """

@@ -1,4 +1,4 @@
-"""monitor: run monitor_job in this process."""
+"""The `pmmds monitor` command, which runs monitor_job in this process."""
 
 from __future__ import annotations
 

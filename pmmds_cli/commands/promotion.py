@@ -1,4 +1,6 @@
-"""rollback, approve, reject: manual decisions. Each one takes effect immediately and is then recorded in Dagster.
+"""The commands `rollback`, `approve` and `reject` for manual decisions.
+
+Each one takes effect immediately and is then recorded in Dagster.
 
 Not here: which changes are allowed (pmmds_core/workflows/rollback.py, approval.py).
 """

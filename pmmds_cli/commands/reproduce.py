@@ -1,4 +1,4 @@
-"""reproduce: train a version again from its record and compare the digests.
+"""The `pmmds reproduce` command, which retrains a version from its record and compares the digests.
 
 Not here: the training (pmmds_core/workflows/reproduction.py).
 """

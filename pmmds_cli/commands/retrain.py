@@ -1,4 +1,4 @@
-"""retrain: run monitor_job and, if a trigger is active, retrain_job in this process."""
+"""The `pmmds retrain` command, which runs monitor_job and, if a trigger is active, retrain_job in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""serve, up, down, status, logs: start, stop and inspect the processes of one machine.
+"""The commands `serve`, `up`, `down`, `status` and `logs`, which manage the processes on one machine.
 
 Not here: the processes and the supervisor (processes/).
 """
@@ -73,7 +73,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
 
     Raises:
         AlreadyRunningError, PortTakenError, StoreError, ContractError: nothing was started.
-        ServiceError, PortTakenError: a process did not become ready; the others keep running.
+        ServiceError, PortTakenError: a process did not become ready. The other processes keep running.
     """
     from pmmds_cli.processes.readiness import wait_until_ready
     from pmmds_cli.processes.supervisor import Supervisor

@@ -1,4 +1,4 @@
-"""shadow: compare the challenger with the served predictions. Changes nothing.
+"""The `pmmds shadow` command, which compares the challenger with the served predictions. Changes nothing.
 
 Not here: the measures (pmmds_core/evaluation/shadow.py).
 """

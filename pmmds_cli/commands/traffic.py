@@ -1,4 +1,4 @@
-"""traffic: send simulated requests to the service, optionally with labels.
+"""The `pmmds traffic` command, which sends simulated requests to the service, optionally with labels.
 
 Not here: the rows (pmmds_core/synthetic/).
 """

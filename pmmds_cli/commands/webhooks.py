@@ -1,4 +1,4 @@
-"""webhooks secret, test, list: the targets that receive signed events.
+"""The `pmmds webhooks` commands, which manage the targets that receive signed events.
 
 Not here: sending (pmmds_core/stores/lifecycle/webhook_sender.py).
 """

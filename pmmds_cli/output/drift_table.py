@@ -1,4 +1,4 @@
-"""Formats a drift report as text in 100 columns: features by PSI, the verdict of each rule, segments.
+"""Formats a drift report as text in 100 columns, with the features by PSI, each rule's verdict, and the segments.
 
 Not here: drift rules (pmmds_core/drift/).
 """

@@ -1,4 +1,6 @@
-"""The processes of one machine: command, address and readiness check. `pmmds up` starts every process listed here.
+"""The processes of one machine, with each one's command, address and readiness check.
+
+`pmmds up` starts every process listed here.
 
 Not here: the supervisor (supervisor.py).
 """

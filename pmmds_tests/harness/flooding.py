@@ -29,8 +29,7 @@ def worker_of(service: RunningService) -> psutil.Process:
 
 @dataclass
 class Spent:
-    """The worker's memory before the flood and at the peak in bytes, and each prediction's latency in seconds and
-    status."""
+    """The worker's memory in bytes before the flood and at the peak, and the predictions' latencies and statuses."""
 
     first_bytes: int
     most_bytes: int

@@ -24,7 +24,7 @@ _KERNELS_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """Return one free port; see `free_ports`."""
+    """Return one free port, as described in `free_ports`."""
     return free_ports(1)[0]
 
 

@@ -80,7 +80,7 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
         syncs: whether to use fsync like a production server, which is slower.
 
     Raises:
-        PostgresMissingError: the programs are missing; the message says how to install them.
+        PostgresMissingError: the programs are missing. The message explains how to install them.
     """
     programs = find_programs()
     put_on_path(programs)

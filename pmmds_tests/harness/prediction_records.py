@@ -1,4 +1,4 @@
-"""Creates seeded prediction records that meet the contract; tests can override values."""
+"""Creates seeded prediction records that meet the contract. Tests can override values."""
 
 from __future__ import annotations
 

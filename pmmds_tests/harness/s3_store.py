@@ -30,7 +30,10 @@ MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 @dataclass(frozen=True)
 class S3Store:
-    """A running store. `variables` is the environment of a process that uses it; `bucket` exists."""
+    """A running store.
+
+    `variables` is the environment of a process that uses the store, and `bucket` is an existing bucket.
+    """
 
     url: str
     bucket: str

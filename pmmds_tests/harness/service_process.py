@@ -82,7 +82,7 @@ class RunningService:
 
     @property
     def output(self) -> str:
-        """Return the output so far: log lines of PMMDS and BentoML."""
+        """Return the output so far, which consists of log lines of PMMDS and BentoML."""
         return "".join(self.lines)
 
     def deployment(self) -> Deployment:
