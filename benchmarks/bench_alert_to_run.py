@@ -16,7 +16,7 @@ from pmmds_cli.commands.service import start, stop
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 
-# Dagster's default sensor interval (DEFAULT_SENSOR_DAEMON_INTERVAL).
+# This is Dagster's default sensor interval (DEFAULT_SENSOR_DAEMON_INTERVAL).
 DEFAULT_TICK_SECONDS = 30.0
 
 

@@ -41,7 +41,7 @@ class Plain:
 
 
 def ours(settings: Settings) -> tuple[float, float]:
-    """Return the seconds until /livez responds, and until the first prediction."""
+    """Return how many seconds pass until /livez responds and until the first prediction."""
     began = time.perf_counter()
     base = client_url(settings.http_host, settings.http_port)
     with service_process(settings):
@@ -53,7 +53,7 @@ def ours(settings: Settings) -> tuple[float, float]:
 
 
 def plain(settings: Settings, name: str) -> float:
-    """Return the seconds until the plain service's first prediction."""
+    """Return how many seconds pass until the plain service's first prediction."""
     folder = settings.home_path / "plain"
     folder.mkdir(exist_ok=True)
     text = PLAIN.format(port=settings.http_port, uri=settings.resolved_tracking_uri, name=name)

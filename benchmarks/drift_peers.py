@@ -1,4 +1,4 @@
-"""Other drift libraries, used as in their documentation.
+"""Other drift libraries, used as their documentation recommends.
 
 Each has its own environment, which uv creates in a cache folder. Not here: measurements (drift.py).
 

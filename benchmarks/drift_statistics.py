@@ -38,7 +38,7 @@ WEEK_HOURS = 168.0
 N_WEEKS = 52
 RULE = DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
 
-# Statistical power of the Benjamini-Hochberg rule in preliminary experiments, for n = 100, 200, 500, 1000.
+# The statistical power of the Benjamini-Hochberg rule in preliminary experiments, for n = 100, 200, 500 and 1000.
 SIZES = (100, 200, 500, 1000)
 SPIKE_POWER = {"tenure": (0.22, 0.51, 0.96, 1.00), "contract": (0.47, 0.85, 1.00, 1.00)}
 
@@ -164,7 +164,7 @@ def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Sp
 
 
 def sequential(population: Population, n_trials: int) -> Iterator[Line]:
-    """Simulate streams of 52 weeks, in which month-to-month rises from 55% to 60% of rows after 26 weeks."""
+    """Simulate streams of 52 weeks, in which month-to-month contracts rise from 55% to 60% of rows after 26 weeks."""
     n, rule = 500, SequentialRule(false_alarms_per_year=0.1, window_hours=WEEK_HOURS)
     weak = shares_moved(population.columns["contract"] == "Month-to-month", 0.60)
     n_streams = max(n_trials // 20, 20)
@@ -195,7 +195,7 @@ def _is_found(
     n: int,
     drifted: NDArray[np.float64] | None,
 ) -> bool:
-    """Return True for an alarm during the year or, with drift, during a week after its start.
+    """Return True if there is an alarm during the year or, with drift, after the drift started.
 
     Reference and weeks are samples of the same population, so the rule has to tolerate the reference's sampling error.
     """
@@ -212,7 +212,7 @@ def _is_found(
 
 
 def joint(population: Population, n_trials: int) -> Iterator[Line]:
-    """Measure the joint rule: false alarms without joint drift, and power with tenure shuffled in some rows."""
+    """Measure the joint rule's false alarms without joint drift, and its power with tenure shuffled in some rows."""
     n, n_windows = 200, max(n_trials // 5, 20)
     rule = JointRule(0.05, 100)
     contract = population.columns["contract"]

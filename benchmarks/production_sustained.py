@@ -37,7 +37,7 @@ RATES = (1_000, 2_000, 3_000)
 # Use enough connections that one slow request does not delay the others, because a hey connection that falls behind
 # does not catch up.
 HEY_CONNECTIONS, WRK_CONNECTIONS = 32, 8
-# The shipper runs several times per second; a longer delay means a backlog.
+# The shipper runs several times per second, so a longer delay means a backlog.
 BEHIND_SECONDS = 2.0
 SECONDS = 20.0
 

@@ -58,7 +58,7 @@ class Trial:
     n_moves: Callable[[], int]
 
     def promote(self, decision: Decision) -> None:
-        """Promote in the forked child. Never returns, so that the parent's cleanup does not run in the child."""
+        """Promote in the forked child process, and never return, so that the child skips the parent's cleanup."""
         status = 1
         try:
             put_into_production(decision, DecisionStore(open_database(self.settings), self.model_name), self.registry)
@@ -83,7 +83,7 @@ class Trial:
         return decision
 
     def run(self, decision: Decision, kill_after: float | None) -> float:
-        """Return the seconds from the fork to the child's exit."""
+        """Return how many seconds pass from the fork to the child's exit."""
         began = time.perf_counter()
         child = os.fork()
         if child == 0:

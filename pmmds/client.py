@@ -66,7 +66,7 @@ class Monitoring:
         return self._list("Model versions", "/versions", Version, limit, _times(since, until))
 
     def version(self, model_version: str) -> VersionDetail:
-        """Return a version with the decisions about it. Raises NotFoundError."""
+        """Return a version with the decisions about it. Raises NotFoundError if the version does not exist."""
         return self._transport.get(f"/versions/{quote(model_version, safe='')}", VersionDetail)
 
     def reports(
@@ -83,7 +83,7 @@ class Monitoring:
         return self._list("Drift reports", "/drift-reports", DriftReport, limit, {**_times(since, until), **selected})
 
     def report(self, report_id: int) -> DriftReportDetail:
-        """Return a drift report with its document. Raises NotFoundError."""
+        """Return a drift report with its document. Raises NotFoundError if the report does not exist."""
         return self._transport.get(f"/drift-reports/{int(report_id)}", DriftReportDetail)
 
     def features(self) -> Rows[Feature]:
@@ -99,7 +99,7 @@ class Monitoring:
         until: Time = None,
         model_version: str | None = None,
     ) -> Rows[FeaturePoint]:
-        """Return a feature's PSI, p-value and band in each report. Name the model's score `__score__`."""
+        """Return a feature's PSI, p-value and band in each report. The name `__score__` selects the model's score."""
         path = f"/features/{quote(feature, safe='')}/series"
         query = {**_times(since, until), "model_version": model_version}
         return self._list(f"Drift of {feature}", path, FeaturePoint, limit, query)
@@ -118,7 +118,10 @@ class Monitoring:
         return self._list("Alerts", "/alerts", Alert, limit, {**_times(since, until), **selected})
 
     def alert(self, alert_id: int) -> AlertDetail:
-        """Return an alert with its state changes and retraining runs. Raises NotFoundError."""
+        """Return an alert with its state changes and retraining runs.
+
+        Raises NotFoundError if the alert does not exist.
+        """
         return self._transport.get(f"/alerts/{int(alert_id)}", AlertDetail)
 
     def decisions(
@@ -135,7 +138,7 @@ class Monitoring:
         return self._list("Decisions", "/decisions", Decision, limit, {**_times(since, until), **selected})
 
     def decision(self, decision_id: str) -> DecisionDetail:
-        """Return a decision with its criteria and evaluation. Raises NotFoundError."""
+        """Return a decision with its criteria and evaluation. Raises NotFoundError if the decision does not exist."""
         return self._transport.get(f"/decisions/{quote(decision_id, safe='')}", DecisionDetail)
 
     def performance(
@@ -154,7 +157,7 @@ class Monitoring:
         return self._list("Daily performance", "/performance", DailyPerformance, limit, query, _metrics, _DAY_COLUMNS)
 
     def prediction(self, request_id: str) -> Prediction:
-        """Return the lineage and explanation of a logged prediction, by its id or the client's request id."""
+        """Return the lineage and explanation of the logged prediction with this prediction id or client request id."""
         return self._transport.get(f"/predictions/{quote(request_id, safe='')}", Prediction)
 
     def _list(

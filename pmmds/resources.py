@@ -262,7 +262,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParameterProblem(msgspec.Struct, frozen=True):
-    """A rejected parameter and the reason."""
+    """A rejected parameter and the reason for the rejection."""
 
     parameter: str
     problem: str

@@ -56,7 +56,7 @@ class Transport:
             InvalidCallError: the status is 422.
             NotAllowedError: the status is 401 or 403.
             NotFoundError: the status is 404.
-            UnavailableError: after all retries, the status is 503 or there is no connection.
+            UnavailableError: the status is 503 or there is no connection, even after all retries.
             ResponseError: any other error.
         """
         return self._decoded(f"{self.url}{BASE}{path}", kind, query)

@@ -17,7 +17,7 @@ from pmmds_core.errors import ServiceUnavailableError, SettingError
 if TYPE_CHECKING:
     from celery import Celery
 
-# An unreachable broker is reported within seconds; by default the libraries retry for minutes.
+# Report an unreachable broker within seconds. By default, the libraries retry for minutes.
 ANSWER_SECONDS = 5.0
 
 

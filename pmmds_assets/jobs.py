@@ -1,4 +1,4 @@
-"""Jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, or from the CLI."""
+"""The jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, or from the CLI."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,7 +138,7 @@ def _monitored(deployment: Deployment, now: datetime) -> dg.RunRequest:
 
 
 def monitor_request(deployment: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
-    """Return a request for monitor_job over a window of `window` hours that ends now.
+    """Return a run request for monitor_job with a window of `window` hours that ends now.
 
     Its partitions start at the first changed hour, because Dagster takes 50 ms per partition of a run. In a week with
     one changed hour, that would take most of the run.

@@ -1,6 +1,6 @@
-"""Dagster resources.
+"""The Dagster resources.
 
-Each creates an object of pmmds_core that the CLI and tests create without Dagster. Not here: behavior (pmmds_core).
+Each one creates an object of pmmds_core that the CLI and tests create without Dagster. Not here: behavior (pmmds_core).
 """
 
 import os

@@ -64,7 +64,7 @@ class Trigger:
 
 
 def claim_attempt(deployment: Deployment, trigger: Trigger, run_id: str) -> None:
-    """Claim the attempt before doing any work. Raises TrainingError if another run has claimed it."""
+    """Claim the attempt before doing any work. Raises TrainingError if another run has already claimed the attempt."""
     if trigger.is_retraining:
         deployment.retrainings.claim(trigger.of_run(run_id))
 

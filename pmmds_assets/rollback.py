@@ -56,7 +56,7 @@ def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
 def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
     """Roll back as requested.
 
-    Raises UsageError if this needs approval, because the launchpad does not authenticate users.
+    Raises UsageError if rollbacks need approval, because the launchpad does not authenticate users.
     """
     if deployment.settings.promotion_approval == "manual":
         raise UsageError(
@@ -135,7 +135,7 @@ def _watched(
 def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
     """Return the automatic rule's decision to roll back a promotion.
 
-    It is recorded only once, even if the rollback fails.
+    The decision is recorded only once, even if the rollback fails.
     """
     since = promotion.moved_at
     for decision in deployment.decisions.of_version(target):
@@ -146,7 +146,7 @@ def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: 
 
 
 def _request(promotion: Decision, decided: Decision, names: LoopNames) -> dg.RunRequest:
-    # There is one attempt per promotion; if its run fails, manual action is needed.
+    # There is one attempt per promotion. If the attempt's run fails, manual action is needed.
     return dg.RunRequest(
         run_key=f"rollback:{promotion.decision_id}",
         run_config=dg.RunConfig(ops={names.op(ROLLBACK_OP): RollbackConfig(decision=decided.decision_id)}),
@@ -154,7 +154,7 @@ def _request(promotion: Decision, decided: Decision, names: LoopNames) -> dg.Run
 
 
 def production_event(deployment: Deployment, decision: Decision, names: LoopNames = PLAIN) -> dg.AssetMaterialization:
-    """Return a materialization of production_model for a version change outside the asset."""
+    """Return a materialization of production_model for a version change that happened outside the asset."""
     version = deployment.production_version()
     metadata: dict[str, Any] = production_metadata(deployment, version, decision, moved=True)
     return dg.AssetMaterialization(

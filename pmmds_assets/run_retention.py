@@ -43,7 +43,7 @@ def expire_runs(
 
 
 def old_runs(instance: dg.DagsterInstance, before: datetime, job_names: Collection[str] = ()) -> list[str]:
-    """Return the ids of at most MAX_RUNS deletable finished runs created before `before`."""
+    """Return the ids of at most MAX_RUNS finished runs that were created before `before` and can be deleted."""
     protected = _newest_materializations(instance)
     # Read more than MAX_RUNS, so that runs that must be kept do not use up the limit.
     limit, ids = MAX_RUNS + len(protected), list[str]()

@@ -120,7 +120,7 @@ def _counted_check(
     group_name=MONITORING,
     owners=OWNERS,
     kinds={"sql", "html"},
-    # Depend on the newest hour only: with the default mapping, Dagster lists every hour since the first in each run.
+    # Depend only on the newest hour, because with the default mapping, every run lists all hours since the first one.
     deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), "reference_profile"],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
@@ -133,8 +133,8 @@ def drift_report(
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
     """Drift between the window's histograms and the production model's reference profile.
 
-    Writes drift_metrics, at most one open alert and an HTML page. Counts changed hours first, so that the report
-    includes the newest rows. Skipped until a model is in production.
+    The asset writes drift_metrics, at most one open alert and an HTML page. It first counts the changed hours, so that
+    the report includes the newest rows. Skipped until a model is in production.
     """
     d = deployment.open()
     if d.registry.version_of(d.model_name, PRODUCTION) is None:

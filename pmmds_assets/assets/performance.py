@@ -148,7 +148,7 @@ def _estimate_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
 
 
 def _agreement_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
-    """Check that realized and estimated ROC-AUC agree, that is, that their intervals overlap."""
+    """Check that the intervals of the realized and the estimated ROC-AUC overlap."""
     both = [x for x in documents if x["realized"] is not None and x["estimated"]["is_valid"]]
     if not both:
         return not_evaluated(AGREEMENT_CHECK, "No day has both enough labels and a valid estimate.")

@@ -37,7 +37,9 @@ storage:
 
 
 def dagster_variables(settings: Settings) -> dict[str, str]:
-    """Create DAGSTER_HOME and return a process's environment variables. The file never contains the database URL.
+    """Create DAGSTER_HOME and return the environment variables for a process.
+
+    The instance file never contains the database URL.
 
     Raises:
         HomeNotWritableError: the folder is not writable.
@@ -106,7 +108,7 @@ def _is_made(file: Path) -> bool:
 
 
 def instance_file() -> Path:
-    """Return the path of dagster.yaml: at the top of a checkout, or inside the installed package."""
+    """Return the path of dagster.yaml, which is at the top of a checkout or inside the installed package."""
     package = Path(__file__).resolve().parent.parent
     beside = package.parent / INSTANCE_FILE
     return beside if beside.exists() else package / INSTANCE_FILE

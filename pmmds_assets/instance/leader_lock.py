@@ -44,7 +44,7 @@ class LeaderLock(Protocol):
 
 
 class FileLeaderLock:
-    """A leader lock that is a lock file. The process holds it until it exits."""
+    """A leader lock that uses a lock file. The process holds the lock until it exits."""
 
     def __init__(self, dagster_home: Path) -> None:
         self._file = dagster_home / LOCK_FILE
@@ -98,7 +98,10 @@ class PostgresLeaderLock:
         return reported != actual
 
     def _create_table(self) -> None:
-        """Create the lock table. If two daemons do so at the same time, one fails and tries again a second later."""
+        """Create the lock table.
+
+        If two daemons create the table at the same time, one fails and tries again a second later.
+        """
         if not self._has_table:
             with self._lock.engine.begin() as session:
                 session.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {LOCK_TABLE} ()")

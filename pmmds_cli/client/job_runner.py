@@ -178,7 +178,7 @@ def _failure(result: Any) -> JobFailedError:
 
 
 def _sentence_of(error: Any) -> str:
-    """Return the message of the PmmdsError in the exception chain, or of the innermost exception."""
+    """Return the message of the PmmdsError in the exception chain, or else of the innermost exception."""
     chain = [error]
     while chain[-1].cause is not None:
         chain.append(chain[-1].cause)
@@ -189,7 +189,7 @@ def _sentence_of(error: Any) -> str:
 
 
 def _with_checks(result: Any, sentence: str) -> str:
-    """Return the message, or the failed asset checks with their first failures if there are any."""
+    """Return the names and first failures of the failed asset checks, or `sentence` if no check failed."""
     failed = [c for c in result.get_asset_check_evaluations() if not c.passed]
     if not failed:
         return sentence

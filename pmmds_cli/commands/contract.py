@@ -64,7 +64,7 @@ def diff(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show which changes `pmmds db migrate` makes, which it refuses, and which need a new model."""
+    """Show which changes `pmmds db migrate` makes, which changes it refuses, and which changes need a new model."""
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.contracts.contract_changes import Effect, contract_changes
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pmmds_core.config.settings import Settings
     from pmmds_core.contract_inference.draft import ContractDraft
 
-# Settings that point to a real deployment, which the demo must not touch.
+# These settings may point to a real deployment, which the demo must not change.
 _PLACES = (
     "database_url",
     "mlflow_tracking_uri",
@@ -121,7 +121,7 @@ def _demo_settings(settings: Settings, home: Path) -> Settings:
     return msgspec.structs.replace(
         settings,
         home=str(home),
-        # The alert is the only trigger: an hourly performance report must not start another retraining.
+        # The alert is the only trigger, because an hourly performance report must not start another retraining.
         retrain_on_alert="on",
         retrain_on_performance_drop="off",
         # The demo runs unattended, so promotions need no approval.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Time limits are generous, because a small or busy machine takes several times as long as an idle one.
 RETRAIN_SECONDS, SWAP_SECONDS, READY_SECONDS = 600.0, 120.0, 180.0
-# Outcomes without a new model that count as success on the user's own data.
+# These outcomes without a new model count as success on the user's own data.
 _WITHOUT_MODEL = {HELD: DemoOutcome.HELD, BLOCKED_NO_LABELS: DemoOutcome.BLOCKED}
 
 
@@ -84,7 +84,7 @@ class DemoRetraining:
             raise demo_failed(f"requests failed during the retraining: {traffic.failures[:1]}")
 
     def _await_retraining(self, alert: Alert) -> bool:
-        """Wait for the retraining that the alert triggers. Return False if it promoted no model."""
+        """Wait for the retraining that the alert triggers. Return False if the retraining promoted no model."""
         say("6/7  Waiting for Dagster's sensor to start a retraining and for the retraining to finish")
         store = self.deployment.retrainings
         problem = "the sensor started no retraining"
@@ -110,7 +110,7 @@ class DemoRetraining:
         return self._end(_WITHOUT_MODEL[run.outcome], f"{stays}. {run.reason}")
 
     def _run_started(self, alert: Alert) -> float:
-        """Return the seconds from the opening of the alert to the start of the Dagster run that it triggered."""
+        """Return how many seconds passed between the alert and the start of the Dagster run that it triggered."""
         from pmmds_cli.client.job_runner import shared_instance
 
         run_id = self.deployment.retrainings.recent(1)[0].run_id

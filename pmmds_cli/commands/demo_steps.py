@@ -45,7 +45,7 @@ class Demo:
         reference, self.future = self._split_source(settings)
         path = settings.home_path / "demo-reference.csv"
         reference.to_csv(path, index=False)
-        # Without this, a scheduled run could check a window before all of its requests have been sent.
+        # With schedules on, a scheduled run could check a window before all of its requests have been sent.
         self._processes = DemoProcesses(msgspec.structs.replace(settings, data_path=str(path), schedules="off"))
         # A small file may have fewer rows than these maximums.
         self.n_calm = min(N_CALM, len(self.future) // 2)
@@ -87,7 +87,10 @@ class Demo:
         return self.result
 
     def _train(self, client: ServiceClient) -> bool:
-        """Train the first model. Return False if it was not promoted, which leaves the service without a model."""
+        """Train the first model.
+
+        Return False if the model was not promoted, which leaves the service without a model.
+        """
         say("2/7  Training the first model (train_job)")
         outcome = run_job("train_job", self.settings)
         decision = self.deployment.decisions.of_run(outcome.run_id)

@@ -147,14 +147,16 @@ def _whole(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"--bins {name}={text}: not a whole number.", next_step="Use 2 to 50.") from None
+        raise UsageError(
+            f"--bins {name}={text} is not a whole number.", next_step="Use a number from 2 to 50."
+        ) from None
 
 
 def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"--threshold {name}={text}: not a number.", next_step="Use a number such as 0.2.") from None
+        raise UsageError(f"--threshold {name}={text} is not a number.", next_step="Use a number such as 0.2.") from None
 
 
 def _write(result: FileComparison, profile: Path | None, html: Path | None) -> None:

@@ -112,7 +112,10 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
 
 
 def _make_token(settings: Settings) -> None:
-    """Create the admin token that the service and `pmmds` commands use. Raises HomeNotWritableError."""
+    """Create the admin token for the service and the `pmmds` commands.
+
+    Raises HomeNotWritableError if the home is not writable.
+    """
     from pmmds_core.config.admin_token import ensure_token
     from pmmds_core.errors import HomeNotWritableError
 

@@ -67,7 +67,7 @@ class CommandErrors:
 
     @property
     def _command(self) -> str:
-        """Return the command up to its first option or file, such as `pmmds alerts list`."""
+        """Return the command without its options and files, such as `pmmds alerts list`."""
         words = (word for word in self._arguments if word != DEBUG)
         names = takewhile(lambda word: word.replace("-", "").isalnum() and not word.startswith("-"), words)
         return " ".join(["pmmds", *names])
@@ -150,6 +150,6 @@ def _discard_output() -> None:
 
 
 def _say(text: str) -> None:
-    """Print to standard error, if it is open."""
+    """Print to standard error if the stream is open."""
     with suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)

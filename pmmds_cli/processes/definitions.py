@@ -31,7 +31,7 @@ _PORT_VARIABLES = {
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running process. It is ready when `url` responds or, without a `url`, when it is running.
+    """A long-running process. It is ready when `url` responds or, without a `url`, when it is running.
 
     `grpc_health` is the service name for the gRPC health check on `port`.
     """
@@ -109,7 +109,10 @@ def _serving(settings: Settings) -> Process:
 
 
 def _mlflow(settings: Settings) -> Process:
-    """Define the MLflow server. Its database URL contains a password, so it is passed in a private variable."""
+    """Define the MLflow server.
+
+    The server's database URL contains a password, so the URL is passed in a private variable.
+    """
     from pmmds_core.stores.artifacts.mlflow_app import APP_NAME, host_variables
 
     base = client_url(settings.mlflow_host, settings.mlflow_port)

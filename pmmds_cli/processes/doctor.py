@@ -24,7 +24,7 @@ MIN_FREE_BYTES = 500 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check."""
+    """The result of a check."""
 
     part: str
     ok: bool

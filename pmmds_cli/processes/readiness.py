@@ -62,7 +62,7 @@ def _state(supervisor: Supervisor, process: Process) -> ProcessState | None:
 
 
 def _is_ready(process: Process, state: ProcessState | None) -> bool:
-    """Return True if this process itself answers, not another program that took its port first."""
+    """Return True if this process itself responds, and not another program that took its port first."""
     from pmmds_cli.processes.ports import listens
 
     if state is None or not state.pid:

@@ -53,7 +53,7 @@ class Supervisor:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Hold a lock that prevents concurrent starts. Raises AlreadyRunningError."""
+        """Hold a lock that prevents concurrent starts. Raises AlreadyRunningError if PMMDS is running."""
         try:
             make_private(self.folder.parent)
             self.folder.mkdir(exist_ok=True)

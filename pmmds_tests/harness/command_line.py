@@ -50,7 +50,7 @@ class Said:
 
 
 def environment_of(home: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of a process with this home and no other setting."""
+    """Return the environment of a process with this home and no other settings."""
     return {"PATH": os.environ["PATH"], "HOME": str(home.parent), "PMMDS_HOME": str(home), **variables}
 
 

@@ -33,7 +33,7 @@ class Daemon:
         return f'"role":"{role.value}"' in self.log.read_text()
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
-        """Wait for a condition. Fail if the daemon exits first."""
+        """Wait until a condition is true. Fail if the daemon exits first."""
 
         def holds_or_died() -> bool:
             assert self.is_alive, self.log.read_text()[-4000:]

@@ -91,7 +91,7 @@ class DagsterPlatform:
         )
 
     def window_tags(self) -> dict[str, str]:
-        """Return run tags for a monitor_job whose window ends now."""
+        """Return the run tags for a monitor_job whose window ends now."""
         deployment = self.deployment
         return dict(monitor_request(deployment, deployment.settings.drift_current_window_hours).tags)
 
@@ -162,7 +162,7 @@ def assets_made(result: dg.ExecuteInProcessResult) -> set[str]:
 
 
 def errors_of(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Return the errors of a run's failed steps, for an assertion message."""
+    """Return the errors of a run's failed steps for an assertion message."""
     return [
         e.step_failure_data.error.to_string()
         for e in result.all_events

@@ -59,7 +59,7 @@ def headers(stream: int, block: bytes, *, end_stream: bool = False, end_headers:
 
 
 def streams(n_streams: int) -> Iterable[int]:
-    """Return the numbers of a client's first streams."""
+    """Return the ids of a client's first streams."""
     return range(1, 2 * n_streams, 2)
 
 

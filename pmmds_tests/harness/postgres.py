@@ -36,7 +36,10 @@ class Cluster:
     _runner: _Runner
 
     def stop(self) -> None:
-        """Disconnect all clients and stop the server. Committed rows are kept, although the server never syncs."""
+        """Disconnect all clients and stop the server.
+
+        Committed rows are kept, even though the server never syncs them.
+        """
         self._runner.stop("fast")
 
     def kill(self) -> None:

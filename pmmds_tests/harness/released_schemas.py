@@ -58,7 +58,7 @@ def _line(row: sa.Row[tuple[object, ...]]) -> str:
 
 
 def create_release(database: Database, version: str) -> None:
-    """Create the tables of a released version in an empty database."""
+    """Create a released version's tables in an empty database."""
     script = schema_file(version, database.dialect).read_text()
     with database.begin() as connection:
         cursor = connection.connection.cursor()

@@ -53,7 +53,7 @@ class Staff:
         return pmmds(self.home, *arguments, given=self.environment(role))
 
     def rows(self) -> dict[str, int]:
-        """Return the number of rows of each table."""
+        """Return the number of rows in each table."""
         return count_rows(self.deployment(OWNER).database)
 
 

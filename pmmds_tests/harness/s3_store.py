@@ -49,7 +49,7 @@ class S3Store:
 
 @contextmanager
 def temporary_store(bucket: str) -> Iterator[S3Store]:
-    """Run an empty store with one bucket within the block."""
+    """Run a store with one empty bucket within the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]

@@ -55,7 +55,7 @@ class Relay:
             self._changed.notify_all()
 
     def open(self) -> None:
-        """Pass all bytes again, including those held back."""
+        """Pass all bytes again, including the bytes that were held back."""
         self.let_through(math.inf)
 
     def cut(self) -> None:
