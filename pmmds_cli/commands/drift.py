@@ -147,9 +147,7 @@ def _whole(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(
-            f"--bins {name}={text} is not a whole number.", next_step="Use a number from 2 to 50."
-        ) from None
+        raise UsageError(f"--bins {name}={text} is not a whole number.", next_step="Use 2 to 50.") from None
 
 
 def _number(name: str, text: str) -> float:
