@@ -1,6 +1,6 @@
 """Other drift libraries, used as their documentation recommends.
 
-Each has its own environment, which uv creates in a cache folder. Not here: measurements (drift.py).
+Each library has its own environment, which uv creates in a cache folder. Not here: measurements (drift.py).
 
     python -m benchmarks.drift_peers        # create the environments
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.alerts import Alert
     from pmmds_core.stores.lifecycle.outbox import NotificationState
 
-AlertArgument = Annotated[int, typer.Argument(metavar="ID", help="Alert ID, see `pmmds alerts list`.")]
+AlertArgument = Annotated[int, typer.Argument(metavar="ID", help="Alert id. See `pmmds alerts list`.")]
 NoteOption = Annotated[str, typer.Option(help="Reason, stored with the change.")]
 alerts_app = typer.Typer(help="List, acknowledge and resolve drift alerts.", no_args_is_help=True)
 
@@ -100,7 +100,7 @@ def comment(
     note: Annotated[str, typer.Option(help="The comment.")],
     json: JsonOption = False,
 ) -> None:
-    """Comment on an alert, which changes nothing else."""
+    """Comment on an alert. This changes nothing else."""
     deployment = _deployment()
     with _audited(deployment, by, "comment", alert_id, note):
         alert = deployment.alerts.comment(alert_id, by=by, note=note)

@@ -26,7 +26,7 @@ def say(sentence: str, *, to: TextIO | None = None) -> None:
 def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "", width: int = 120) -> None:
     """Print rows as a table that fits the terminal, or `empty` when there are none.
 
-    `width`: columns of the table if standard output is not a terminal.
+    `width` is the table's width in columns if standard output is not a terminal.
     """
     if not rows:
         print(empty)
