@@ -249,14 +249,14 @@ def test_an_api_token_needs_no_form_token_and_ends(console: RunningConsole, depl
     assert deployment.alerts.changes(1)[-1].changed_by == "operator"
     deployment.tokens.revoke(token.token_id)
     answer = me(console, headers=bearer)
-    assert (answer.status_code, answer.json()["detail"]) == (401, "The API token is revoked.")
-    assert newest_event(deployment).detail == "The API token is revoked."
+    assert (answer.status_code, answer.json()["detail"]) == (401, "The API token has been revoked.")
+    assert newest_event(deployment).detail == "The API token has been revoked."
     _, secret = deployment.tokens.create("operator", Role.OPERATOR, timedelta(days=1))
     with deployment.database.begin() as connection:
         connection.execute(sa.update(api_tokens).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
     answer = me(console, headers={"Authorization": f"Bearer {secret}"})
-    assert (answer.status_code, answer.json()["detail"]) == (401, "The API token is expired.")
-    assert newest_event(deployment).detail == "The API token is expired."
+    assert (answer.status_code, answer.json()["detail"]) == (401, "The API token has expired.")
+    assert newest_event(deployment).detail == "The API token has expired."
 
 
 def test_the_admin_token_acts_as_admin(console: RunningConsole, deployment: Deployment) -> None:

@@ -3,7 +3,7 @@
 The encoding must be UTF-8.
 
 DuckDB 2.0 reads large files in pieces and may silently drop the rest of a piece after a malformed line, so its row
-count is compared with this one. Not here: the dialect (data/csv_dialect.py) and values (DuckDB reads them).
+count is compared with this module's count. Not here: the dialect (data/csv_dialect.py) and values (DuckDB reads them).
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _fetch(wanted: OpenML, timeout_seconds: float) -> pd.DataFrame:
 
 @contextmanager
 def _quiet(timeout_seconds: float) -> Iterator[None]:
-    """Set a socket timeout, which scikit-learn does not, and suppress its warnings.
+    """Set a socket timeout, which scikit-learn does not do, and suppress its warnings.
 
     These warnings are about retries and withdrawn data sets. PMMDS checks the content's digest instead.
     """

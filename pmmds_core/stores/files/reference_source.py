@@ -1,4 +1,4 @@
-"""Chooses the reference data: the configured file, the downloaded one, or the packaged synthetic sample.
+"""Chooses the reference data among the configured file, the downloaded file and the packaged synthetic sample.
 
 Not here: reading (data/reader.py), downloading (openml_download.py).
 """

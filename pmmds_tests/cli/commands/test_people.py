@@ -92,7 +92,7 @@ def test_a_token_is_printed_once_and_revoked(home: Path) -> None:
     assert pmmds(home, "tokens", "revoke", "1").code == 0
     found = deployment.tokens.check(said.out.strip())
     assert found is not None
-    assert found.refusal == "The API token is revoked."
+    assert found.refusal == "The API token has been revoked."
 
 
 @pytest.mark.parametrize("given", [["--role", "approver"], ["--role", "viewer", "--expires", "2y"], ["--role", "x"]])

@@ -55,7 +55,7 @@ def test_expired_revoked_and_disabled_tokens_are_refused(database: Database, tok
     with database.begin() as connection:
         past = datetime.now(UTC) - timedelta(seconds=1)
         connection.execute(sa.update(api_tokens).values(expires_at=past))
-    assert tokens.check(secret) == TokenCheck("ada", Role.VIEWER, "The API token is expired.")
+    assert tokens.check(secret) == TokenCheck("ada", Role.VIEWER, "The API token has expired.")
     _, secret = tokens.create("ada", Role.VIEWER, DAY)
     UserStore(database).disable("ada")
     assert tokens.check(secret) == TokenCheck("ada", Role.VIEWER, "The owner of the API token is disabled.")
