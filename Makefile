@@ -154,8 +154,8 @@ charts: $(STAMP) ## compile the report charts from their Altair designs
 protos: $(STAMP) ## regenerate pmmds_serving/generated from the .proto
 	$(BIN)/python -m pmmds_tests.harness.proto_compiler
 
-# Zensical stops at a broken link or anchor; --check also reads the built pages. Nothing is loaded from other hosts.
+# Zensical stops at a broken link or anchor; site_check also reads the built pages and forbids files from other hosts.
 docs: $(DOCS_STAMP) ## build the documentation site in build/site; warnings are errors
 	$(BIN)/python -W ignore -m pmmds_tests.harness.docs_site
 	$(BIN)/zensical build --clean --strict
-	$(BIN)/python -m pmmds_tests.harness.docs_site --check
+	$(BIN)/python -m pmmds_tests.harness.docs_site.site_check build/site

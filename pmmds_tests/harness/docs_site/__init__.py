@@ -2,6 +2,6 @@
 
 staging.py     copies pages and linked files, and rewrites links that leave docs/
 reference/     one module per generated page
-__main__.py    writes build/docs, for `make docs`
-site_check.py  finds broken links and addresses of other hosts in the built site
+__main__.py    writes build/docs
+site_check.py  finds broken links and addresses of other hosts in the built site; `make docs` runs both
 """

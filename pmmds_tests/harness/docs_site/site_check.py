@@ -7,6 +7,7 @@ navigation and the theme.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -48,3 +49,8 @@ def has_target(page: Path, address: str, pages: dict[Path, Html]) -> bool:
 def stylesheet_problems(sheet: Path) -> list[str]:
     found = _CSS_ADDRESS.findall(sheet.read_text(encoding="utf-8"))
     return [f"{sheet.name}: loads {a or b} from another host." for a, b in found]
+
+
+if __name__ == "__main__":
+    found = site_problems(Path(sys.argv[1]))
+    sys.exit("\n".join(found) if found else 0)
