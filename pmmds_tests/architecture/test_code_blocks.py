@@ -73,7 +73,7 @@ def pmmds_commands(text: str) -> Iterator[list[str]]:
 
 def check_arguments(arguments: list[str]) -> None:
     """Parse the arguments as `pmmds` would. Fails if a command, an option or a required argument does not exist."""
-    command, context = typer.main.get_command(app), None
+    command = typer.main.get_command(app)
     while isinstance(command, TyperGroup):
         if not arguments or arguments[0].startswith("-"):
             return
@@ -83,7 +83,7 @@ def check_arguments(arguments: list[str]) -> None:
     context = command.context_class(command, info_name=command.name)
     values, extra, _ = command.make_parser(context).parse_args(arguments)
     assert not extra, f"unexpected arguments {extra}"
-    missing = [p.name for p in command.params if p.required and values.get(p.name) is None]
+    missing = [p.name for p in command.params if p.required and values.get(str(p.name)) is None]
     assert not missing or "--help" in arguments, f"missing {missing}"
 
 

@@ -47,7 +47,8 @@ def test_every_asset_job_sensor_and_schedule_is_in_the_reference(reference: dict
     names = [key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()]
     names += [key.name for key in repository.asset_graph.asset_check_keys]
     names += [job.name for job in repository.get_all_jobs() if not job.name.startswith("__")]
-    names += [found.name for found in [*repository.sensor_defs, *repository.schedule_defs]]
+    names += [sensor.name for sensor in repository.sensor_defs]
+    names += [schedule.name for schedule in repository.schedule_defs]
     assert missing(names, reference["assets.md"]) == []
 
 
