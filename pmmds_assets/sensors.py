@@ -38,7 +38,7 @@ _IN_FLIGHT = [
     job=retrain_job,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
     description="Requests one retraining at a time for an active trigger (open alert, realized metric drop, labels, "
-    "schedule). The run_key consists of trigger and attempt.",
+    "schedule). The run_key consists of the trigger and the attempt number.",
 )
 def drift_alert_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
