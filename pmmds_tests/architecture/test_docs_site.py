@@ -18,6 +18,7 @@ from pmmds_console.api.routes import BASE, ROUTES
 from pmmds_core.config.listing import describe
 from pmmds_core.stores.database.tables import fixed
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2
+from pmmds_tests.harness.docs_site.reference.commands import command_tree
 from pmmds_tests.harness.docs_site.reference.metrics import metric_families, metric_name
 from pmmds_tests.harness.docs_site.reference.pages import PAGES, write_reference
 from pmmds_tests.harness.docs_site.site_check import site_problems
@@ -40,6 +41,14 @@ def missing(names: list[str], text: str) -> list[str]:
 
 def test_every_setting_is_in_the_reference(reference: dict[str, str]) -> None:
     assert missing([row.variable for row in describe({})], reference["settings.md"]) == []
+
+
+def test_every_command_and_option_is_in_the_reference(reference: dict[str, str]) -> None:
+    sections = {s.partition("\n")[0]: s for s in reference["commands.md"].split("\n## ")[1:]}
+    assert len(sections) > 30
+    for name, command in command_tree():
+        absent = [o for p in command.params for o in p.opts if o.startswith("--") and o not in sections[name]]
+        assert absent == [], name
 
 
 def test_every_asset_job_sensor_and_schedule_is_in_the_reference(reference: dict[str, str]) -> None:
