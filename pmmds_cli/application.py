@@ -33,6 +33,7 @@ from pmmds_cli.commands import (
     shadow,
     traffic,
     train,
+    webhooks,
     worker,
 )
 from pmmds_cli.output.failures import DEBUG
@@ -90,6 +91,7 @@ for module in (
     labels,
     inspect,
     alerts,
+    webhooks,
     config,
     explain,
     shadow,
