@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pmmds_assets.definitions import build_defs
+from pmmds_assets.definitions import defs
 from pmmds_tests.harness.docs_site.reference.markdown import code, page, table
 
 
 def assets_page() -> str:
-    definitions = build_defs()
-    repository = definitions.get_repository_def()
+    repository = defs.get_repository_def()
     return page(
         "Dagster assets",
-        "`build_defs()` in `pmmds_assets`",
-        "## Assets\n\n" + assets_table(definitions),
-        "## Asset checks\n\n" + checks_table(definitions),
+        "Dagster's definitions in `pmmds_assets`",
+        "## Assets\n\n" + assets_table(defs),
+        "## Asset checks\n\n" + checks_table(repository),
         "## Jobs\n\n" + table(("job", "description"), jobs(repository)),
         "## Schedules\n\n"
         + table(
@@ -41,8 +40,8 @@ def assets_table(definitions: dg.Definitions) -> str:
     return table(("asset", "group", "upstream", "description"), rows)
 
 
-def checks_table(definitions: dg.Definitions) -> str:
-    graph = definitions.get_repository_def().asset_graph
+def checks_table(repository: dg.RepositoryDefinition) -> str:
+    graph = repository.asset_graph
     keys = sorted(graph.asset_check_keys, key=lambda k: (k.asset_key.to_user_string(), k.name))
     rows = [(code(k.asset_key.to_user_string()), code(k.name), graph.get_check_spec(k).description or "") for k in keys]
     return table(("asset", "check", "description"), rows)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 import pmmds
-from pmmds import client, errors, resources, rows
+from pmmds import client, errors, resources, rows, webhooks
 from pmmds_core.file_drift.compare import FileComparison
 from pmmds_tests.harness.docs_site.reference.markdown import code, docstring, page, table
 
@@ -24,8 +24,8 @@ def public_functions() -> list[str]:
 
 
 def public_classes() -> Iterator[type]:
-    """The client, its results, the rows of the API and the errors, as defined in their modules."""
-    for module in (client, rows, resources, errors):
+    """The client, its results, the rows of the API, events of webhooks and the errors, as defined in their modules."""
+    for module in (client, rows, resources, webhooks, errors):
         found = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
         yield from (c for c in found if not c.__name__.startswith("_"))
     yield FileComparison
