@@ -87,6 +87,18 @@ def check_arguments(arguments: list[str]) -> None:
     assert not missing or "--help" in arguments, f"missing {missing}"
 
 
+def check_options(arguments: list[str]) -> None:
+    """Like `check_arguments`, for a command without its values. Fails if the command or an option does not exist."""
+    command = typer.main.get_command(app)
+    while isinstance(command, TyperGroup) and arguments and not arguments[0].startswith("-"):
+        name, arguments = arguments[0], arguments[1:]
+        assert name in command.commands, f"pmmds {name} does not exist"
+        command = command.commands[name]
+    known = {option for p in command.params for option in [*p.opts, *p.secondary_opts]} | {"--help"}
+    unknown = [a for a in arguments if a.startswith("-") and a.partition("=")[0] not in known]
+    assert unknown == [], f"pmmds {command.name} has no options {unknown}"
+
+
 @pytest.mark.parametrize("text", blocks("sh"))
 def test_shell_blocks_have_valid_syntax(text: str) -> None:
     checked = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
@@ -97,6 +109,13 @@ def test_shell_blocks_have_valid_syntax(text: str) -> None:
 def test_pmmds_commands_in_shell_blocks_exist_with_their_options(text: str) -> None:
     for arguments in pmmds_commands(text):
         check_arguments(arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_commands_in_sentences_and_tables_exist_with_their_options(page: Path) -> None:
+    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for found in re.findall(r"`pmmds ([a-z][^`…]*)`", text):
+        check_options(found.partition("|")[0].replace("[", " ").replace("]", " ").split())
 
 
 @pytest.mark.parametrize("text", blocks("sh"))

@@ -94,7 +94,9 @@ def test_grpc_comments_are_in_the_reference(reference: dict[str, str]) -> None:
     assert "Probability of label 1." in reference["grpc.md"]
 
 
-@pytest.mark.parametrize("name", ["pmmds.connect", "pmmds.verify_webhook", "Monitoring", "FileComparison", "series"])
+@pytest.mark.parametrize(
+    "name", ["pmmds.connect", "pmmds.compare", "pmmds.verify_webhook", "Monitoring", "FileComparison", "series"]
+)
 def test_every_public_python_name_is_in_the_reference(name: str, reference: dict[str, str]) -> None:
     assert f"# {name}\n" in reference["python.md"]
 
