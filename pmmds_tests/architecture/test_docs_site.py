@@ -19,6 +19,7 @@ from pmmds_core.config.listing import describe
 from pmmds_core.stores.database.tables import fixed
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2
 from pmmds_tests.harness.docs_site.reference.commands import command_tree
+from pmmds_tests.harness.docs_site.reference.markdown import docstring, table
 from pmmds_tests.harness.docs_site.reference.metrics import metric_families, metric_name
 from pmmds_tests.harness.docs_site.reference.pages import PAGES, write_reference
 from pmmds_tests.harness.docs_site.site_check import site_problems
@@ -99,6 +100,26 @@ def test_grpc_comments_are_in_the_reference(reference: dict[str, str]) -> None:
 )
 def test_every_public_python_name_is_in_the_reference(name: str, reference: dict[str, str]) -> None:
     assert f"# {name}\n" in reference["python.md"]
+
+
+def test_docstrings_become_paragraphs_and_lists() -> None:
+    def documented() -> None:
+        """Return a <name> of `a|b`.
+
+        Args:
+            first: the first line
+                and the second.
+            other: 2 * 3.
+        """
+
+    expected = (
+        "Return a &lt;name> of `a\\|b`.\n\n**Args**\n\n- first: the first line and the second.\n- other: 2 \\* 3."
+    )
+    assert docstring(documented) == expected.replace("\\|", "|")
+
+
+def test_table_cells_are_escaped() -> None:
+    assert table(("a",), [("x | <y>\nz",)]) == "| a |\n| --- |\n| x \\| &lt;y> z |"
 
 
 def navigation() -> set[str]:

@@ -6,6 +6,8 @@ import inspect
 import re
 from collections.abc import Iterable, Sequence
 
+_SECTION = re.compile(r"(Args|Raises|Returns|Attributes):\n")
+
 
 def page(title: str, source: str, *parts: str) -> str:
     """A page with its title and a sentence that names the source of its content."""
@@ -24,12 +26,16 @@ def line(cells: Sequence[str]) -> str:
 
 
 def cell(value: object) -> str:
-    return re.sub(r"\s+", " ", escaped(str(value))).strip()
+    return one_line(escaped(str(value)).replace("|", "\\|"))
+
+
+def one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
 
 
 def escaped(text: str) -> str:
-    """`text` without characters that would start HTML or end a table cell. Code between backticks keeps `<`."""
-    parts = text.replace("|", "\\|").split("`")
+    """`text` without characters that would start HTML or emphasis. Code between backticks stays as written."""
+    parts = text.split("`")
     return "`".join(p if i % 2 else p.replace("<", "&lt;").replace("*", "\\*") for i, p in enumerate(parts))
 
 
@@ -39,6 +45,19 @@ def code(value: object) -> str:
 
 
 def docstring(value: object) -> str:
-    """The docstring in a code block, which keeps its sections Args and Raises as written."""
-    text = inspect.getdoc(value) or ""
-    return f"```text\n{text}\n```" if text else ""
+    """The docstring as Markdown: paragraphs, and the sections Args and Raises as lists."""
+    parts = (inspect.getdoc(value) or "").split("\n\n")
+    return "\n\n".join(section(part) if _SECTION.match(part) else paragraph(part) for part in parts if part)
+
+
+def paragraph(text: str) -> str:
+    """A paragraph; indented text stays as written, because it is code."""
+    return text if text.startswith("    ") else escaped(text)
+
+
+def section(text: str) -> str:
+    """A section of a docstring as a list with one item per name."""
+    title, _, items = text.partition("\n")
+    found = re.split(r"\n    (?! )", "\n" + items)[1:]
+    lines = [f"- {one_line(escaped(item))}" for item in found]
+    return "\n".join([f"**{title.removesuffix(':')}**", "", *lines])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -11,6 +12,9 @@ import pmmds
 from pmmds import client, errors, resources, rows, webhooks
 from pmmds_core.file_drift.compare import FileComparison
 from pmmds_tests.harness.docs_site.reference.markdown import code, docstring, page, table
+
+# Annotations are strings, which str(parameter) shows in quotes.
+_QUOTED = re.compile(r"(: )'([^']*)'")
 
 
 def python_page() -> str:
@@ -59,9 +63,19 @@ def method_section(name: str, method: object) -> str:
 
 
 def signature(name: str, function: object) -> str:
+    """The signature as code, with one parameter per line if it is long."""
     if not callable(function):
         return ""
-    return f"```python\n{name}{inspect.signature(function)}\n```"
+    found = inspect.signature(function)
+    parameters = [_QUOTED.sub(r"\1\2", str(p)) for p in found.parameters.values()]
+    kinds = [p.kind for p in found.parameters.values()]
+    if inspect.Parameter.KEYWORD_ONLY in kinds:
+        parameters.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
+    result = "" if found.return_annotation is found.empty else f" -> {found.return_annotation}"
+    line = f"{name}({', '.join(parameters)}){result}"
+    if len(line) > 80:
+        line = "\n".join([f"{name}(", *(f"    {p}," for p in parameters), f"){result}"])
+    return f"```python\n{line}\n```"
 
 
 def fields_table(struct: type[msgspec.Struct]) -> str:
