@@ -56,8 +56,11 @@ class AxisFill:
     format: str = ""
 
 
-def histogram(text: ChartText, bins: Rows) -> str:
-    """Bins: label, reference_share, current_share; bins that are empty on both sides are omitted."""
+def histogram(text: ChartText, bins: Rows, *, width: int = 0) -> str:
+    """Bins: label, reference_share, current_share; bins that are empty on both sides are omitted.
+
+    `width`: of the plot in pixels; 0: that of the design.
+    """
     shown = [b for b in bins if b["reference_share"] or b["current_share"]]
     sides = (("reference", "reference_share"), ("current", "current_share"))
     rows: list[dict[str, Any]] = [
@@ -67,7 +70,7 @@ def histogram(text: ChartText, bins: Rows) -> str:
     ]
     largest = max((r["share"] for r in rows), default=0.0)
     axis = AxisFill(format=percent_format(largest, 3), domain=None if largest else (0.0, 1.0))
-    return _draw("histogram", text, {"x": axis}, rows=rows)
+    return _draw("histogram", text, {"x": axis}, width=width, rows=rows)
 
 
 def heatmap(text: ChartText, cells: Rows) -> str:
@@ -152,10 +155,13 @@ def bars(text: ChartText, values: Mapping[str, float], threshold: float | None =
     )
 
 
-def line(text: ChartText, points: Sequence[tuple[str, float]]) -> str:
-    """Values by label, in the order given; equal labels remain separate points."""
+def line(text: ChartText, points: Sequence[tuple[str, float]], *, width: int = 0) -> str:
+    """Values by label, in the order given; equal labels remain separate points.
+
+    `width`: of the plot in pixels; 0: that of the design.
+    """
     rows = [{"label": _keyed(i, label), "value": value} for i, (label, value) in enumerate(points)]
-    return _draw("line", text, {"y": _of_values([value for _, value in points])}, rows=rows)
+    return _draw("line", text, {"y": _of_values([value for _, value in points])}, width=width, rows=rows)
 
 
 def short(label: str) -> str:
