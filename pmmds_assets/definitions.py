@@ -40,8 +40,12 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
 ]
 
 
-def build_defs(deployment: DeploymentResource | None = None, settings: Settings | None = None) -> dg.Definitions:
-    """Return all definitions. Tests pass another deployment. `settings` chooses the executor; default: the environment.
+def location_definitions(
+    deployment: DeploymentResource | None = None, settings: Settings | None = None
+) -> dg.Definitions:
+    """Return all definitions.
+
+    Tests pass another deployment. `settings` determine the executor; default: the environment's.
 
     Raises:
         SettingError: a variable is invalid, or the executor's library is not installed.
@@ -56,4 +60,4 @@ def build_defs(deployment: DeploymentResource | None = None, settings: Settings 
     )
 
 
-defs = build_defs()
+defs = location_definitions()

@@ -1,7 +1,7 @@
-"""One deployment as a plain object: settings, contract and stores, opened on first use.
+"""A deployment as a plain object: settings, contract and stores, opened on first use.
 
-Dagster's resource, the command line and tests use the same class. Stores are imported on first use, because most
-commands need only one or two of them. Not here: behavior; this module only wires.
+The Dagster resource, the command line and tests use the same class. Stores are imported on first use, because most
+commands need only one or two of them. Not here: behavior; this module only creates and connects objects.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pmmds_core.config.settings import Settings, load_settings
+from pmmds_core.config.webhooks import words_of
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.errors import HomeNotWritableError, NoModelError
 from pmmds_core.policies.retraining import RetrainingLimits
 from pmmds_core.runtime.private_folders import make_private
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import check_schema, migrate
-from pmmds_core.stores.lifecycle.outbox import NotificationOutbox, split_urls, target_of
+from pmmds_core.stores.lifecycle.outbox import NotificationOutbox, split_urls, target_of, webhook_target_of
 
 if TYPE_CHECKING:
     from pmmds_core.policies.promotion import PromotionPolicy
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.alerts import AlertStore
     from pmmds_core.stores.lifecycle.decisions import DecisionStore
     from pmmds_core.stores.lifecycle.history import History
+    from pmmds_core.stores.lifecycle.publisher import Publisher
     from pmmds_core.stores.lifecycle.registered_versions import RegistrationStore
     from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
     from pmmds_core.stores.monitoring.daily_performance import DailyPerformanceStore
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Deployment:
-    """Settings, contract and stores of one home."""
+    """The settings, contract and stores of one deployment."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -68,8 +70,8 @@ class Deployment:
     def database(self) -> Database:
         """The database with the current schema.
 
-        The embedded default is migrated automatically, so that the first command works. A database of
-        PMMDS_DATABASE_URL is shared, and only `pmmds db migrate` changes its schema.
+        The default SQLite database is migrated automatically, so that the first command works. The database at
+        PMMDS_DATABASE_URL is shared, so only `pmmds db migrate` changes its schema.
         """
         database = open_database(self.settings)
         if self.settings.database_url:
@@ -118,7 +120,7 @@ class Deployment:
     def decisions(self) -> DecisionStore:
         from pmmds_core.stores.lifecycle.decisions import DecisionStore
 
-        return DecisionStore(self.database, self.model_name, self.alert_targets)
+        return DecisionStore(self.database, self.model_name, self.publisher)
 
     @cached_property
     def history(self) -> History:
@@ -156,22 +158,32 @@ class Deployment:
     def retrainings(self) -> RetrainingStore:
         from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
 
-        return RetrainingStore(self.database, self.model_name)
+        return RetrainingStore(self.database, self.model_name, self.publisher)
 
     @cached_property
     def alerts(self) -> AlertStore:
         from pmmds_core.stores.lifecycle.alerts import AlertStore
 
-        return AlertStore(self.database, self.alert_targets)
+        return AlertStore(self.database, self.publisher)
 
     @property
     def alert_urls(self) -> tuple[str, ...]:
         return split_urls(self.settings.alert_urls)
 
     @property
-    def alert_targets(self) -> tuple[str, ...]:
-        """The names of `alert_urls` in the outbox."""
-        return tuple(target_of(url) for url in self.alert_urls)
+    def webhook_urls(self) -> tuple[str, ...]:
+        return words_of(self.settings.webhook_urls)
+
+    @property
+    def publisher(self) -> Publisher:
+        """Writes notifications for `alert_urls` and events for `webhook_urls`."""
+        from pmmds_core.stores.lifecycle.publisher import Publisher
+
+        return Publisher(
+            tuple(target_of(url) for url in self.alert_urls),
+            tuple(webhook_target_of(url) for url in self.webhook_urls),
+            self.settings.console_url,
+        )
 
     @property
     def retraining_limits(self) -> RetrainingLimits:
@@ -259,11 +271,11 @@ class Deployment:
         )
 
     def prepare(self) -> Deployment:
-        """Open contract, home and database, so that their errors are reported before anything starts.
+        """Open the contract, the home directory and the database, so that errors are reported before anything starts.
 
         Raises:
             ContractError: the contract is invalid.
-            HomeNotWritableError: the home is not writable.
+            HomeNotWritableError: the home directory is not writable.
             StoreError: the database cannot be opened, or its schema is outdated.
         """
         _ = self.contract, self.folder(""), self.database
@@ -277,7 +289,7 @@ class Deployment:
         return self
 
     def folder(self, name: str) -> Path:
-        """A folder of the home, created if missing. Raises HomeNotWritableError."""
+        """Return a folder of the home directory; create it if it is missing. Raises HomeNotWritableError."""
         path = self.settings.home_path / name
         try:
             make_private(self.settings.home_path)
@@ -290,7 +302,7 @@ class Deployment:
         return path
 
     def production_version(self) -> RegisteredVersion:
-        """The version that the production alias points to. Raises NoModelError if there is none."""
+        """Return the version that the production alias points to. Raises NoModelError if there is none."""
         from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
         version = self.registry.version_of(self.model_name, PRODUCTION)

@@ -1,6 +1,7 @@
-"""Assets of input data: the reference data, and the labeled production rows."""
+"""Input data assets: the reference data and the labeled production rows."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,34 +36,49 @@ class ReferenceDataConfig(dg.Config):
     validate_data: bool = True
 
 
-@dg.asset(
-    group_name=DATA,
-    owners=OWNERS,
-    kinds={"csv", "pandas", "pandera"},
-    check_specs=[
-        dg.AssetCheckSpec(SCHEMA_CHECK, asset="reference_data", blocking=True, description="The contract's schema"),
-        dg.AssetCheckSpec(SUITE_CHECK, asset="reference_data", blocking=True, description="Great Expectations suite"),
-    ],
-)
-def reference_data(
-    context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
-) -> Materialized:
-    """The reference data: loaded, normalized by the contract, checked by pandera and Great Expectations.
+def make_reference_data(upstream: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
+    """Return the asset. `upstream`: assets of a project that write PMMDS_DATA_PATH."""
 
-    From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
-    """
-    d = deployment.open()
+    @dg.asset(
+        group_name=DATA,
+        owners=OWNERS,
+        kinds={"csv", "pandas", "pandera"},
+        deps=upstream,
+        check_specs=[
+            dg.AssetCheckSpec(SCHEMA_CHECK, asset="reference_data", blocking=True, description="The contract's schema"),
+            dg.AssetCheckSpec(
+                SUITE_CHECK, asset="reference_data", blocking=True, description="Great Expectations suite"
+            ),
+        ],
+    )
+    def reference_data(
+        context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
+    ) -> Materialized:
+        """The reference data, loaded, normalized by the contract, and checked by pandera and Great Expectations.
+
+        It is loaded from PMMDS_DATA_PATH or, if that is not set, from the downloaded file or the packaged synthetic
+        sample.
+        """
+        return _loaded(deployment.open(), context.run.run_id, with_suite=config.validate_data)
+
+    return reference_data
+
+
+reference_data = make_reference_data()
+
+
+def _loaded(d: Deployment, run_id: str, *, with_suite: bool) -> Materialized:
     source = load_reference(d.settings, d.contract)
     frame, digest = source.data.frame, source.data.digest
     schema = check_frame(frame, d.contract)
-    suite = validate(frame, d.contract, partial(prepare_training, d)) if config.validate_data else None
+    suite = validate(frame, d.contract, partial(prepare_training, d)) if with_suite else None
     folder = _write_validation(d, digest, schema, suite)
     dataset = d.datasets.save(
         "reference",
         frame,
         digest,
         source=source.description,
-        run_id=context.run.run_id,
+        run_id=run_id,
         details={
             "validation": _validation(schema, suite),
             "validation_folder": str(folder),
@@ -93,7 +109,10 @@ def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
 
 
 def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
-    """Write the results as JSON and HTML; trained_model logs them with the model version. Return their folder."""
+    """Write the results as JSON and HTML and return their folder.
+
+    The asset trained_model logs them with the model version.
+    """
     folder = deployment.folder(f"validation/{digest[:16]}")
     document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
     (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
@@ -104,7 +123,7 @@ def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, 
 
 
 def vars_of(result: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass."""
+    """Return the fields of a dataclass and their values."""
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
@@ -118,7 +137,7 @@ def _schema_result(schema: SchemaCheck) -> dg.AssetCheckResult:
 def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
     if suite is None:
         return check_result(
-            SUITE_CHECK, True, {"skipped": "validate_data is false; the model version is tagged as skipped"}
+            SUITE_CHECK, True, {"skipped": "validate_data is false, so the model version is tagged `skipped`"}
         )
     metadata = {"n_expectations": suite.n_expectations, "n_failed": suite.n_failed}
     failures = [
@@ -160,7 +179,7 @@ def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetada
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    Before reading, it matches labels that arrived before their prediction or after it was archived.
+    Labels that arrived before their prediction, or after it was archived, are matched first.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()

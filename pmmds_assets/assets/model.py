@@ -1,4 +1,4 @@
-"""Training and registration of a model, and its reference profile.
+"""Assets that train and register a model and show its reference profile.
 
 Not here: the rows (training_data.py), the comparison with the champion (evaluation.py).
 """
@@ -14,6 +14,7 @@ import numpy as np
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.check_results import check_result
+from pmmds_assets.console_links import console_metadata
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
@@ -22,6 +23,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError
 from pmmds_core.models.bundle import MANIFEST, files_digest, profile_of
 from pmmds_core.models.scorer_compiler import PARITY_TOLERANCE
+from pmmds_core.policies.events import version_page
 from pmmds_core.profiling.reference_profile import FeatureProfile
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
@@ -31,7 +33,7 @@ from pmmds_core.training.model_card import Provenance
 from pmmds_core.training.release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.workflows.champion import champion_of
 
-# Metadata key of trained_model: Bundle.files_digest of the bundle that the run registered.
+# Metadata key of trained_model; its value is the Bundle.files_digest that the run registered.
 FILES_DIGEST = "files_digest"
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
 
@@ -85,13 +87,17 @@ def trained_model(
     )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(release.digest[:16]),
-        metadata={**_model_metadata(release, version), FILES_DIGEST: written},
+        metadata={
+            **_model_metadata(release, version),
+            **console_metadata(d, version_page(version.version)),
+            FILES_DIGEST: written,
+        },
         check_results=[_parity_result(release), _score_result(release)],
     )
 
 
 def _with_row_keys(deployment: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
-    """Record the training rows by their stored keys, if their content does not identify them."""
+    """Record the training rows by their stored keys if their content does not identify them."""
     keys = deployment.datasets.of_run("training_keys", training.run_id)
     return release if keys is None else replace(release, training_rows=keys.read()[ROW_KEY].to_numpy(dtype=np.int64))
 
@@ -165,8 +171,11 @@ def _score_result(release: ModelRelease) -> dg.AssetCheckResult:
 
 @dg.asset(group_name=MONITORING, owners=OWNERS, kinds={"json"}, deps=[training_data, trained_model])
 def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Frozen bins and counts of the newest model's training rows and scores, the drift reference once that model is in
-    production. Read from the model version's bundle and verified."""
+    """Bins and counts of the newest model's training rows and scores, which are the drift reference once that model is
+    in production.
+
+    They are read from the model version's bundle and verified.
+    """
     d = deployment.open()
     version = require_challenger(d, context.run.run_id)
     profile = profile_of(d.profiles.files(version.version))
@@ -193,7 +202,7 @@ def _profile_row(profile: FeatureProfile) -> dict[str, Any]:
 
 
 def require_challenger(deployment: Deployment, run_id: str) -> RegisteredVersion:
-    """Return the version that this run registered; if it trained no model, the newest registered version.
+    """Return the version that this run registered or, if it trained no model, the newest registered version.
 
     Ignores the alias challenger, which another run or a person may have moved.
 

@@ -3,40 +3,48 @@
 Not here: model performance (performance.py).
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from pmmds_assets.charts import bar_chart, line_chart, table
 from pmmds_assets.check_results import check_result, not_evaluated
+from pmmds_assets.console_links import console_metadata
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.config.values import comma_list
-from pmmds_core.runtime.time_windows import hourly_window
+from pmmds_core.deployment import Deployment
+from pmmds_core.policies.events import alert_page
+from pmmds_core.runtime.time_windows import HOUR, hourly_window
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.workflows.alert_updates import resolve_alert, send_notifications
+from pmmds_core.stores.monitoring.histograms import RefreshResult
+from pmmds_core.stores.monitoring.logged_hours import logged_hours
+from pmmds_core.workflows.alert_updates import resolve_alert, send_notifications, send_webhooks
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.workflows.report_files import keep_with_model
 
 DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
+COUNTED_CHECK = "every_row_is_counted"
+# Rows that arrive while the hours are counted belong to the next run.
+ARRIVING = timedelta(minutes=1)
 
 external_assets = [
     dg.AssetSpec(
         "prediction_logs",
-        description="All served predictions. Written by the service; observed here. Has no upstream asset, because the "
-        "running service closes the loop.",
+        description="All served predictions, written by the service and only observed here. There is no upstream "
+        "asset, because the service runs outside Dagster.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},
     ),
     dg.AssetSpec(
         "ground_truth",
-        description="Labels of predictions. Written by the service's feedback endpoint; observed here.",
+        description="Labels of predictions, written by the service's feedback endpoint and only observed here.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},
@@ -45,9 +53,10 @@ external_assets = [
 
 
 class MonitorConfig(dg.Config):
-    """`window_hours`: length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS.
+    """Run configuration.
 
-    `segment_features`: comma-separated features to segment the report by; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
+    `window_hours` is the length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS. `segment_features`
+    lists the features to segment the report by, separated by commas; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
     """
 
     window_hours: int = 0
@@ -61,15 +70,21 @@ class MonitorConfig(dg.Config):
     partitions_def=hourly,
     backfill_policy=dg.BackfillPolicy.single_run(),
     deps=["prediction_logs"],
+    check_specs=[
+        dg.AssetCheckSpec(
+            COUNTED_CHECK, asset="feature_histograms", description="The counted hours have all logged rows"
+        )
+    ],
 )
 def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Counts per model version, feature and bin for each hour, computed in the database.
 
-    Hours that did not change since they were counted are skipped. A range of hours is one run.
+    Hours that did not change since they were counted are skipped. One run can cover a range of hours.
     """
     d = deployment.open()
     window = context.partition_time_window
     start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
+    started = datetime.now(UTC)
     result = refresh_histograms(d, start, end)
     totals = d.histograms.hourly_rows(d.model_name, start, end)
     return dg.MaterializeResult(
@@ -81,14 +96,30 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
             "hours": table([{"hour": f"{h:%Y-%m-%d %H:00}", "n_rows": n} for h, n in totals[-48:]]),
             "chart": line_chart("Rows per hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
         },
+        check_results=[_counted_check(d, result, dict(totals), started)],
     )
+
+
+def _counted_check(
+    deployment: Deployment, result: RefreshResult, counted: Mapping[datetime, int], started: datetime
+) -> dg.AssetCheckResult:
+    """Compare the hours that this run counted with the log. Hours without a change keep their earlier result."""
+    if not result.hours:
+        return check_result(COUNTED_CHECK, True, {"n_hours": 0})
+    window = min(result.hours), max(result.hours) + HOUR
+    d, arrived = deployment, started - ARRIVING
+    logged = logged_hours(d.database, d.contract, d.archive, *window, ingested_before=arrived)
+    hours = [(hour, logged.get(hour, 0), counted.get(hour, 0)) for hour in result.hours]
+    missing = [{"hour": f"{h:%Y-%m-%d %H:00}", "logged": n, "counted": m} for h, n, m in hours if m < n]
+    metadata = {"n_hours": len(hours), "versions without a profile": ", ".join(result.skipped_versions) or "none"}
+    return check_result(COUNTED_CHECK, not missing, metadata, missing)
 
 
 @dg.asset(
     group_name=MONITORING,
     owners=OWNERS,
     kinds={"sql", "html"},
-    # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
+    # Depend on the newest hour only: with the default mapping, Dagster lists every hour since the first in each run.
     deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), "reference_profile"],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
@@ -99,7 +130,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
 def drift_report(
     context: dg.AssetExecutionContext, config: MonitorConfig, deployment: DeploymentResource
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
-    """Drift of the window's histograms against the production model's reference profile.
+    """Drift between the window's histograms and the production model's reference profile.
 
     Writes drift_metrics, at most one open alert and an HTML page. Counts changed hours first, so that the report
     includes the newest rows. Skipped until a model is in production.
@@ -117,13 +148,16 @@ def drift_report(
     _log_counted_hours(context, result, run_hours)
     resolved = resolve_alert(d)
     notifications = send_notifications(d)
-    context.log.info("Notifications: %s.", notifications)
+    webhooks = send_webhooks(d)
+    context.log.info("Notifications: %s. Webhooks: %s.", notifications, webhooks)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),
         metadata={
             **_drift_metadata(d.settings.drift_psi_threshold, result),
+            **console_metadata(d, "" if result.alert_id is None else alert_page(result.alert_id)),
             "alert_resolved": resolved or "none",
             "notifications": notifications,
+            "webhooks": webhooks,
             "mlflow": keep_with_model(d, result.model_version, result.html_path, "drift", copy=_copy(result)),
         },
         check_results=_checks(result),
@@ -150,7 +184,8 @@ def _log_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult,
     """Log a materialization for each counted hour that is not a partition of this run."""
     for hour in result.counted_hours:
         if key_of(hour) not in run_hours:
-            context.log_event(dg.AssetMaterialization("feature_histograms", partition=key_of(hour)))
+            histograms = dg.AssetKey([*context.asset_key.path[:-1], "feature_histograms"])
+            context.log_event(dg.AssetMaterialization(histograms, partition=key_of(hour)))
 
 
 def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
@@ -168,7 +203,10 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
 
 
 def _feature_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
-    """Return count, table and chart of the features. With too few rows nothing may look like drift or like none."""
+    """Return the count, table and chart of the features.
+
+    With too few rows, they indicate neither drift nor its absence.
+    """
     rows = [
         {
             "feature": f["feature"],

@@ -18,9 +18,10 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 
     Raises:
         RightMissingError: this login may not promote.
-        UsageError: no such decision, it is not pending approval, `by` is empty, or the same person has approved it.
+        UsageError: the decision does not exist or is not pending approval, `by` is empty, or the same person has
+            already approved it.
         PromotionConflictError: its champion is no longer in production; the decision is aborted.
-        StoreError: a store is unavailable; the reconciler carries out an approval that was recorded.
+        StoreError: a store is unavailable. If the approval was recorded, the reconciler carries it out.
     """
     decision = _waiting(deployment, decision_id, "approved", by)
     if not _approve(deployment, decision, by):
@@ -50,9 +51,9 @@ def _approve(deployment: Deployment, decision: Decision, by: str) -> bool:
 
 
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
-    """Reject a pending promotion, also after a first approval; its alert stays open.
+    """Reject a pending promotion, even after a first approval. Its alert stays open.
 
-    Raises UsageError and RightMissingError like `approve`.
+    Raises UsageError and RightMissingError, as `approve` does.
     """
     decision = _waiting(deployment, decision_id, "rejected", by)
     with deployment.decisions.transaction() as transaction:
@@ -64,13 +65,13 @@ def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "
 def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> Decision:
     if not by.strip():
         raise UsageError(
-            "An approval or rejection requires the name of the person giving it.",
-            next_step="Give a name with --by NAME.",
+            "An approval or rejection requires the name of the person who decides.",
+            next_step="Specify a name with --by NAME.",
         )
     deployment.require_rights(PROMOTER)
     decision = deployment.decisions.get(decision_id)
     if decision is None:
-        raise UsageError(f"No such decision: {decision_id!r}.", next_step="`pmmds decisions` lists them.")
+        raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
     if decision.state != PENDING_APPROVAL:
         raise _not_waiting(decision, verb)
     return decision

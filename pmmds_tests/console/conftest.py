@@ -1,4 +1,4 @@
-"""A small monitored deployment on each engine, and a real console process that reads it."""
+"""Fixtures: a small monitored deployment on each engine, and a real console process that reads it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.console.monitored_home import monitored_home
 from pmmds_tests.harness.console_process import RunningConsole, console_environment, running_console
 
+# One worker of pytest-xdist runs all tests of an engine, so that each deployment is built once.
+ENGINES = (
+    pytest.param("sqlite", marks=pytest.mark.xdist_group("console-sqlite")),
+    pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.xdist_group("console-postgresql")]),
+)
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+
+@pytest.fixture(scope="session", params=ENGINES)
 def monitored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Version 1 in production, drifted traffic with labels, a drift report, an alert and a day's performance."""
+    """A deployment with a model, drifted traffic, labels, a drift report, an alert and a day's performance."""
     home = tmp_path_factory.mktemp("monitored") / "home"
     if request.param == "sqlite":
         yield monitored_home(home, {})

@@ -19,11 +19,13 @@ from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications
 
 PENDING, SENT, GIVEN_UP = "pending", "sent", "given_up"
-# Pauses of 30 s, 1, 2, 4, 8, 16, 32 min: about an hour of attempts; the alert's history shows the failure.
+# The pauses are 30 s and 1, 2, 4, 8, 16 and 32 min, about an hour in total. Then the alert's history shows the failure.
 MAX_ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=30)
-# Longer than any send takes. After it, other senders retry a notification whose sender crashed.
+# How long a claim lasts, which is longer than any send takes. Then another sender retries if the first one crashed.
 CLAIM = timedelta(minutes=5)
+# First letter of a webhook's stored name. Digests in hexadecimal have no such letter.
+WEBHOOK = "w"
 # A comma or blank separates URLs only before another URL, because apprise URLs may contain commas.
 _BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
@@ -52,14 +54,31 @@ class NotificationState:
     sent_at: datetime | None
 
 
+@dataclass(frozen=True)
+class UndeliveredEvent:
+    """An event that a webhook has not accepted. `kind`: its type, such as `alert.opened`."""
+
+    kind: str
+    target: str
+    state: str
+    attempts: int
+    due_at: datetime
+    last_error: str | None
+
+
 def split_urls(setting: str) -> tuple[str, ...]:
-    """The URLs of PMMDS_ALERT_URLS."""
+    """Split PMMDS_ALERT_URLS into its URLs."""
     return tuple(url.strip(" \t\r\n,") for url in _BETWEEN_URLS.split(setting) if url.strip(" \t\r\n,"))
 
 
 def target_of(url: str) -> str:
-    """The stored name of a URL: a digest, because URLs contain secrets."""
+    """Return the identifier that is stored for a URL: a digest, because URLs contain secrets."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def webhook_target_of(url: str) -> str:
+    """The stored name of a webhook: a digest that begins with WEBHOOK, unlike the names of other targets."""
+    return WEBHOOK + hashlib.sha256(url.encode()).hexdigest()[:15]
 
 
 def enqueue(
@@ -70,7 +89,7 @@ def enqueue(
     *,
     change_id: int | None = None,
 ) -> None:
-    """Insert a row per target in the transaction of the change. `change_id`: for changes of an alert."""
+    """Insert a row per target in the transaction of the change. `change_id`: set only if an alert changed."""
     rows = [
         {
             "change_id": change_id,
@@ -95,17 +114,28 @@ class NotificationOutbox:
         self._database = database
 
     def due(self, now: datetime | None = None) -> list[int]:
-        """Ids of due notifications that no sender has claimed, oldest first."""
+        """Return the ids of due notifications for apprise that no sender has claimed, oldest first."""
+        return [notification_id for notification_id, _ in self._due(now, is_webhook=False)]
+
+    def due_webhooks(self, now: datetime | None = None) -> dict[str, list[int]]:
+        """Return, for each webhook target, the ids of its due events that no sender has claimed, oldest first."""
+        due: dict[str, list[int]] = {}
+        for notification_id, target in self._due(now, is_webhook=True):
+            due.setdefault(target, []).append(notification_id)
+        return due
+
+    def _due(self, now: datetime | None, *, is_webhook: bool) -> list[tuple[int, str]]:
         c = alert_notifications.c
         at = now or datetime.now(UTC)
-        query = sa.select(c.notification_id).where(c.state == PENDING, c.due_at <= at, _is_free(at))
+        is_kind = c.target.startswith(WEBHOOK) if is_webhook else c.target.not_like(f"{WEBHOOK}%")
+        query = sa.select(c.notification_id, c.target).where(c.state == PENDING, c.due_at <= at, _is_free(at), is_kind)
         with self._database.connect() as connection:
-            return list(connection.execute(query.order_by(c.notification_id)).scalars())
+            return [(row.notification_id, row.target) for row in connection.execute(query.order_by(c.notification_id))]
 
     def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
         """Claim a notification for sending; None if another process claimed, sent or postponed it.
 
-        One conditional UPDATE decides between processes. It counts the attempt, even if the sender crashes.
+        A single conditional UPDATE claims it and counts the attempt, even if the sender then crashes.
         """
         c = alert_notifications.c
         at = now or datetime.now(UTC)
@@ -125,7 +155,7 @@ class NotificationOutbox:
         self._update(notification, state=SENT, sent_at=at, last_error=None)
 
     def failed(self, notification: Notification, reason: str, now: datetime | None = None) -> bool:
-        """Schedule a retry with twice the pause, or give up after MAX_ATTEMPTS. True if it will be retried."""
+        """Schedule a retry after twice the pause, or give up after MAX_ATTEMPTS. Returns True if it will be retried."""
         if notification.attempts >= MAX_ATTEMPTS:
             self.give_up(notification, reason)
             return False
@@ -144,6 +174,16 @@ class NotificationOutbox:
         query = sa.select(*columns).where(c.change_id.in_(change_ids)).order_by(c.notification_id)
         with self._database.connect() as connection:
             return [NotificationState(**row) for row in connection.execute(query).mappings()]
+
+    def undelivered_webhooks(self, limit: int = 20) -> list[UndeliveredEvent]:
+        """Events that failed at least once or were given up, newest first."""
+        c = alert_notifications.c
+        is_undelivered = sa.or_(c.state == GIVEN_UP, sa.and_(c.state == PENDING, c.attempts > 0))
+        columns = (c.title.label("kind"), c.target, c.state, c.attempts, c.due_at, c.last_error)
+        query = sa.select(*columns).where(c.target.startswith(WEBHOOK), is_undelivered)
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(c.notification_id.desc()).limit(limit)).mappings().all()
+        return [UndeliveredEvent(**row) for row in rows]
 
     def _update(self, notification: Notification, **values: object) -> None:
         """Update a notification for the current attempt only: a sender with an expired claim changes nothing."""

@@ -28,7 +28,7 @@ def read_labels(path: Path, contract: Contract, timestamps: TimestampRange) -> l
         timestamps: the accepted timestamps.
 
     Raises:
-        InputFileError: the file cannot be read, lacks a column or has invalid rows; the first few are named.
+        InputFileError: the file cannot be read, lacks a column or has invalid rows; the message lists the first few.
     """
     try:
         table = read_table(path)

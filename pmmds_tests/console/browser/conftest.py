@@ -33,7 +33,9 @@ def browser(window: Browser) -> Browser:
     return window
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.slow])])
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.slow])]
+)
 def watched(
     request: pytest.FixtureRequest, window: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:

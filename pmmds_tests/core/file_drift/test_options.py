@@ -93,10 +93,10 @@ def test_thresholds_of_single_columns_determine_the_verdict(path: Path, tmp_path
         ({"ignore": {"zzz"}}, "has no column 'zzz'. It has: code, amount, note, at, id"),
         ({"bins": {"amount": 1}}, "'amount' cannot have 1 bins. Use 2 to 50"),
         ({"thresholds": {"amount": 0.0}}, "threshold 0 of 'amount' is not positive"),
-        ({"categorical": {"code"}, "numeric": {"code"}}, "'code' is in two of the options"),
-        ({"decimal": ";"}, "The option decimal is ';'. Expected a period or a comma"),
+        ({"categorical": {"code"}, "numeric": {"code"}}, "'code' is listed in two of the options"),
+        ({"decimal": ";"}, "Invalid value for the option decimal: ';'. Expected a period or a comma"),
         ({"decimal": ",", "thousands": ","}, "are both ','"),
-        ({"delimiter": "ab"}, "The option delimiter is 'ab'"),
+        ({"delimiter": "ab"}, "Invalid value for the option delimiter: 'ab'"),
         ({"numeric": {"at"}}, "'at' is timestamp_ns, which is not a number|'at' is timestamp"),
     ],
 )

@@ -1,4 +1,4 @@
-"""POST /api/v1/predict: responses, errors and records."""
+"""POST /api/v1/predict returns predictions or exact errors, and logs every prediction."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_client_request_id_is_returned_and_recorded_once(
     is_logged(stores, request_id)
 
 
-def test_request_id_with_another_payload_is_another_prediction_with_its_own_row(
+def test_reused_request_id_with_another_payload_gets_its_own_row(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract, new_id())
@@ -120,7 +120,7 @@ def test_an_invalid_request_id_is_rejected(client: httpx.Client, contract: Contr
     assert response.json() == refusal("X-Request-ID: expected at most 120 printable ASCII characters")
 
 
-def test_an_unknown_feature_is_a_warning(client: httpx.Client, contract: Contract) -> None:
+def test_an_unknown_feature_causes_a_warning(client: httpx.Client, contract: Contract) -> None:
     response = client.post(PREDICT, json={"features": {**contract.example(), "shoe_size": 43}})
     assert response.status_code == 200
     assert response.json()["warnings"] == ["Unknown feature ignored: shoe_size"]
