@@ -13,7 +13,14 @@ from pmmds_tests.harness.browser import Browser, running_browser
 from pmmds_tests.harness.console_process import RunningConsole, console_environment, running_console
 
 PHRASE = "correct horse battery"
-WIDTH = 1200
+# Window widths in pixels, and whether the reader prefers dark colors.
+WIDTHS, COLORS = (1200, 360), (False, True)
+# One worker of pytest-xdist runs all tests of an engine, so that each deployment is built once.
+POSTGRESQL = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("console-browser-postgresql")]
+ENGINES = (
+    pytest.param("sqlite", marks=pytest.mark.xdist_group("console-browser-sqlite")),
+    pytest.param("postgresql", marks=POSTGRESQL),
+)
 # Another model that is held, so that version 1 remains in production.
 SECOND = {"PMMDS_TRAIN_SEED": "7", "PMMDS_PROMOTION_MIN_IMPROVEMENT": "1"}
 
@@ -29,13 +36,11 @@ def window() -> Iterator[Browser]:
 def browser(window: Browser) -> Browser:
     """The browser without cookies, at 1,200 px, with light colors."""
     window.driver.delete_all_cookies()
-    window.show(WIDTH)
+    window.show(WIDTHS[0])
     return window
 
 
-@pytest.fixture(
-    scope="session", params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.slow])]
-)
+@pytest.fixture(scope="session", params=ENGINES)
 def watched(
     request: pytest.FixtureRequest, window: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:

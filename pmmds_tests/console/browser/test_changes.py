@@ -16,7 +16,7 @@ from pmmds_tests.console.browser.page_list import pending_promotion
 from pmmds_tests.harness.browser import Browser
 from pmmds_tests.harness.console_process import RunningConsole
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console browser")]
+pytestmark = pytest.mark.process
 
 
 def sign_in(browser: Browser, console: RunningConsole, name: str, phrase: str = PHRASE, *, path: str = "/") -> None:

@@ -9,7 +9,7 @@ from pmmds_tests.console.browser.conftest import PHRASE
 from pmmds_tests.harness.browser import Browser
 from pmmds_tests.harness.console_process import RunningConsole
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console browser")]
+pytestmark = pytest.mark.process
 NAVIGATION = ["Overview", "Versions", "Drift", "Alerts", "Decisions", "Predictions", "Data quality"]
 
 
