@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import msgspec
 from PIL import Image
 
@@ -24,12 +25,13 @@ from pmmds_tests.harness.browser import Browser, running_browser
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.console_process import console_environment, running_console
 from pmmds_tests.harness.ports import free_ports
+from pmmds_tests.harness.service_process import wait_until
 from pmmds_tests.harness.system_programs import is_installed
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
 MANIFEST = FOLDER / "manifest.json"
-WIDTH, MAX_HEIGHT, N_COLORS = 1200, 860, 128
+WIDTH, MAX_HEIGHT, N_COLORS = 1200, 860, 255
 MAX_BYTES = 150_000
 DEMO_SECONDS = 1800.0
 _PAGES, _REPORTS = "pmmds_console/pages/templates", "pmmds_core/reports/templates"
@@ -95,10 +97,16 @@ def _system(home: Path) -> Iterator[str]:
     started = pmmds(home, "up", given=ports)
     assert started.code == 0, started.err
     try:
+        wait_until(lambda: _is_ready(ports["PMMDS_HTTP_PORT"]))
         with running_console(console_environment(str(home), **ports)) as console:
             yield console.url
     finally:
         pmmds(home, "down", given=ports)
+
+
+def _is_ready(port: str) -> bool:
+    """True if the service has loaded the model."""
+    return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5, trust_env=False).status_code == httpx.codes.OK
 
 
 def _write(file: Path, browser: Browser) -> None:
