@@ -106,7 +106,7 @@ def _system(home: Path) -> Iterator[str]:
 
 def _is_ready(port: str) -> bool:
     """True if the service has loaded the model."""
-    return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5, trust_env=False).status_code == httpx.codes.OK
+    return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5, trust_env=False).status_code == httpx.codes.OK
 
 
 def _write(file: Path, browser: Browser) -> None:
