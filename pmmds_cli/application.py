@@ -12,6 +12,7 @@ import typer
 
 from pmmds_cli.commands import (
     alerts,
+    audit,
     config,
     console,
     contract,
@@ -31,8 +32,10 @@ from pmmds_cli.commands import (
     run,
     service,
     shadow,
+    tokens,
     traffic,
     train,
+    users,
     webhooks,
     worker,
 )
@@ -99,5 +102,8 @@ for module in (
     retention,
     drift,
     database,
+    users,
+    tokens,
+    audit,
 ):
     module.register(app)

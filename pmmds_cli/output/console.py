@@ -23,8 +23,11 @@ def say(sentence: str, *, to: TextIO | None = None) -> None:
     print(sentence, file=to or sys.stderr, flush=True)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "") -> None:
-    """Print rows as a table that fits the terminal, or `empty` when there are none."""
+def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "", width: int = 120) -> None:
+    """Print rows as a table that fits the terminal, or `empty` when there are none.
+
+    `width`: columns of the table if standard output is not a terminal.
+    """
     if not rows:
         print(empty)
         return
@@ -37,7 +40,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "
         table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(v) for v in row.values()))
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+    Console(width=None if sys.stdout.isatty() else width, highlight=False).print(table)
 
 
 def _cell(value: Any) -> str:

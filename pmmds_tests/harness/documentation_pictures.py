@@ -36,7 +36,12 @@ MAX_BYTES = 150_000
 DEMO_SECONDS = 1800.0
 _PAGES, _REPORTS = "pmmds_console/pages/templates", "pmmds_core/reports/templates"
 _STYLE = (f"{_REPORTS}/colors.css", f"{_REPORTS}/page.css", f"{_REPORTS}/charts.compiled.json")
-_CONSOLE = (*_STYLE, "pmmds_console/static/console.css", "pmmds_console/templates/base.html")
+_CONSOLE = (
+    *_STYLE,
+    "pmmds_console/static/console.css",
+    "pmmds_console/templates/base.html",
+    "pmmds_console/pages/navigation.py",
+)
 
 
 @dataclass(frozen=True)

@@ -47,5 +47,6 @@ def every_path(deployment: Deployment) -> list[str]:
         f"/predictions?id={prediction}",
         "/predictions?id=nope",
         "/quality",
+        "/audit",
         "/nothing",
     ]

@@ -10,7 +10,7 @@ from pmmds_tests.harness.browser import Browser
 from pmmds_tests.harness.console_process import RunningConsole
 
 pytestmark = pytest.mark.process
-NAVIGATION = ["Overview", "Versions", "Drift", "Alerts", "Decisions", "Predictions", "Data quality"]
+NAVIGATION = ["Overview", "Versions", "Drift", "Alerts", "Decisions", "Predictions", "Data quality", "Audit"]
 
 
 def test_tab_reaches_the_skip_link_and_then_the_navigation_in_order(
