@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pmmds_core.contracts.contract import Contract, Feature, Label
 
-# Evidence for a column that identifies each row.
+# The evidence for a column that identifies each row.
 UNIQUE = "a different value in every row"
 
 
@@ -17,8 +17,8 @@ UNIQUE = "a different value in every row"
 class ColumnDraft:
     """A column of the file.
 
-    `feature`: None if the column is left out. `evidence`: one sentence without a period. `is_row_id`: its values differ
-    in every row and none is blank, so that it can identify rows.
+    `feature` is None if the column is left out. `evidence` is one sentence without a period. `is_row_id` is True if the
+    column can identify rows, because its values differ in every row and none of them is blank.
     """
 
     source: str
@@ -29,7 +29,10 @@ class ColumnDraft:
 
 @dataclass(frozen=True)
 class LabelDraft:
-    """The inferred label. `evidence`: one sentence without a period. `codes`: the class for each cell text."""
+    """The inferred label.
+
+    `evidence` is one sentence without a period. `codes` maps the text of a cell to the class.
+    """
 
     label: Label
     evidence: str
@@ -39,7 +42,7 @@ class LabelDraft:
 
 @dataclass(frozen=True)
 class ContractDraft:
-    """An inferred contract. `columns`: all columns except the label, in the file's order."""
+    """An inferred contract. `columns` has all columns except the label, in the order of the file."""
 
     contract: Contract
     label: LabelDraft
