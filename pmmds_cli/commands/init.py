@@ -1,4 +1,4 @@
-"""init: create a project folder from a data file.
+"""The `pmmds init` command, which creates a project folder from a data file.
 
 Not here: the inference (pmmds_core/contract_inference/), asking for corrections (init_corrections.py).
 """
@@ -42,7 +42,7 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the prompt for corrections.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Infer a contract from a data file and write a project folder: contract.yaml, pmmds.toml, README.md."""
+    """Infer a contract from a data file, and write a project folder with contract.yaml, pmmds.toml and README.md."""
     from pmmds_core.contract_inference.infer import InferenceOptions, infer_contract
     from pmmds_core.contract_inference.names import snake_name
     from pmmds_core.contract_inference.project import check_free, write_project

@@ -19,14 +19,14 @@ def print_json(value: Any) -> None:
 
 
 def say(sentence: str, *, to: TextIO | None = None) -> None:
-    """Print progress to standard error; standard output is for results."""
+    """Print progress to standard error, because standard output is for results."""
     print(sentence, file=to or sys.stderr, flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "", width: int = 120) -> None:
     """Print rows as a table that fits the terminal, or `empty` when there are none.
 
-    `width`: columns of the table if standard output is not a terminal.
+    `width` is the table's width in columns if standard output is not a terminal.
     """
     if not rows:
         print(empty)

@@ -1,4 +1,4 @@
-"""Formats a drift report as text in 100 columns: features by PSI, the verdict of each rule, segments.
+"""Formats a drift report as text in 100 columns, with the features by PSI, each rule's verdict, and the segments.
 
 Not here: drift rules (pmmds_core/drift/).
 """
@@ -13,12 +13,12 @@ from pmmds_cli.output.console import print_table
 from pmmds_core.runtime.plurals import counted
 
 WIDTH = 100
-# Width that the other columns leave free.
+# The width that the other columns leave free.
 _MOVED, _NAME = 40, 17
 
 
 def print_drift(document: Mapping[str, Any]) -> None:
-    """Print the features by descending PSI if there are enough rows, the verdict by rule, and the segments."""
+    """Print the features by descending PSI if there are enough rows, each rule's verdict, and the segments."""
     from pmmds_core.drift.few_rows import has_enough_rows
 
     if has_enough_rows(document):
