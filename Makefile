@@ -10,7 +10,7 @@ SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-fast test-coverage test-postgres test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos docs
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-fast test-coverage test-postgres test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit pictures charts protos docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -147,6 +147,9 @@ sbom: $(STAMP) ## write sbom.json (CycloneDX) with all packages of requirements.
 # pip-audit queries a public vulnerability database. The result changes over time, so it is not part of the tests.
 audit: $(STAMP) ## check requirements.txt for known vulnerabilities; needs internet access
 	$(BIN)/uv tool run pip-audit --requirement requirements.txt --require-hashes --disable-pip $(ARGS)
+
+pictures: $(STAMP) ## run the demo and take the pictures of the documentation; needs Chromium
+	$(BIN)/python -m pmmds_tests.harness.documentation_pictures $(ARGS)
 
 charts: $(STAMP) ## compile the report charts from their Altair designs
 	$(BIN)/python -m pmmds_core.reports.chart_designs
