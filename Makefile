@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SPARK_STAMP := $(VENV)/.spark-ready
 SCALE_STAMP := $(VENV)/.scale-ready
+DOCS_STAMP := $(VENV)/.docs-ready
 SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-manifests.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-fast test-coverage test-postgres test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-fast test-coverage test-postgres test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit pictures charts protos docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
@@ -32,6 +33,11 @@ $(SPARK_STAMP): $(STAMP) requirements-spark.txt
 $(SCALE_STAMP): $(STAMP) $(SCALE_FILES)
 	@for f in $(SCALE_FILES); do $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $$f || exit 1; done
 	@touch $(SCALE_STAMP)
+
+# This is separate because only `make docs` needs the site generator.
+$(DOCS_STAMP): $(STAMP) requirements-docs.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-docs.txt
+	@touch $(DOCS_STAMP)
 
 setup: $(STAMP) ## create .venv with all dependencies and pmmds
 
@@ -133,7 +139,7 @@ compile: $(STAMP) ## update requirements.txt and the images' requirements
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra assets --extra postgres --extra s3 --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-assets.txt
 	echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet - --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-build.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra spark --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-spark.txt
-	@for extra in celery kubernetes manifests; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$extra --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-$$extra.txt || exit 1; done
+	@for extra in celery docs kubernetes manifests; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$extra --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-$$extra.txt || exit 1; done
 
 sbom: $(STAMP) ## write sbom.json (CycloneDX) with all packages of requirements.txt and their hashes
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
@@ -142,8 +148,17 @@ sbom: $(STAMP) ## write sbom.json (CycloneDX) with all packages of requirements.
 audit: $(STAMP) ## check requirements.txt for known vulnerabilities; needs internet access
 	$(BIN)/uv tool run pip-audit --requirement requirements.txt --require-hashes --disable-pip $(ARGS)
 
+pictures: $(STAMP) ## run the demo and take the pictures of the documentation; needs Chromium
+	$(BIN)/python -m pmmds_tests.harness.documentation_pictures $(ARGS)
+
 charts: $(STAMP) ## compile the report charts from their Altair designs
 	$(BIN)/python -m pmmds_core.reports.chart_designs
 
 protos: $(STAMP) ## regenerate pmmds_serving/generated from the .proto
 	$(BIN)/python -m pmmds_tests.harness.proto_compiler
+
+# Zensical stops at a broken link or anchor; site_check also reads the built pages and forbids files from other hosts.
+docs: $(DOCS_STAMP) ## build the documentation site in build/site; warnings are errors
+	$(BIN)/python -W ignore -m pmmds_tests.harness.docs_site
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python -m pmmds_tests.harness.docs_site.site_check build/site

@@ -27,6 +27,10 @@ def service_url(settings: Settings) -> str:
     return settings.console_service_url.rstrip("/") or client_url(settings.http_host, settings.http_port)
 
 
+# Statuses of parts of a service that do not make it unhealthy.
+_NOT_WRONG = ("ok", "off", "waiting")
+
+
 class ServiceHealth(msgspec.Struct, frozen=True):
     """`word`: healthy, unhealthy or unreachable. `problems`: one sentence for each part that is not healthy."""
 
@@ -84,6 +88,8 @@ def _health(body: bytes) -> ServiceHealth:
         document = msgspec.json.decode(body, type=_Document)
     except msgspec.DecodeError:
         return ServiceHealth("unhealthy", ("The response of the service's health check is not understood.",))
-    wrong = {name: part for name, part in document.parts.items() if part.status != "ok"}
+    is_healthy = document.status == "healthy"
+    # A healthy service also has parts that are not "ok", such as a shadow that is off.
+    wrong = {n: p for n, p in document.parts.items() if p.problem or (not is_healthy and p.status not in _NOT_WRONG)}
     problems = tuple(f"{name}: {part.problem or part.status}" for name, part in wrong.items())
-    return ServiceHealth("unhealthy" if problems else "healthy", problems)
+    return ServiceHealth("healthy" if is_healthy else "unhealthy", problems)

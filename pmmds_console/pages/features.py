@@ -26,6 +26,8 @@ from pmmds_core.workflows.feature_segments import FeatureSegment, feature_by_seg
 # Fewer rows of a segment make a PSI that chance alone explains.
 MIN_SEGMENT_ROWS = 100
 MAX_SEGMENTS = 12
+# Pixels of the plot of the page's feature.
+WIDTH = 320
 
 
 def _feature(asked: PageRequest) -> PageContent:
@@ -38,7 +40,7 @@ def _feature(asked: PageRequest) -> PageContent:
         "report": report,
         "measured": measured,
         "has_enough_rows": report is not None and has_enough_rows(report.document),
-        "histogram": _histogram("now", name, measured["bins"]) if measured else "",
+        "histogram": _histogram("now", name, measured["bins"], WIDTH) if measured else "",
         "history": _history(deployment, name, values["weeks"]),
         "weeks": values["weeks"],
         "choices": [c for c in deployment.contract.categorical_names if c != name],
@@ -68,9 +70,9 @@ def _measured(report: DriftReport | None, name: str) -> Mapping[str, Any] | None
     return measured
 
 
-def _histogram(key: str, name: str, bins: Sequence[Mapping[str, Any]]) -> str:
+def _histogram(key: str, name: str, bins: Sequence[Mapping[str, Any]], width: int = 0) -> str:
     text = "Shares of rows by bin, reference above current; the table has all numbers."
-    return charts.histogram(charts.ChartText(key, f"Distribution of {name}", text), bins)
+    return charts.histogram(charts.ChartText(key, f"Distribution of {name}", text), bins, width=width)
 
 
 def _history(deployment: Deployment, name: str, n_weeks: int) -> str:
@@ -78,7 +80,7 @@ def _history(deployment: Deployment, name: str, n_weeks: int) -> str:
     days = daily_drift(deployment.database, deployment.model_name, since, feature=name)
     threshold = deployment.settings.drift_psi_threshold
     title = charts.ChartText("past", f"PSI of {name} by day", f"The dashed line is the threshold {threshold:g}.")
-    return charts.history(title, [_point(day) for day in days], threshold) if len(days) > 1 else ""
+    return charts.history(title, [_point(day) for day in days], threshold)
 
 
 def _point(day: DailyDrift) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_rows
 N_LISTED = 5
 # Hours in the chart of traffic.
 N_HOURS = 48
+# Pixels of the plot on a wide page.
+WIDE = 860
 
 
 def _overview(asked: PageRequest) -> PageContent:
@@ -65,14 +67,21 @@ def _traffic(deployment: Deployment, now: datetime) -> dict[str, Any]:
 
 
 def traffic_chart(hours: Sequence[datetime], rows: dict[tuple[datetime, str], int], width: timedelta = HOUR) -> str:
-    """Predictions in each of the ranges that begin at `hours`; empty if there are none."""
+    """Predictions in each of the ranges that begin at `hours`, drawn for a narrow and for a wide page.
+
+    Empty if there are none.
+    """
     if not rows:
         return ""
     counts = [sum(n for (hour, _), n in rows.items() if start <= hour < start + width) for start in hours]
     pattern = "%d %b" if width >= DAY else "%d %b %H:%M"
     points = [(f"{start:{pattern}}", float(n)) for start, n in zip(hours, counts, strict=True)]
     text = f"Number of predictions from {hours[0]:%Y-%m-%d %H:%M} to {hours[-1] + width:%Y-%m-%d %H:%M} UTC."
-    return charts.line(charts.ChartText("traffic", "Predictions over time", text), points)
+    drawn = [
+        charts.line(charts.ChartText(f"traffic-{size}", "Predictions over time", text), points, width=width)
+        for size, width in (("narrow", 0), ("wide", WIDE))
+    ]
+    return '<div class="at-narrow">{}</div><div class="at-wide">{}</div>'.format(*drawn)
 
 
 PAGES = (Page("/", "overview.html", _overview, navigation="Overview"),)

@@ -17,6 +17,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.drift.few_rows import has_enough_rows
 from pmmds_core.drift.report import DriftReport
 from pmmds_core.profiling.bins import SCORE
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.runtime.time_windows import DAY, HOUR
 from pmmds_core.stores.lifecycle.freshness import read_freshness
 from pmmds_core.stores.lifecycle.history import PERFORMANCE, Selection
@@ -66,13 +67,13 @@ def _freshness(deployment: Deployment, now: datetime) -> list[dict[str, Any]]:
 
 
 def age(since: timedelta) -> str:
-    """`35 minutes ago`, `3 hours ago`, `12 days ago`; a time in the future is `now`."""
-    minutes = int(since.total_seconds() // 60)
+    """`35 minutes ago`, `3 hours ago`, `12 days ago`; for a time in the future, `in 35 minutes`."""
+    minutes, pattern = int(abs(since.total_seconds()) // 60), "{} ago" if since >= timedelta() else "in {}"
     units = (("day", 1440, 2), ("hour", 60, 2), ("minute", 1, 1))
     for name, size, least in units:
         n = minutes // size
         if n >= least:
-            return f"{n:,} {name}{'s' if n != 1 else ''} ago"
+            return pattern.format(counted(n, name))
     return "now"
 
 

@@ -18,7 +18,7 @@ from pmmds_console.problems import not_found
 from pmmds_core.deployment import Deployment
 from pmmds_core.reports import charts
 from pmmds_core.reports.performance_page import daily_points
-from pmmds_core.reports.time_axis import TimeAxis, minute_axis
+from pmmds_core.reports.time_axis import roomy_axis
 from pmmds_core.stores.lifecycle.history import ALERTS, DECISIONS, PERFORMANCE, VERSIONS, Listing, Selection
 
 # Rows of each kind on the timeline; the lists have all.
@@ -81,7 +81,8 @@ def _charts(documents: Sequence[Mapping[str, Any]], events: Sequence[Event]) -> 
     points = [point for document in documents for point in daily_points(document)]
     if not points and not events:
         return {"quality": "", "lanes": ""}
-    axis = _axis([p["at"] for p in points] + [e.at for e in events])
+    # Half a day on both sides, so that a day's mark is not cut.
+    axis = roomy_axis([p["at"] for p in points] + [e.at for e in events], timedelta(hours=12))
     quality = charts.ChartText("quality", "ROC-AUC by day", "Realized from labels, and estimated without them.")
     lanes = charts.ChartText(
         "lanes", "Events", "Registrations, promotions, rollbacks, alerts and comments; listed below."
@@ -91,13 +92,6 @@ def _charts(documents: Sequence[Mapping[str, Any]], events: Sequence[Event]) -> 
         "quality": charts.daily(quality, points, axis=axis, width=WIDTH),
         "lanes": charts.events(lanes, rows, axis, width=WIDTH),
     }
-
-
-def _axis(times: Sequence[datetime]) -> TimeAxis:
-    """An axis that leaves half a day on both sides, so that a day's mark is not cut."""
-    axis = minute_axis(times)
-    room = timedelta(hours=12)
-    return TimeAxis(min(axis.low, min(times) - room), max(axis.high, max(times) + room), axis.ticks)
 
 
 def _version(asked: PageRequest) -> PageContent:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pmmds_core.contract_inference import categorical, numeric
+from pmmds_core.contract_inference import categorical, ids, numeric
 from pmmds_core.contract_inference.draft import ColumnDraft, ContractDraft, LabelDraft
 from pmmds_core.contract_inference.label import infer_label
 from pmmds_core.contract_inference.names import snake_name, unique_names
@@ -154,14 +154,14 @@ class _Columns:
             also = f" The same applies to {listed(map(repr, more))}." if more else ""
             raise InputFileError(problems[first].message + also, next_step=_NEXT_KIND)
 
-    def _numbers(self) -> dict[str, numeric.Numbers]:
+    def _numbers(self) -> dict[str, ids.Numbers]:
         na, styles = self._options.file.na, self._kinds.styles
         readings = [read_number(c, c.name, style=styles.get(c.name), na=na) for c in self._kinds.numeric]
         if not readings:
             return {}
         return dict(self._counter.numbers(readings, lambda name, values: (name, numeric.describe(values))))
 
-    def _draft(self, column: FileColumn, note: ColumnNote, numbers: numeric.Numbers | None) -> ColumnDraft:
+    def _draft(self, column: FileColumn, note: ColumnNote, numbers: ids.Numbers | None) -> ColumnDraft:
         name = self._names[column.name]
         if note.kind is None:
             return ColumnDraft(column.name, None, note.why, self._is_unique(column.name) and "identifier" in note.why)
@@ -173,9 +173,9 @@ class _Columns:
         feature = categorical.categorical_feature(found, name, column.name, self._file.name)
         return ColumnDraft(column.name, feature, categorical.evidence_of(found))
 
-    def _numeric(self, column: FileColumn, name: str, numbers: numeric.Numbers) -> ColumnDraft:
+    def _numeric(self, column: FileColumn, name: str, numbers: ids.Numbers) -> ColumnDraft:
         why = numeric.reason_to_leave_out(numbers, name)
-        is_id = "identifier" in why or "sequential id" in why
+        is_id = why != "" and why == ids.reason_to_be_an_id(numbers, name)
         if why and not (is_id and column.name in self._options.file.numeric):
             return ColumnDraft(column.name, None, why, is_id and self._is_unique(column.name))
         cells = self._table.columns[column.name]

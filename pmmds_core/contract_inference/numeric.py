@@ -6,39 +6,21 @@ Not here: deciding that a column is numeric (file_drift/column_kinds.py).
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pmmds_core.contract_inference import ids
+from pmmds_core.contract_inference.ids import Numbers
 from pmmds_core.contracts.contract import Blank, Feature
 from pmmds_core.data.expectations import MIN_KNOWN_SHARE
-from pmmds_core.file_drift.column_kinds import MIN_IDS, is_running_id
+from pmmds_core.file_drift.column_kinds import is_running_id
 from pmmds_core.runtime.plurals import counted
 
 # The largest magnitude up to which a float represents every integer.
 _EXACT = 2**53
-_ID_NAME = re.compile(r"(^|_)(id|ids|uuid|guid|key|no|nr|num|number|code)$")
-# A column that is named like an identifier is treated as one if at least this share of its values is distinct.
-MIN_DISTINCT_ID_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """The statistics of a numeric column. `example` is a value of the column near its median."""
-
-    n_rows: int
-    n_blank: int
-    n_distinct: int
-    low: float
-    high: float
-    example: float
-    is_whole: bool
-    is_running_id: bool
-    is_finite: bool
 
 
 def describe(values: NDArray[np.float64]) -> Numbers:
@@ -70,13 +52,8 @@ def reason_to_leave_out(numbers: Numbers, name: str) -> str:
     n_known = numbers.n_rows - numbers.n_blank
     if n_known < MIN_KNOWN_SHARE * numbers.n_rows:
         return too_blank(numbers.n_blank, numbers.n_rows)
-    if numbers.is_running_id:
-        return "whole numbers that differ in every row, like a sequential id"
-    share = numbers.n_distinct / n_known
-    if numbers.is_whole and numbers.n_distinct >= MIN_IDS and share >= MIN_DISTINCT_ID_SHARE and _ID_NAME.search(name):
-        return (
-            f"{numbers.n_distinct:,} different whole numbers in {counted(n_known, 'row')} and a name like an identifier"
-        )
+    if why := ids.reason_to_be_an_id(numbers, name):
+        return why
     return f"{numbers.low:g} in every row" if numbers.n_distinct == 1 else ""
 
 

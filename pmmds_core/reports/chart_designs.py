@@ -277,7 +277,10 @@ def _line() -> Any:
 
     position = "round(datum.index * (domain('x').length - 1))"
     at_most_six = f"{position} % ceil(domain('x').length / 6) == 0 ? {_LABEL} : ''"
-    axis = alt.Axis(labelAngle=0, labelExpr=at_most_six, ticks=False, labelOverlap="greedy", labelFlush=False)
+    # Padding separates the first label from the 0 of the vertical axis.
+    axis = alt.Axis(
+        labelAngle=0, labelExpr=at_most_six, ticks=False, labelOverlap="greedy", labelFlush=False, labelPadding=8
+    )
     line = alt.MarkConfig(filled=True, size=30, color="var(--current)")
     base = alt.Chart(alt.NamedData("rows"), width=420, height=150)
     return _plain(

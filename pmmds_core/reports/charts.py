@@ -59,10 +59,11 @@ class AxisFill:
     format: str = ""
 
 
-def histogram(text: ChartText, bins: Rows) -> str:
+def histogram(text: ChartText, bins: Rows, *, width: int = 0) -> str:
     """Render a histogram of bins, which have label, reference_share and current_share.
 
-    Bins that are empty on both sides are omitted.
+    Bins that are empty on both sides are omitted. `width` is the width of the plot in pixels; 0 means the width of the
+    design.
     """
     shown = [b for b in bins if b["reference_share"] or b["current_share"]]
     sides = (("reference", "reference_share"), ("current", "current_share"))
@@ -73,7 +74,7 @@ def histogram(text: ChartText, bins: Rows) -> str:
     ]
     largest = max((r["share"] for r in rows), default=0.0)
     axis = AxisFill(format=percent_format(largest, 3), domain=None if largest else (0.0, 1.0))
-    return _draw("histogram", text, {"x": axis}, rows=rows)
+    return _draw("histogram", text, {"x": axis}, width=width, rows=rows)
 
 
 def heatmap(text: ChartText, cells: Rows) -> str:
@@ -169,10 +170,13 @@ def bars(text: ChartText, values: Mapping[str, float], threshold: float | None =
     )
 
 
-def line(text: ChartText, points: Sequence[tuple[str, float]]) -> str:
-    """Render values by label, in the given order. Equal labels remain separate points."""
+def line(text: ChartText, points: Sequence[tuple[str, float]], *, width: int = 0) -> str:
+    """Render values by label, in the given order. Equal labels remain separate points.
+
+    `width` is the width of the plot in pixels; 0 means the width of the design.
+    """
     rows = [{"label": _keyed(i, label), "value": value} for i, (label, value) in enumerate(points)]
-    return _draw("line", text, {"y": _of_values([value for _, value in points])}, rows=rows)
+    return _draw("line", text, {"y": _of_values([value for _, value in points])}, width=width, rows=rows)
 
 
 def short(label: str) -> str:

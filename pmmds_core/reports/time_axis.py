@@ -43,6 +43,13 @@ def minute_axis(times: Sequence[datetime]) -> TimeAxis:
     return _axis(times, timedelta(minutes=30), offset=timedelta(0), by_day=False)
 
 
+def roomy_axis(times: Sequence[datetime], room: timedelta) -> TimeAxis:
+    """The axis of values at any time, in UTC, with `room` before the first and after the last one and ticks in all."""
+    low, high = min(times).astimezone(UTC) - room, max(times).astimezone(UTC) + room
+    marked, pattern = _regular(low, high, timedelta(0), by_day=False)
+    return TimeAxis(low, high, tuple(_labeled(marked, pattern)))
+
+
 def _axis(times: Sequence[datetime], least: timedelta, *, offset: timedelta, by_day: bool) -> TimeAxis:
     distinct = sorted({t.astimezone(UTC) for t in times}) or [datetime(1970, 1, 1, tzinfo=UTC) + offset]
     span = distinct[-1] - distinct[0]

@@ -1,43 +1,29 @@
 """Compares candidate pipelines by cross-validation and fits the best one on all training rows.
 
 Preprocessing is part of the pipeline, so no step is fitted on held-out rows. Add a candidate to `CANDIDATES` and
-its compiler to models/scorer_compiler.py. Not here: choosing rows (split.py), the registry (stores).
+its compiler to models/scorer_compiler.py. Not here: choosing among the scores (candidate_choice.py), choosing rows
+(split.py), the registry (stores).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import TrainingError
 from pmmds_core.models.scorer_compiler import CATEGORICAL, ESTIMATOR, NUMERIC, PREPROCESS
+from pmmds_core.training.candidate_choice import CandidateScore, choose
 
 if TYPE_CHECKING:
     import pandas as pd
 
 N_FOLDS = 5
 Build = Callable[[Contract, int], Any]
-
-
-@dataclass(frozen=True)
-class CandidateScore:
-    """The cross-validated ROC-AUC of one candidate, as the mean and the standard deviation over the folds.
-
-    `out_of_fold` has the probability of each training row from the model that was not fitted on that row, with shape
-    (n,).
-    """
-
-    name: str
-    roc_auc: float
-    roc_auc_deviation: float
-    fold_roc_aucs: tuple[float, ...]
-    out_of_fold: NDArray[np.float64] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -181,17 +167,6 @@ def one_thread() -> Iterator[None]:
     importlib.import_module("sklearn.ensemble")
     with threadpool_limits(1):
         yield
-
-
-def choose(scores: Sequence[CandidateScore]) -> CandidateScore:
-    """Return the first candidate within one standard error of the best mean.
-
-    The first candidate is the simplest and fastest. This is the one-standard-error rule of Breiman et al.,
-    Classification and Regression Trees (1984), section 3.4.3.
-    """
-    best = max(scores, key=lambda s: s.roc_auc)
-    margin = best.roc_auc_deviation / np.sqrt(len(best.fold_roc_aucs))
-    return next(s for s in scores if s.roc_auc >= best.roc_auc - margin)
 
 
 def _check_classes(labels: Any, contract: Contract) -> None:

@@ -24,6 +24,7 @@ HEADINGS = ["Status", "Date", "Context", "Decision", "Consequences"]
 JOBS = {
     "lint": "make style",
     "types": "make types",
+    "docs": "make docs",
     "test": "make test-coverage",
     "smoke": "make smoke",
     "longer": "make ${{ matrix.target }}",

@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from pmmds_core.deployment import Deployment
-from pmmds_tests.console.conftest import N_ROWS
+from pmmds_tests.console.monitored_home import N_ROWS
 from pmmds_tests.harness.console_process import RunningConsole
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console")]

@@ -15,6 +15,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_tests.harness.ports import free_port
 
 HEALTHY = {"status": "healthy", "parts": {"database": {"status": "ok", "problem": None}}}
+WITHOUT_SHADOW = {"status": "healthy", "parts": {"shadow": {"status": "off"}, "model": {"status": "ok"}}}
 ILL = {"status": "unhealthy", "parts": {"spool": {"status": "full", "problem": None}, "model": {"status": "ok"}}}
 
 
@@ -49,6 +50,7 @@ def server(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
     ("status", "body", "expected"),
     [
         (200, json.dumps(HEALTHY).encode(), ServiceHealth("healthy")),
+        (200, json.dumps(WITHOUT_SHADOW).encode(), ServiceHealth("healthy")),
         (503, json.dumps(ILL).encode(), ServiceHealth("unhealthy", ("spool: full",))),
         (
             200,

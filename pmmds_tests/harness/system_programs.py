@@ -8,6 +8,8 @@ import shutil
 import pytest
 
 PACKAGES = {
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
     "java": "openjdk-17-jre-headless",
     "nginx": "nginx-light",
     "pgbouncer": "pgbouncer",
@@ -21,7 +23,16 @@ _FOLDERS = os.pathsep.join(["/usr/sbin", "/usr/local/sbin"])
 
 def system_program(name: str) -> str:
     """Return the path of a program in PACKAGES. If it is not installed, skip the test and name the package."""
-    found = shutil.which(name) or shutil.which(name, path=_FOLDERS)
+    found = _path_of(name)
     if found is None:
         pytest.skip(f"{name} is not installed (`apt-get install {PACKAGES[name]}` on Debian and Ubuntu)")
     return found
+
+
+def is_installed(name: str) -> bool:
+    """True if the program is on PATH or in a folder of servers."""
+    return _path_of(name) is not None
+
+
+def _path_of(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path=_FOLDERS)

@@ -48,6 +48,7 @@ def test_a_figure_has_four_significant_digits() -> None:
         (timedelta(hours=47), "47 hours ago"),
         (timedelta(days=12), "12 days ago"),
         (timedelta(seconds=-5), "now"),
+        (timedelta(minutes=-50), "in 50 minutes"),
     ],
 )
 def test_age_uses_the_largest_unit_with_two(since: timedelta, text: str) -> None:

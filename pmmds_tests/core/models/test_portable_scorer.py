@@ -24,7 +24,8 @@ from pmmds_core.models.scorer_compiler import (
     rows_of,
 )
 from pmmds_core.synthetic.generator import packaged_generator
-from pmmds_core.training.pipelines import CANDIDATES, N_FOLDS, CandidateScore, choose, one_thread, train
+from pmmds_core.training.candidate_choice import CandidateScore, choose
+from pmmds_core.training.pipelines import CANDIDATES, N_FOLDS, one_thread, train
 
 CONTRACT = load_contract("")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from pmmds_core.reports.time_axis import MAX_TICKS, day_axis, minute_axis
+from pmmds_core.reports.time_axis import MAX_TICKS, day_axis, minute_axis, roomy_axis
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -66,3 +66,9 @@ def test_hourly_times_have_a_few_unique_ticks_within_the_range(hours: int) -> No
 def test_times_within_the_same_minute_have_one_label() -> None:
     axis = minute_axis([NOON, NOON + timedelta(seconds=5), NOON + timedelta(seconds=9)])
     assert [label for _, label in axis.ticks] == ["28 Nov 12:00"]
+
+
+def test_an_axis_with_room_has_ticks_over_its_whole_range() -> None:
+    axis = roomy_axis([NOON, NOON + timedelta(hours=8)], timedelta(hours=12))
+    assert (axis.low, axis.high) == (NOON - timedelta(hours=12), NOON + timedelta(hours=20))
+    assert [at - axis.low for at, _ in axis.ticks] == [timedelta(hours=6 * i) for i in range(6)]

@@ -12,7 +12,8 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.models.scorer_compiler import compile_pipeline
 from pmmds_core.synthetic.generator import packaged_generator
-from pmmds_core.training.pipelines import CANDIDATES, CandidateScore, choose, train
+from pmmds_core.training.candidate_choice import CandidateScore, choose
+from pmmds_core.training.pipelines import CANDIDATES, train
 from pmmds_core.training.release import LatencyBudget
 
 

@@ -1,0 +1,1 @@
+"""Reference pages generated from the code, one module per subject; pages.py writes them all."""
