@@ -38,7 +38,8 @@ class ArtifactVerifier:
     """A verifier that compares versions' files with their promotion records."""
 
     def __init__(self, mode: str, record: Callable[[str], str | None], *, pickle: str = "refused") -> None:
-        """
+        """Create the verifier.
+
         Args:
             mode: PMMDS_MODEL_VERIFICATION.
             pickle: PMMDS_MODEL_PICKLE.

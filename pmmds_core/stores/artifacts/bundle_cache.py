@@ -28,7 +28,8 @@ class ProfileCache:
         allows_pickle: bool = False,
         record: Callable[[str], str | None] = lambda _: None,
     ) -> None:
-        """
+        """Create the cache.
+
         Args:
             registry: the registry from which versions are downloaded if they are not cached.
             model_name: the model's name in the registry.

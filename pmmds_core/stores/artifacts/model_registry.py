@@ -64,7 +64,8 @@ class ModelRegistry:
     """A client for the versions, aliases and artifacts of registered models."""
 
     def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
-        """
+        """Create the client.
+
         Args:
             tracking_uri: the SQLAlchemy URL of MLflow's database or the address of an MLflow server.
             artifact_root: the URI of the artifact folder or bucket, or an empty string to let the MLflow server choose.
@@ -211,8 +212,7 @@ class ModelRegistry:
     def log_page(self, run_id: str, content: bytes, paths: Sequence[str]) -> None:
         """Store a file as an artifact in a version's run under each of `paths`, replacing existing files.
 
-        Raises:
-            RegistryUnavailableError: if MLflow or its artifact store is unreachable.
+        Raise RegistryUnavailableError if MLflow or its artifact store is unreachable.
         """
         with suppress(DirectAccessError):
             for path in paths:

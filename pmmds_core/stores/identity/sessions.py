@@ -38,7 +38,8 @@ class SessionStore:
     """The store of sessions."""
 
     def __init__(self, database: Database, lifetime: timedelta, idle: timedelta) -> None:
-        """
+        """Open the store.
+
         Args:
             database: the database of the deployment.
             lifetime: the maximum duration of a session after the sign-in.

@@ -77,7 +77,8 @@ class AlertStore:
     """The store of alerts."""
 
     def __init__(self, database: Database, publisher: Publisher | None = None) -> None:
-        """
+        """Open the store.
+
         Args:
             database: the database of the deployment.
             publisher: the publisher that reports the changes, or None to report no changes.

@@ -53,7 +53,8 @@ class DecisionStore:
     """The store of a model's evaluations and decisions."""
 
     def __init__(self, database: Database, model_name: str, publisher: Publisher | None = None) -> None:
-        """
+        """Open the store.
+
         Args:
             database: the database of the deployment.
             model_name: the name of the model.
