@@ -14,6 +14,7 @@ import typer
 
 from pmmds_cli.commands.drift import NAMES, names_of
 from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.drift_table import print_wrapped
 
 if TYPE_CHECKING:
     from pmmds_core.contract_inference.draft import ContractDraft
@@ -80,9 +81,9 @@ def print_draft(draft: ContractDraft) -> None:
     print_table(rows, empty="No columns.")
     if len(draft.columns) > _MAX_SHOWN:
         print(f"… and {len(draft.columns) - _MAX_SHOWN} more columns; the contract has all.")
-    print(f"Label {draft.label.label.source}: {draft.label.evidence}.")
+    print_wrapped(f"Label {draft.label.label.source}: {draft.label.evidence}.", "")
     for warning in draft.warnings:
-        print(f"Warning: {warning}")
+        print_wrapped(f"Warning: {warning}", "")
 
 
 def _kind(draft: ContractDraft, source: str) -> str:

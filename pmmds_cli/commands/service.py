@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.commands.completion import log_names
 from pmmds_cli.output.console import JsonOption, print_json, print_table, say
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_cli.output.waiting import waiting
@@ -193,7 +194,7 @@ def _duration(seconds: float) -> str:
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="Process name. Default: all.")] = "",
+    name: Annotated[str, typer.Argument(help="Process name. Default: all.", autocompletion=log_names)] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of last lines.")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
 ) -> None:

@@ -31,6 +31,7 @@ from pmmds_core.file_drift.profile import FileProfile, profile_by_contract, prof
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.atomic_write import write_atomically
+from pmmds_core.runtime.progress import Progress, no_progress
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.files.data_file import DataFile, connect, open_data_file
 from pmmds_core.stores.files.file_options import FileOptions, reject_unknown
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 # Larger files are not read as a profile.
 MAX_PROFILE_BYTES = 50_000_000
+_N_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def compare_files(
     score: str = "",
     rule: DriftRule | None = None,
     options: FileOptions | None = None,
+    on_progress: Progress = no_progress,
 ) -> FileComparison:
     """Compare two CSV or Parquet files; the format is detected from the content.
 
@@ -134,6 +137,7 @@ def compare_files(
         score: column of the model's score, 0–1, in both files; reported but not counted as a feature.
         rule: thresholds; None: the defaults of the settings.
         options: formats, missing words, kinds, bins and thresholds of single columns.
+        on_progress: steps: both files are opened, the reference's profile is computed, the current rows are counted.
 
     Raises:
         InputFileError: a file is unreadable or empty, or does not match the other file, the contract or the options.
@@ -145,12 +149,15 @@ def compare_files(
         reference, current = Path(reference), Path(current)
         saved = _saved_profile(reference)
         now = open_data_file(connection, current, chosen.delimiter)
+        on_progress(1, _N_STEPS)
         if saved is None:
             then = open_data_file(connection, reference, chosen.delimiter)
+            on_progress(2, _N_STEPS)
             made, warning = profile_of(connection, then, now, given, columns, score, chosen)
         else:
             given = _contract_of_profile(reference, saved, given)
             made, warning = _of_saved(saved, columns, score, chosen), ""
+        on_progress(3, _N_STEPS)
         return judged(connection, reference, now, made, given, score, chosen, rule, warning)
     finally:
         connection.close()
