@@ -14,7 +14,7 @@ ARGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-# uv is installed in .venv: set-up takes seconds instead of minutes, and uv need not be installed on the machine.
+# uv is installed in .venv so that setup takes seconds instead of minutes and the machine does not need uv.
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PMMDS needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Run make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -23,12 +23,12 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
 
-# Separate, because Spark's 400 MB are needed for one test only.
+# This is separate because Spark takes 400 MB and only one test needs it.
 $(SPARK_STAMP): $(STAMP) requirements-spark.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.txt
 	@touch $(SPARK_STAMP)
 
-# Separate for the same reason: Celery, the Kubernetes launcher and the schemas of its manifests.
+# This is separate for the same reason: Celery, the Kubernetes launcher and the Kubernetes schemas.
 $(SCALE_STAMP): $(STAMP) $(SCALE_FILES)
 	@for f in $(SCALE_FILES); do $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $$f || exit 1; done
 	@touch $(SCALE_STAMP)
@@ -78,13 +78,13 @@ types: $(STAMP) ## mypy strict
 test-fast: $(STAMP) ## unit tests: SQLite only, no servers
 	$(BIN)/pytest -n 2 --dist loadgroup pmmds_tests/core pmmds_tests/architecture -m 'not postgres and not process and not telco and not slow and not faults and not compose and not scale' $(ARGS)
 
-test: $(STAMP) ## all tests except the following, on SQLite and PostgreSQL
+test: $(STAMP) ## all tests except those below, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
-test-coverage: ## make test, with the share of lines that it runs; fails below the floor in pyproject.toml
+test-coverage: ## run make test and measure line coverage; fails below the minimum in pyproject.toml
 	@$(MAKE) test ARGS="--cov --cov-report=term $(ARGS)"
 
-test-postgres: $(STAMP) ## the stores' tests on another PostgreSQL: PMMDS_TEST_POSTGRES=/usr/lib/postgresql/15/bin
+test-postgres: $(STAMP) ## run the stores' tests on another PostgreSQL version: PMMDS_TEST_POSTGRES=/usr/lib/postgresql/15/bin
 	$(BIN)/pytest -n 2 --dist loadgroup -m 'postgres and not slow and not faults and not scale' pmmds_tests/core/stores $(ARGS)
 
 test-slow: $(STAMP) ## longer tests: roles, S3, shadow, artifact verification, full disks, real data
@@ -93,7 +93,7 @@ test-slow: $(STAMP) ## longer tests: roles, S3, shadow, artifact verification, f
 test-scale: $(SPARK_STAMP) $(SCALE_STAMP) ## a real Celery broker and worker, spark-submit, Kubernetes schemas
 	$(BIN)/pytest -n 2 --dist loadgroup -m scale $(ARGS)
 
-test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under load
+test-faults: $(STAMP) ## kill workers, stop databases and fill spools under load
 	$(BIN)/pytest -m faults $(ARGS)
 
 smoke: $(STAMP) ## train, start the service with temporary state, call its live endpoints
@@ -102,32 +102,32 @@ smoke: $(STAMP) ## train, start the service with temporary state, call its live 
 secrets: ## write random passwords for the Compose files; existing ones are not changed
 	$(PYTHON) deploy/compose/make_secrets.py
 
-test-compose: $(STAMP) ## build the images, run the whole loop in containers, stop parts of it; needs Docker
+test-compose: $(STAMP) ## build the images, run the whole loop in containers, stop some of them; needs Docker
 	$(BIN)/pytest -n 0 -s -m compose pmmds_tests/compose $(ARGS)
 
 bench-serving: $(STAMP) ## the service under load, compared with alternatives; needs wrk
 	@for m in serving bench_grpc bench_swap bench_cold_start bench_metrics; do echo "== $$m"; $(BIN)/python -m benchmarks.$$m || exit 1; done
 
-bench-drift: $(STAMP) ## drift detection: speed compared with other libraries, and error rates
+bench-drift: $(STAMP) ## drift detection: speed compared with other libraries, error rates
 	$(BIN)/python -m benchmarks.drift $(ARGS)
 	@if [ -f benchmarks/drift_statistics.py ]; then $(BIN)/python -m benchmarks.drift_statistics; fi
 
 bench-production: $(STAMP) ## PostgreSQL, archive, constant load, containers; ARGS="--part copy"
 	$(BIN)/python -m benchmarks.production $(ARGS)
 
-bench-promotion: $(STAMP) ## error rates of promotions, killed promotions, alert to new version; ARGS="--part loop"
+bench-promotion: $(STAMP) ## error rates of promotions, killed promotions, time from alert to new version; ARGS="--part loop"
 	$(BIN)/python -m benchmarks.promotion $(ARGS)
 
-soak: $(STAMP) ## ten minutes of constant load: memory, pauses, rows; needs hey
+soak: $(STAMP) ## ten minutes of constant load: memory, pauses, recorded rows; needs hey
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: $(STAMP) ## run all benchmarks and print ratios
 	@for f in benchmarks/bench_*.py; do m=$$(basename $$f .py); echo "== $$m"; $(BIN)/python -m benchmarks.$$m $(ARGS) || exit 1; done
 
-# The images are Linux with the Python of their base image; the hashes cover every platform.
+# The images use Linux and the Python version of their base image; the hashes cover every platform.
 IMAGE_LOCK := --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate --no-strip-extras
 
-compile: $(STAMP) ## resolve requirements.txt and the images' requirements again
+compile: $(STAMP) ## update requirements.txt and the images' requirements
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra serving --extra postgres --extra tracing --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-serving.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra assets --extra postgres --extra s3 --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-assets.txt
@@ -138,7 +138,7 @@ compile: $(STAMP) ## resolve requirements.txt and the images' requirements again
 sbom: $(STAMP) ## write sbom.json (CycloneDX) with all packages of requirements.txt and their hashes
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
 
-# Queries a public vulnerability database. The result changes over time, so this is not part of the tests.
+# pip-audit queries a public vulnerability database. The result changes over time, so it is not part of the tests.
 audit: $(STAMP) ## check requirements.txt for known vulnerabilities; needs internet access
 	$(BIN)/uv tool run pip-audit --requirement requirements.txt --require-hashes --disable-pip $(ARGS)
 

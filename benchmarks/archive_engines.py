@@ -1,4 +1,4 @@
-"""Count an archived file in a profile's bins: Spark (spark-submit) compared with DuckDB; results are byte-identical.
+"""Compare Spark (spark-submit) with DuckDB at counting an archived file in a profile's bins. Results are identical.
 
 python -m benchmarks.archive_engines [--rows 4000000]        # needs `make .venv/.spark-ready`
 """
@@ -42,7 +42,7 @@ with connect() as connection:
 
 
 def write(folder: Path, n_rows: int) -> Path:
-    """Write rows with the log's features and score, repeating the distinct ones, in row groups of a million."""
+    """Write `n_rows` rows with the log's features and score in row groups of a million, by repeating distinct rows."""
     contract = load_contract("")
     records = make_records(contract, N_DISTINCT)
     columns: dict[str, pa.Array] = {name: pa.array(v) for name, v in columns_of(contract, records).items()}

@@ -1,5 +1,4 @@
-"""Time from an alert to the start of its retraining, with the real daemon, compared with a sensor at Dagster's default
-interval.
+"""Measure the time from an alert to the start of its retraining, compared with Dagster's default sensor interval.
 
 python -m benchmarks.bench_alert_to_run [--alerts 6]
 """
@@ -17,12 +16,12 @@ from pmmds_cli.commands.service import start, stop
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 
-# Default interval of a sensor (dagster's DEFAULT_SENSOR_DAEMON_INTERVAL).
+# Dagster's default sensor interval (DEFAULT_SENSOR_DAEMON_INTERVAL).
 DEFAULT_TICK_SECONDS = 30.0
 
 
 def raise_alert(deployment: Deployment) -> int:
-    """Write an alert and its report as monitor_job does."""
+    """Store a report and an alert in the same way as monitor_job; return the alert's id."""
     from pmmds_core.workflows.monitoring import monitor
 
     now = datetime.now(UTC)
@@ -41,7 +40,7 @@ def raise_alert(deployment: Deployment) -> int:
 
 
 def seconds_to_start(settings: Settings, deployment: Deployment) -> float:
-    """Open an alert, wait for its run, resolve the alert. Without labels the retraining ends as blocked."""
+    """Open an alert, wait for its run and resolve it. The run ends as blocked, because there are no labels."""
     alert_id = raise_alert(deployment)
     opened = deployment.alerts.get(alert_id).opened_at.timestamp()
     wait_for(lambda: bool(deployment.retrainings.attempts_of(alert_id)) and not deployment.retrainings.running(), 120)
@@ -62,7 +61,7 @@ def main() -> None:
             start(settings)
             seconds = []
             for i in range(n_alerts):
-                time.sleep(0.7 * i % 5)  # alerts must not be synchronized with the sensor's interval
+                time.sleep(0.7 * i % 5)  # the alerts must not be in step with the sensor's interval
                 seconds.append(seconds_to_start(settings, deployment))
         finally:
             stop(settings)

@@ -1,4 +1,4 @@
-"""gRPC: unary Predict of one worker, compared with a grpc.aio server that returns a constant response.
+"""Measure unary gRPC Predict calls on one worker, compared with a grpc.aio server that returns a constant.
 
 python -m benchmarks.bench_grpc [--seconds 5] [--rounds 3] [--clients 2]
 """
@@ -32,7 +32,7 @@ N_CHANNELS = 8
 
 @dataclass(frozen=True)
 class Measured:
-    """One round. `cpu_microseconds`: processor time of all server processes per call."""
+    """Results of one round. `cpu_microseconds` is the processor time of all server processes per call."""
 
     calls_per_second: float
     p95_milliseconds: float
@@ -40,12 +40,12 @@ class Measured:
 
 
 def example_message(settings: Settings) -> bytes:
-    """The contract's example as a PredictRequest."""
+    """Return the contract's example row as a PredictRequest."""
     request = messages.PredictRequest()
     fields = {str: "text_value", int: "int64_value", float: "double_value"}
     for name, value in Deployment(settings).contract.example().items():
         if value is None:
-            _ = request.features[name]  # creates an entry without a value
+            _ = request.features[name]  # accessing the key creates an entry without a value
         else:
             setattr(request.features[name], fields[type(value)], value)
     return request.SerializeToString()
@@ -71,7 +71,7 @@ def listens(address: str) -> bool:
 
 
 def measure(address: str, server: subprocess.Popen[bytes], message: bytes, clients: int, seconds: float) -> Measured:
-    """Send calls from several processes at once."""
+    """Send calls from several processes at the same time."""
     argv = [sys.executable, "-m", "benchmarks.grpc_load", address, str(N_CHANNELS // clients), str(seconds)]
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, str(i)) for i in range(clients)]
@@ -87,7 +87,7 @@ def measure(address: str, server: subprocess.Popen[bytes], message: bytes, clien
     return Measured(
         calls_per_second=len(latencies) / seconds,
         p95_milliseconds=latencies[int(len(latencies) * 0.95)] * 1000,
-        # The warm-up calls are not in the list but cost the same.
+        # The warm-up calls are not in the list, but they use the same processor time.
         cpu_microseconds=spent / (len(latencies) * (seconds + WARM_UP_SECONDS) / seconds) * 1e6,
     )
 

@@ -1,4 +1,4 @@
-"""Time to collect and render /metrics with many versions and several workers.
+"""Measure the time to collect and render /metrics with many versions and several workers.
 
 python -m benchmarks.bench_metrics [--versions 10] [--workers 2]
 """
@@ -14,7 +14,7 @@ import tempfile
 import time
 
 N_RENDERED = 50
-# Every worker has answered predictions of every version and rejected some requests.
+# Simulates workers that have each answered predictions of every version and rejected some requests.
 WORKER = """
 import sys
 from pmmds_serving.metrics.counters import ServingMetrics
@@ -32,7 +32,7 @@ metrics.fold()
 
 
 def render_ms() -> list[float]:
-    """Return milliseconds per rendering in this process, which reads the workers' shared files."""
+    """Return the milliseconds of each rendering in this process, which reads the workers' shared files."""
     from pmmds_serving.metrics.counters import ServingMetrics, exposition
 
     metrics = ServingMetrics()

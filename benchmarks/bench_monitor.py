@@ -1,6 +1,6 @@
-"""`pmmds monitor` over a week of logged rows: time and memory of the first run and of the next run after new rows.
+"""Measure time and memory of `pmmds monitor` over a week of logged rows: the first run, and a run after new rows.
 
-The alternative reads the window's rows into pandas and bins all of them.
+The alternative reads all rows of the window into pandas and bins them.
 
     python -m benchmarks.bench_monitor [--rows 10000 1000000]
 """
@@ -27,7 +27,7 @@ WINDOW = timedelta(days=7)
 N_NEW = 1_000
 BATCH = 20_000
 
-# Reads every row of the window and computes PSI on the reference's bins with numpy.
+# The alternative reads every row of the window and computes PSI on the reference's bins with NumPy.
 PEER = """
 import sys, numpy as np, pandas as pd, sqlalchemy as sa
 from datetime import UTC, datetime, timedelta
@@ -61,7 +61,7 @@ class Measured:
 
 
 def log_rows(deployment: Deployment, n_rows: int, start: datetime, end: datetime, prefix: str) -> None:
-    """Log rows distributed like the reference, evenly spread over [start, end)."""
+    """Log rows from the reference distribution, evenly spread over [start, end)."""
     version = deployment.production_version().version
     scorer = deployment.profiles.bundle(version).scorer
     rows = rows_of(packaged_generator().sample(BATCH, 1), deployment.contract)
@@ -78,7 +78,7 @@ def log_rows(deployment: Deployment, n_rows: int, start: datetime, end: datetime
 
 
 def date_back(deployment: Deployment, settings: Settings) -> None:
-    """Set the arrival time to the prediction time, because hours with recent arrivals are counted again."""
+    """Set each row's arrival time to its prediction time, because hours with recent arrivals are recounted."""
     log, marks = prediction_logs(deployment.contract), histogram_watermarks
     with deployment.database.begin() as connection:
         connection.execute(sa.update(log).values(ingested_at=log.c.predicted_at))

@@ -1,9 +1,9 @@
-"""The service with and without shadow scoring, and the speed of the shadow.
+"""Measure the service with and without shadow scoring, and the speed of the shadow process.
 
 python -m benchmarks.bench_shadow [--seconds 6] [--repeats 3]   (needs wrk)
 
-Two services on one set of models, one with PMMDS_SHADOW=on, are loaded alternately; medians are printed. The
-shadow's speed is measured on rows already in the database, compared with logging the same number of rows.
+Two services with the same models, one with PMMDS_SHADOW=on, receive load in turn; the medians are printed. The shadow's
+speed is measured on rows in the database and compared with logging the same number of rows.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ START_SECONDS = 240.0
 
 
 def own_service(settings: Settings, name: str, shadow: str) -> Settings:
-    """Settings of a service with its own home and ports and the same registry."""
+    """Return the settings of a service that has its own home and ports but shares the registry."""
     home = Path(settings.home) / name
     home.mkdir()
     ports = {port: any_free() for port in ("http_port", "grpc_port")}
@@ -68,7 +68,7 @@ def shadow_part(base: str) -> dict[str, object]:
 
 
 def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
-    """Return medians by PMMDS_SHADOW; the shadow catches up with the log before the other service is loaded."""
+    """Return medians by PMMDS_SHADOW. The shadow scores all logged requests before the other service gets load."""
     body, found = example_request(settings), {"off": list[Load](), "on": list[Load]()}
     with ExitStack() as stack:
         services = {shadow: own_service(settings, f"shadow-{shadow}", shadow) for shadow in found}
@@ -84,7 +84,7 @@ def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, 
 
 
 def is_level(deployment: Deployment) -> bool:
-    """True if every logged request is scored, except those before the shadow started."""
+    """Return True if every request logged since the shadow started is scored."""
     return not deployment.shadow.waiting("2", LogPosition(began_at(deployment)), 1)
 
 
@@ -97,7 +97,7 @@ def began_at(deployment: Deployment) -> datetime:
 
 @dataclass(frozen=True)
 class Took:
-    """Wall time and processor time of this process for `n` rows, in seconds."""
+    """Wall time and this process's processor time for `n` rows, in seconds."""
 
     n: int
     seconds: float
@@ -114,7 +114,7 @@ def timed(work: Callable[[], None]) -> Took:
 
 
 def shadow_rate(deployment: Deployment) -> tuple[Took, Took]:
-    """Time logging, and the shadow's reading, scoring and writing, both in this process."""
+    """Measure two tasks in this process: logging rows, and shadow scoring (reading, scoring and writing)."""
     row, now = tuple(deployment.contract.example().values()), deployment.shadow.now()
     records = [PredictionRecord(f"b-{i:07}", now, deployment.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
     bundle = deployment.profiles.bundle("2")
@@ -149,7 +149,7 @@ def main() -> None:
     on, off = loads["on"], loads["off"]
     ratio = on.requests_per_second / off.requests_per_second
     print(f"ratio (on / off): requests/s {ratio:.2f}, p95 {on.p95_ms / off.p95_ms:.2f}")
-    print(f"shadow: reading, scoring and writing: {scored.text()}")
+    print(f"shadow process (read, score, write): {scored.text()}")
     print(f"logging the same rows: {logged.text()}; ratio {scored.processor_seconds / logged.processor_seconds:.2f}")
 
 

@@ -1,10 +1,10 @@
-"""Spool: time to store one prediction before the response is sent, compared with alternatives.
+"""Measure how long the spool takes to store a prediction before the response, compared with alternatives.
 
 python -m benchmarks.bench_spool [--records 20000] [--repeats 3]
 
-Each stores the same MessagePack records, one per call; encoding is included. A killed process loses no record in any of
-them; the loss in a power failure differs and is printed. The libraries are not dependencies of PMMDS; run
-`pip install persist-queue litequeue` to include them.
+Each alternative stores the same MessagePack records, one per call, including their encoding. None loses a record when
+its process is killed; the loss in a power failure differs and is printed. The libraries are not dependencies of PMMDS;
+run `pip install persist-queue litequeue` to include them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ encode = msgspec.msgpack.Encoder().encode
 
 @dataclass(frozen=True)
 class Way:
-    """One way to store records. `takes`: loss in a power failure. `module`: required import, installed by `package`."""
+    """A way to store records. `takes` is its loss in a power failure; `package` provides the import `module`."""
 
     name: str
     takes: str
@@ -51,7 +51,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Figures:
-    """One run: appends per second, median and p99 in µs, bytes on disk per record."""
+    """Results of one run: appends per second, median and p99 in µs, bytes on disk per record."""
 
     per_second: float
     median_us: float
@@ -83,7 +83,7 @@ def sqlite(synchronous: str) -> Callable[[Path], Any]:
 
 @contextmanager
 def sqlite_synced(folder: Path) -> Iterator[Append]:
-    """The spool's guarantee with SQLite: NORMAL, and a thread that syncs the WAL equally often."""
+    """Give SQLite the spool's guarantee: NORMAL, and a thread that syncs the WAL as often as the spool."""
     ended = threading.Event()
 
     def sync() -> None:
@@ -110,7 +110,7 @@ def persist_queue_sqlite(folder: Path) -> Iterator[Append]:
 def persist_queue_files(folder: Path) -> Iterator[Append]:
     queue = importlib.import_module("persistqueue").Queue(str(folder), tempdir=str(folder))
     yield lambda record: queue.put(encode(record))
-    queue.headf.close()  # the queue has no close()
+    queue.headf.close()  # the queue has no close() method
     queue.tailf.close()
 
 
@@ -121,7 +121,7 @@ def litequeue(folder: Path) -> Iterator[Append]:
     queue.close()
 
 
-UNTIL_CHECKPOINT = "all since the last checkpoint of the WAL"
+UNTIL_CHECKPOINT = "all rows since the last WAL checkpoint"
 WAYS = (
     Way("PMMDS spool", f"the last {SYNC_SECONDS:g} s", ours),
     Way("SQLite, WAL, NORMAL, synced too", f"the last {SYNC_SECONDS:g} s", sqlite_synced),
@@ -129,7 +129,11 @@ WAYS = (
     Way("SQLite, WAL, synchronous FULL", "nothing", sqlite("FULL")),
     Way("persist-queue, SQLite", "nothing", persist_queue_sqlite, "persistqueue", "persist-queue"),
     Way(
-        "persist-queue, files", "what the kernel had not written", persist_queue_files, "persistqueue", "persist-queue"
+        "persist-queue, files",
+        "rows that the kernel had not written",
+        persist_queue_files,
+        "persistqueue",
+        "persist-queue",
     ),
     Way("litequeue", UNTIL_CHECKPOINT, litequeue, "litequeue", "litequeue"),
 )

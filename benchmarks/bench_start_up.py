@@ -1,4 +1,4 @@
-"""Processor time of whole commands, as a ratio to the import that none of them can avoid.
+"""Measure the processor time of complete commands, relative to the import that each of them needs.
 
 Each round runs every program once, so that other load on the machine affects all of them equally.
 
@@ -23,7 +23,7 @@ BASES = {name: (sys.executable, "-c", f"import {name}") for name in ("dagster", 
 
 @dataclass(frozen=True)
 class Command:
-    """A `pmmds` command, the import that it is compared with, and the largest ratio of their processor times."""
+    """A `pmmds` command, the import to compare it with, and the maximum ratio of their processor times."""
 
     arguments: tuple[str, ...]
     base: str
@@ -43,12 +43,12 @@ COMMANDS = (
 
 
 def measure(rounds: int) -> Mapping[tuple[str, ...], Run]:
-    """The median run of each program. The round before the first compiles the libraries and is not counted."""
+    """Return the median run of each program. A warm-up round, which compiles the libraries, is not counted."""
     programs = [*BASES.values(), *(command.argv for command in COMMANDS)]
     runs: dict[tuple[str, ...], list[Run]] = {argv: [] for argv in programs}
     for _ in range(rounds + 1):
         for argv in programs:
-            runs[argv].append(run(argv, allowed=(0, 1)))  # `status` exits with 1 while nothing runs
+            runs[argv].append(run(argv, allowed=(0, 1)))  # `pmmds status` exits with 1 if nothing is running
     return {argv: median(all_runs[1:]) for argv, all_runs in runs.items()}
 
 

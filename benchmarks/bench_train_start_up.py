@@ -1,4 +1,4 @@
-"""Wall time of `pmmds train` compared with importing Great Expectations, which it uses.
+"""Measure the wall time of `pmmds train`, compared with importing Great Expectations, which it uses.
 
 PMMDS_DATA_PATH=telco.csv python -m benchmarks.bench_train_start_up [--repeats 3]
 """
@@ -21,14 +21,14 @@ MAX_RATIO = 1.6
 
 
 def seconds_of(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Wall time of a command that must succeed."""
+    """Return the wall time of a command in seconds; fail if the command fails."""
     begin = time.perf_counter()
     subprocess.run(command, env=dict(environment), check=True, capture_output=True)
     return time.perf_counter() - begin
 
 
 def measure() -> tuple[float, float]:
-    """Return the seconds of the import and of a training in an empty home."""
+    """Return the duration in seconds of the import, and of a training in an empty home."""
     with TemporaryDirectory() as home:
         environment = {**os.environ, "PMMDS_HOME": home}
         return seconds_of(IMPORT, environment), seconds_of(TRAIN, environment)

@@ -1,4 +1,4 @@
-"""Temporary deployments for benchmarks: a `PMMDS_HOME` with models, and real processes on free ports.
+"""Creates temporary deployments for benchmarks: a `PMMDS_HOME` with models, and real processes on free ports.
 
 Not here: measurements (bench_*.py).
 """
@@ -23,7 +23,7 @@ from pmmds_core.deployment import Deployment
 
 @contextmanager
 def temporary_settings(**values: object) -> Iterator[Settings]:
-    """Yield settings with an empty `PMMDS_HOME`, removed at the end, and free ports."""
+    """Yield settings with free ports and an empty `PMMDS_HOME`, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
         ports = {name: any_free() for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")}
         settings = Settings(home=str(Path(folder) / "home"), **ports, **values)  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ def temporary_settings(**values: object) -> Iterator[Settings]:
 
 
 def migrate_database(settings: Settings) -> None:
-    """Create the tables, which PMMDS does not do automatically on PostgreSQL."""
+    """Create the tables. On PostgreSQL, PMMDS does not create them automatically."""
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.stores.database.engine import open_database
     from pmmds_core.stores.database.schema import migrate
@@ -66,10 +66,10 @@ def service_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 90.0, pause: float = 0.01) -> float:
-    """Poll until the condition holds; return the elapsed seconds.
+    """Poll until the condition is true; return the elapsed seconds.
 
     Raises:
-        TimeoutError: it did not hold in time.
+        TimeoutError: the condition did not become true in time.
     """
     began = time.perf_counter()
     while not holds():

@@ -1,9 +1,9 @@
-"""Drift of files and of the prediction log, in new processes, compared with other libraries.
+"""Measure drift checks of files and of the prediction log in new processes, compared with other libraries.
 
     python -m benchmarks.drift [--repeats 5] [--peer-repeats 3] [--only files large wide hourly] [--no-peers]
 
-Prints each figure with its target, and the ratios to the other libraries in the same run. Data and the libraries'
-environments are in a cache folder (benchmarks/drift_peers.py).
+Prints each result with its target, and the ratios to the other libraries in the same run. A cache folder holds the data
+and the libraries' environments (benchmarks/drift_peers.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PMMDS = str(Path(sys.executable).with_name("pmmds"))
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table. `target` is in the unit of the value; None if there is no target."""
+    """One row of the table. `target` has the unit of the value; None means no target."""
 
     name: str
     value: str
@@ -39,7 +39,7 @@ def compare_command(reference: Path, current: Path, *more: str) -> list[str]:
 
 
 def repeated(times: int, *commands: Sequence[str]) -> list[Run]:
-    """Return the median of each command. Commands alternate, so that load on the machine affects all of them."""
+    """Return each command's median. Commands alternate, so that other load on the machine affects all of them."""
     for command in commands:
         run(command)
     runs = [[run(command) for command in commands] for _ in range(times)]
@@ -69,7 +69,7 @@ def measure_files(repeats: int, peer_repeats: int, *, with_peers: bool) -> list[
 
 
 def measure_peers(reference: Path, current: Path, repeats: int) -> list[Figure]:
-    """Alternate each library with PMMDS, so that load on the machine affects both."""
+    """Alternate each library with PMMDS, so that other load on the machine affects both."""
     ratios: dict[str, float] = {}
     for peer in (p for p in PEERS if p.name != "bare DuckDB"):
         try:

@@ -1,4 +1,4 @@
-"""Test files like production data: Telco's 19 features with realistic values and a score, written by pandas.
+"""Creates test files that resemble production data: Telco's 19 features and a score, written by pandas.
 
 Not here: measurements (drift.py).
 """
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 FOLDER = CACHE / "drift-data-1"
 MILLION = 1_000_000
-# Distinct rows of the packaged generator; charges are jittered to get many values.
+# Distinct rows from the packaged generator; random noise on the charges creates many values.
 N_CUSTOMERS = 50_000
 
 
 def telco_like(n_rows: int, seed: int, *, price_rise: float = 0.0) -> pd.DataFrame:
-    """19 features and `score`; charges are higher than the reference by the share `price_rise`."""
+    """Return 19 features and `score`, with charges raised by the fraction `price_rise`."""
     from pmmds_core.synthetic.generator import packaged_generator
 
     random = np.random.default_rng(seed)
@@ -37,22 +37,22 @@ def telco_like(n_rows: int, seed: int, *, price_rise: float = 0.0) -> pd.DataFra
 
 
 def reference_file() -> Path:
-    """1M rows."""
+    """Write 1M reference rows."""
     return _written("reference-1m", lambda path: telco_like(MILLION, 1).to_parquet(path, index=False))
 
 
 def current_file() -> Path:
-    """1M rows, prices 10% higher."""
+    """Write 1M rows whose prices are 10% higher."""
     return _written("current-1m", lambda path: telco_like(MILLION, 2, price_rise=0.1).to_parquet(path, index=False))
 
 
 def large_current_file() -> Path:
-    """10M rows in row groups of a million."""
+    """Write 10M rows in row groups of a million."""
     return _written("current-10m", _write_large)
 
 
 def wide_files() -> tuple[Path, Path]:
-    """1,000 features, 100k rows: 700 numeric, 300 categorical, about 1% missing."""
+    """Write 100k rows of 1,000 features: 700 numeric, 300 categorical, about 1% missing values."""
     return (
         _written("wide-reference", lambda path: _wide(3).to_parquet(path, index=False)),
         _written("wide-current", lambda path: _wide(4).to_parquet(path, index=False)),

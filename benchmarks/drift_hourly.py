@@ -1,6 +1,7 @@
-"""The hourly update with a million logged and ten thousand new rows, and the merge of a day, each in a new process.
+"""Measure the hourly update with a million logged and ten thousand new rows, and the merge of a day.
 
-Start-up (imports, contract, connection) is not included. Not here: drift of files (drift.py).
+Each runs in a new process, whose start-up (imports, contract, connection) is not included. Not here: drift of files
+(drift.py).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ HOUR = timedelta(hours=1)
 LOGGED_OVER = timedelta(days=7)
 MODEL = ("churn-classifier", "1")
 
-# Prints the seconds of the update and of the merge and verdict of the last day.
+# Prints two times in seconds: the update, and the merge and verdict of the last day.
 UPDATE = """
 import json, sys, time
 from datetime import UTC, datetime, timedelta
@@ -76,7 +77,7 @@ class Measured:
 
 
 def measure_hourly(repeats: int) -> Iterator[Measured]:
-    """Both engines, one after the other."""
+    """Measure both engines, one after the other."""
     for engine in ("SQLite", "PostgreSQL"):
         with ExitStack() as stack:
             home = stack.enter_context(tempfile.TemporaryDirectory(prefix="pmmds-bench-"))
@@ -100,7 +101,7 @@ def _measure(engine: str, settings: Settings, repeats: int) -> Iterator[Measured
     _settle(database, contract, records)
     updates, merges = [], []
     for turn in range(repeats):
-        # A separate hour, so that no run recounts the rows of earlier runs.
+        # Each run uses a separate hour, so that it does not recount the rows of earlier runs.
         at = now.replace(minute=30) - (turn + 1) * HOUR
         records.log(database, N_NEW, at - timedelta(minutes=1), at, f"new{turn}-")
         argv = [sys.executable, "-c", UPDATE, settings.home, settings.database_url, str(profile)]
@@ -119,7 +120,7 @@ def _measure(engine: str, settings: Settings, repeats: int) -> Iterator[Measured
 
 
 def _settle(database: Database, contract: Contract, records: _Records) -> None:
-    """Count all hours and set the arrival time to the prediction time, as for the service's rows."""
+    """Count all hours, then set each arrival time to the prediction time, as in the service's rows."""
     log, now = prediction_logs(contract), datetime.now(UTC)
     HistogramStore(database, contract).refresh(records.profile_of, MODEL[0], now - LOGGED_OVER - HOUR, now)
     with database.begin() as connection:
@@ -131,7 +132,7 @@ def _settle(database: Database, contract: Contract, records: _Records) -> None:
 
 
 class _Records:
-    """Rows distributed like the reference, and the profile for counting them."""
+    """Return rows from the reference distribution, and the profile for counting them."""
 
     def __init__(self, contract: Contract) -> None:
         frame = packaged_generator().sample(20_000, 1)

@@ -1,4 +1,4 @@
-"""Other libraries that compare two files, used as in their documentation.
+"""Other drift libraries, used as in their documentation.
 
 Each has its own environment, which uv creates in a cache folder. Not here: measurements (drift.py).
 
@@ -112,7 +112,7 @@ for name in reference:
 """
 )
 
-# The minimum for DuckDB: no edges, no measures, no verdict.
+# The least that DuckDB has to do: only counts, without bin edges, measures or a verdict.
 BARE_DUCKDB = """
 import sys, duckdb
 connection = duckdb.connect()
@@ -124,7 +124,7 @@ for file in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Peer:
-    """`requirements`: of its environment; empty: PMMDS's own. `is_packaged`: a library, not hand-written code."""
+    """Code to compare with. `requirements` are those of its environment; empty means PMMDS's environment."""
 
     name: str
     script: str
@@ -156,7 +156,7 @@ PEERS = (
 
 
 def prepare(peer: Peer) -> None:
-    """Create the library's environment if it is missing. Raises RuntimeError if uv fails."""
+    """Create the library's environment if it does not exist. Raises RuntimeError if uv fails."""
     ready = peer.home / ".ready"
     if not peer.requirements or (ready.exists() and ready.read_text() == repr(peer.requirements)):
         return

@@ -1,9 +1,9 @@
-"""False-alarm rates and power of the drift rules on Telco rows, by simulation.
+"""Simulate false-alarm rates and statistical power of the drift rules on Telco rows.
 
     PMMDS_TELCO_CSV=telco.csv python -m benchmarks.drift_statistics [--trials 1500] [--only calibrated]
 
-Every trial samples a reference, freezes the bins on it and evaluates a window of other rows. Seeds are fixed, so the
-table is reproducible. Exit code 1 if a target is missed. Without PMMDS_TELCO_CSV the packaged sample is used.
+Every trial samples a reference, fits the bins on it and evaluates a window of other rows. Fixed seeds make the table
+reproducible. Exit code 1 if a target is missed. Without PMMDS_TELCO_CSV the packaged sample is used.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WEEK_HOURS = 168.0
 N_WEEKS = 52
 RULE = DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
 
-# Power of the Benjamini-Hochberg rule in preliminary experiments, at n = 100, 200, 500, 1000.
+# Statistical power of the Benjamini-Hochberg rule in preliminary experiments, for n = 100, 200, 500, 1000.
 SIZES = (100, 200, 500, 1000)
 SPIKE_POWER = {"tenure": (0.22, 0.51, 0.96, 1.00), "contract": (0.47, 0.85, 1.00, 1.00)}
 
@@ -46,7 +46,7 @@ Rows = NDArray[np.intp]
 
 
 def line(what: str, n: int, n_trials: int, share: float, at_least: float = 0.0, at_most: float = 1.0) -> Line:
-    """A share of trials on windows of `n` rows."""
+    """Return a table row: the share of trials with an alarm on windows of `n` rows."""
     return Line(what, (f"{n:,}",), round(share * n_trials), n_trials, at_least, at_most)
 
 
@@ -74,7 +74,7 @@ class Population:
         return self._frozen(order[:N_REFERENCE], order[N_REFERENCE:])
 
     def resampled(self, rng: np.random.Generator) -> Split:
-        """Sample a reference with replacement, like a sample from a population."""
+        """Sample a reference with replacement, as if from an infinite population."""
         return self._frozen(rng.choice(self.data.n_rows, N_REFERENCE), np.arange(self.data.n_rows))
 
     def _frozen(self, reference: Rows, others: Rows) -> Split:
@@ -84,7 +84,7 @@ class Population:
         return Split(profile, codes, reference, others)
 
     def _codes(self, bins: FeatureBins) -> Codes:
-        """Every reference has its own category bins, so they are looked up once."""
+        """Return the bin number of each row. Codes of categories are cached, because references share their bins."""
         if bins not in self.known:
             values = self.score if bins.feature == SCORE else self.columns[bins.feature]
             if bins.kind == "numeric":
@@ -95,7 +95,7 @@ class Population:
 
 @dataclass(frozen=True)
 class Split:
-    """A frozen reference, the bin numbers of all rows, and the rows outside the reference."""
+    """A reference profile, the bin numbers of all rows, and the rows outside the reference."""
 
     profile: ReferenceProfile
     codes: Codes
@@ -116,13 +116,13 @@ def count_codes(profile: ReferenceProfile, codes: Codes) -> dict[str, Counts]:
 
 
 def shares_moved(is_inside: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
-    """Sampling weights that give the selected rows the given share."""
+    """Return sampling weights that give the selected rows the given share."""
     n_inside = int(is_inside.sum())
     return np.where(is_inside, share / n_inside, (1 - share) / (len(is_inside) - n_inside))
 
 
 def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
-    """False alarms on windows outside the reference; power on windows with a changed share."""
+    """Measure false alarms on unchanged windows, and power on windows with a changed share."""
     for n in SIZES:
         rng = np.random.default_rng([1, n])
 
@@ -164,18 +164,27 @@ def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Sp
 
 
 def sequential(population: Population, n_trials: int) -> Iterator[Line]:
-    """Streams of 52 weeks; month-to-month goes from 55% to 60% of rows after 26 weeks."""
+    """Simulate streams of 52 weeks, in which month-to-month rises from 55% to 60% of rows after 26 weeks."""
     n, rule = 500, SequentialRule(false_alarms_per_year=0.1, window_hours=WEEK_HOURS)
     weak = shares_moved(population.columns["contract"] == "Month-to-month", 0.60)
     n_streams = max(n_trials // 20, 20)
     rng = np.random.default_rng(3)
     undrifted = [_is_found(population, rng, rule, n, None) for _ in range(n_streams)]
     yield line(
-        "52-week streams without drift with an alarm of sequential", n, n_streams, float(np.mean(undrifted)), 0, 0.05
+        "52-week streams without drift in which sequential raised an alarm",
+        n,
+        n_streams,
+        float(np.mean(undrifted)),
+        0,
+        0.05,
     )
     found = [_is_found(population, rng, rule, n, weak) for _ in range(n_streams // 2)]
     yield line(
-        "sequential detects month-to-month to 60% from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95
+        "sequential detects month-to-month raised to 60% from week 27 on",
+        n,
+        n_streams // 2,
+        float(np.mean(found)),
+        0.95,
     )
 
 
@@ -186,9 +195,9 @@ def _is_found(
     n: int,
     drifted: NDArray[np.float64] | None,
 ) -> bool:
-    """True if there is an alarm in the year or, with a drift, in a week after the drift began.
+    """Return True for an alarm during the year or, with drift, during a week after its start.
 
-    Reference and weeks are samples of the same population: the rule has to tolerate the reference's sampling error.
+    Reference and weeks are samples of the same population, so the rule has to tolerate the reference's sampling error.
     """
     split = population.resampled(rng)
     windows: list[dict[str, Counts]] = []
@@ -203,7 +212,7 @@ def _is_found(
 
 
 def joint(population: Population, n_trials: int) -> Iterator[Line]:
-    """False alarms without drift and with single-feature shifts; power with tenure shuffled in a fifth of the rows."""
+    """Measure the joint rule: false alarms without joint drift, and power with tenure shuffled in some rows."""
     n, n_windows = 200, max(n_trials // 5, 20)
     rule = JointRule(0.05, 100)
     contract = population.columns["contract"]
@@ -213,7 +222,7 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
         return codes_of(split, rows)
 
     def selected(split: Split, rng: np.random.Generator) -> Codes:
-        # Without replacement: a row that is sampled twice is itself a joint shift.
+        # Sample without replacement, because a row that is sampled twice is itself a joint shift.
         is_monthly = contract[split.others] == "Month-to-month"
         n_monthly = int(rng.binomial(n, 0.70))
         monthly = rng.choice(split.others[is_monthly], n_monthly, replace=False)
@@ -229,9 +238,11 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
     alarms, _ = _joint_alarms(population, undrifted, rule, n_windows, 4)
     yield line("false alarms of joint at 5%", n, n_windows, alarms, 0.03, 0.07)
     alarms, _ = _joint_alarms(population, selected, rule, n_windows, 5)
-    yield line("joint alarms when only month-to-month went to 70%", n, n_windows, alarms, 0.0, 0.07)
+    yield line("false alarms of joint when only month-to-month rose to 70%", n, n_windows, alarms, 0.0, 0.07)
     _, named = _joint_alarms(population, shuffled, rule, n_windows // 2, 6)
-    yield line("joint detects tenure shuffled in 20% of rows, and names it", n, n_windows // 2, named, 0.90)
+    yield line(
+        "joint detects that tenure was shuffled in 20% of rows, and reports tenure", n, n_windows // 2, named, 0.90
+    )
 
 
 def _joint_alarms(

@@ -1,4 +1,4 @@
-"""The alternative in bench_grpc: a grpc.aio server with the same messages and a constant response; stores nothing.
+"""The alternative in bench_grpc: a grpc.aio server that returns a constant response and stores nothing.
 
 python -m benchmarks.grpc_peer ADDRESS
 """
@@ -30,7 +30,7 @@ async def serve(address: str) -> None:
     server = grpc.aio.server()
     read, write = messages.PredictRequest.FromString, messages.PredictResponse.SerializeToString
     handlers = {"Predict": grpc.unary_unary_rpc_method_handler(predict, read, write)}
-    server.add_registered_method_handlers("pmmds.v1.PredictionService", handlers)  # as the generated code does
+    server.add_registered_method_handlers("pmmds.v1.PredictionService", handlers)  # like generated code
     server.add_insecure_port(address)
     await server.start()
     await server.wait_for_termination()

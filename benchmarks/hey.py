@@ -1,7 +1,4 @@
-"""HTTP load at a constant rate, by hey.
-
-Not here: load at the maximum rate (load.py).
-"""
+"""Generates HTTP load at a constant rate with hey. Not here: load at the maximum rate (load.py)."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 N_CONNECTIONS = 8
-# hey counts at most a million responses, so a longer run is split.
+# hey counts at most a million responses, so longer runs are split.
 MAX_ANSWERS = 900_000
 
 
 @dataclass(frozen=True)
 class Steady:
-    """One run of hey. Latencies in milliseconds; `statuses`: number of responses by HTTP status."""
+    """Results of one run of hey. Latencies are in milliseconds; `statuses` counts responses by HTTP status."""
 
     requests_per_second: float
     p50_ms: float
@@ -30,17 +27,17 @@ class Steady:
 
     @property
     def n_answered(self) -> int:
-        """Number of responses with status 200."""
+        """Return the number of responses with status 200."""
         return self.statuses.get("200", 0)
 
     @property
     def is_clean(self) -> bool:
-        """True if every request got 200."""
+        """Return True if every response has status 200."""
         return not self.has_errors and set(self.statuses) == {"200"}
 
 
 def hey(url: str, body: Path, *, seconds: float, rate: int, connections: int = N_CONNECTIONS) -> Steady:
-    """POST the JSON in `body` at a constant rate, divided over the connections. Late connections do not catch up.
+    """POST the JSON in `body` at a constant rate, spread over the connections. Delayed connections do not catch up.
 
     Raises:
         SystemExit: hey is not installed.

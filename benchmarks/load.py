@@ -1,4 +1,4 @@
-"""HTTP load at the maximum rate, by wrk. Not here: load at a constant rate (hey.py)."""
+"""Generates HTTP load at the maximum rate with wrk. Not here: load at a constant rate (hey.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# wrk's summary is rounded; this script prints exact counts. Lua strings in long brackets need no escapes.
+# Prints exact counts, because wrk rounds its summary. Lua strings in long brackets need no escapes.
 _SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -25,7 +25,7 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """One run of wrk. Latencies in milliseconds.
+    """Results of one run of wrk. Latencies are in milliseconds.
 
     `n_answered` counts complete responses; `n_failed` counts errors and responses that are not 2xx or 3xx.
     """
@@ -40,7 +40,7 @@ class Load:
 
 
 def wrk(url: str, body: object, *, connections: int, seconds: float) -> Load:
-    """Send requests as fast as they are answered.
+    """Send each request as soon as the previous one is answered.
 
     Raises:
         SystemExit: wrk is not installed.

@@ -1,8 +1,8 @@
-"""Production figures: shipping into PostgreSQL, archiving, sustained rate of the whole system, containers.
+"""Measure shipping to PostgreSQL, archiving, the sustained rate of the whole system, and the containers.
 
 python -m benchmarks.production [--part copy] [--part archive] [--part sustained] [--part containers]
 
-All four if none is given. `copy` and `archive`: production_rows; `sustained` (needs hey and wrk):
+Without --part, all four run. `copy` and `archive`: production_rows; `sustained` (needs hey and wrk):
 production_sustained; `containers` (needs Docker): production_containers. Tests check that Celery and Spark
 results are byte-identical (test_celery_runs, test_spark_archive); archive_engines measures Spark's speed.
 Exit code 1 if a target is missed.

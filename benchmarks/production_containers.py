@@ -1,4 +1,4 @@
-"""Image sizes over the base image, and the time from `compose up` to the first prediction. Needs Docker.
+"""Measure image sizes and the time from `compose up` to the first prediction. Needs Docker.
 
 Not here: tests of the containers (`make test-compose`).
 """
@@ -14,7 +14,7 @@ MAX_SERVING_MB = 300
 
 
 def contained() -> int:
-    """Print both; return 1 if the serving image is too large.
+    """Print the measurements; return 1 if the serving image is too large.
 
     Raises:
         SystemExit: Docker is not installed or not running.

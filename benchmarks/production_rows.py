@@ -1,4 +1,4 @@
-"""PostgreSQL: rows per second of the shipper compared with psql's \\copy, and rows per second archived.
+"""Measure rows per second into PostgreSQL by the shipper and by psql's \\copy, and rows archived per second.
 
 The shipper decodes spool files, stores each id once and deletes the files; \\copy only reads a CSV file. Both fill a
 table with the same columns, key, indexes and partitions, on a server with fsync off.
@@ -31,14 +31,13 @@ from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import Segment, encode_record
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
-# Rows per log segment: what a worker releases in 0.1 s at 2,000 predictions per second, and in a backlog, when its log
-# segments grow.
+# Rows per log segment: what a worker writes in 0.1 s at 2,000 predictions per second, and more during a backlog.
 STEADY_ROWS, BACKLOG_ROWS = 200, 5_000
 MIN_RATIO = 0.4
 
 
 def make_records(contract: Contract, n_rows: int, start: datetime) -> list[PredictionRecord]:
-    """Rows distributed like the reference, with prediction ids as the service creates them, a millisecond apart."""
+    """Return rows from the reference distribution, a millisecond apart, with prediction ids in the service's format."""
     frame = packaged_generator().sample(5_000, 1)
     rows = [tuple(row) for row in frame[list(contract.feature_names)].itertuples(index=False, name=None)]
     records = []
@@ -62,7 +61,7 @@ def make_records(contract: Contract, n_rows: int, start: datetime) -> list[Predi
 
 @contextmanager
 def temporary_deployment(cluster: Cluster) -> Iterator[Deployment]:
-    """Yield a migrated, empty database and a `PMMDS_HOME`."""
+    """Yield a deployment with an empty, migrated database and a temporary `PMMDS_HOME`."""
     with cluster.fresh_database() as url, tempfile.TemporaryDirectory() as home:
         deployment = Deployment(Settings(home=home, database_url=url, retention_days=1))
         migrate_database(deployment.settings)
@@ -71,14 +70,14 @@ def temporary_deployment(cluster: Cluster) -> Iterator[Deployment]:
 
 
 def shipped_per_second(cluster: Cluster, records: Sequence[PredictionRecord], segment_rows: int) -> float:
-    """Return rows per second from spool files to committed rows."""
+    """Return how many rows per second the shipper commits from spool files."""
     with temporary_deployment(cluster) as deployment:
         folder, names = deployment.folder("spool"), deployment.contract.feature_names
         for start in range(0, len(records), segment_rows):
             segment = Segment.create(folder, f"bench-{start:09d}", names)
             segment.write(b"".join(map(encode_record, records[start : start + segment_rows])))
             segment.close()
-        deployment.prediction_log.count()  # open the database, as a running shipper has
+        deployment.prediction_log.count()  # a running shipper has already opened the database
         shipper = Shipper(folder, lambda: deployment.prediction_log, names)
         began = time.perf_counter()
         while any(folder.glob("*.spool")):
@@ -91,7 +90,7 @@ def shipped_per_second(cluster: Cluster, records: Sequence[PredictionRecord], se
 
 
 def copied_per_second(cluster: Cluster, contract: Contract, records: Sequence[PredictionRecord], file: Path) -> float:
-    """Return rows per second of psql, from an existing CSV file."""
+    """Return how many rows per second psql copies from an existing CSV file."""
     fixed = PredictionRecord.__struct_fields__[:-1]
     columns = ", ".join((*fixed, "ingested_at", *contract.feature_names))
     if not file.exists():
@@ -119,7 +118,7 @@ def _psql() -> str:
 
 
 def archived_per_second(cluster: Cluster, contract: Contract, n_rows: int) -> tuple[float, float]:
-    """Rows and megabytes of Parquet a second: read, written, read back, compared, dropped."""
+    """Return archived rows per second and bytes per row. Each row is read, written, verified and deleted."""
     day = datetime(2026, 3, 1, tzinfo=UTC)
     with temporary_deployment(cluster) as deployment:
         records = make_records(contract, n_rows, day)
@@ -135,7 +134,7 @@ def archived_per_second(cluster: Cluster, contract: Contract, n_rows: int) -> tu
 
 
 def copied(n_rows: int, repeats: int) -> int:
-    """Print rates of shipper and psql, alternating; return 1 if a median ratio misses its target."""
+    """Run shipper and psql alternately and print their rates; return 1 if a median ratio misses its target."""
     contract = load_contract("")
     records = make_records(contract, n_rows, datetime.now(UTC))
     ratios: dict[int, list[float]] = {STEADY_ROWS: [], BACKLOG_ROWS: []}
@@ -152,7 +151,7 @@ def copied(n_rows: int, repeats: int) -> int:
 
 
 def archived(n_rows: int) -> None:
-    """Print archived rows per second."""
+    """Print the number of archived rows per second."""
     with temporary_cluster() as cluster:
         rate, size = archived_per_second(cluster, load_contract(""), n_rows)
     print(f"archived          {rate:,.0f} rows/s, {size:.0f} bytes per row")

@@ -1,8 +1,8 @@
-"""Predictions per second without loss, with load, service, PostgreSQL, Dagster and MLflow on one machine.
+"""Measure predictions per second without loss, with load, service, PostgreSQL, Dagster and MLflow on one machine.
 
-The processes of `pmmds up`, on one PostgreSQL with fsync, get requests at constant rates (hey), then at the maximum
-rate (wrk). A rate is sustained if no request failed, every answered row is in the database, and the last row arrived
-soon after the last response, so that no backlog grew. Not here: long runs and memory (soak.py).
+The processes of `pmmds up`, which share a PostgreSQL server with fsync, receive requests at constant rates (hey), then
+at the maximum rate (wrk). A rate is sustained if no request failed, every answered row is in the database, and the last
+row arrived soon after the last response, so that no backlog grew. Not here: long runs and memory (soak.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
 RATES = (1_000, 2_000, 3_000)
-# Enough connections that one slow request does not delay the others; hey's connections do not catch up.
+# Enough connections that one slow request does not delay others, because hey's connections do not catch up.
 HEY_CONNECTIONS, WRK_CONNECTIONS = 32, 8
 # The shipper runs several times per second; a longer delay means a backlog.
 BEHIND_SECONDS = 2.0
@@ -43,7 +43,7 @@ SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Answered:
-    """Result of a load generator's run; latencies in milliseconds."""
+    """Result of a load generator's run. Latencies are in milliseconds."""
 
     requests_per_second: float
     p95_ms: float
@@ -54,7 +54,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Tried:
-    """Requested and answered rates, and the delay of the last row in the database."""
+    """Requested and achieved rates, and how late the last row arrived in the database."""
 
     asked: str
     answered: Answered
@@ -121,7 +121,7 @@ def _as_fast_as_it_goes(settings: Settings) -> Tried:
 
 
 def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Tried:
-    """Print and return the result of a load and its rows."""
+    """Run a load, wait for its rows, and print and return the result."""
     log = Deployment(settings).prediction_log
     before = _settled(log)
     answered = load()

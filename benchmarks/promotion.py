@@ -1,6 +1,6 @@
-"""Promotions: error rates of decisions, alias moves after kills, duration of the whole loop.
+"""Measure promotions: error rates of decisions, alias moves after kills, duration of the whole loop.
 
-python -m benchmarks.promotion [--part policy] [--part crashes] [--part loop]   (all three if none is given)
+python -m benchmarks.promotion [--part policy] [--part crashes] [--part loop]   (default: all three)
 
 `policy` simulates (promotion_statistics), `crashes` kills real processes (promotion_crashes), `loop` runs the demo with
 real processes, from the alert to a response of the new version. Exit code 1 if a target is missed.
@@ -24,7 +24,7 @@ DEMO_SECONDS = 900.0
 
 
 def whole_loop() -> int:
-    """Print the time from the alert to the new version's responses; return 1 if it missed the target."""
+    """Print the time from the alert to the new version's first response; return 1 if it misses the target."""
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
         argv = [sys.executable, "-m", "pmmds_cli.main", "demo", "--json", "--home", str(Path(folder) / "demo")]
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, timeout=DEMO_SECONDS, check=True)

@@ -31,13 +31,13 @@ from pmmds_tests.harness.fakes import FileRegistry
 from pmmds_tests.harness.postgres import temporary_cluster
 
 N_CALIBRATION = 10
-# Kill times range up to a third more than a promotion takes, so that some are after its end.
+# Kill times range up to a third beyond the duration of a promotion, so that some come after its end.
 REACH = 1.33
 
 
 @dataclass
 class Outcome:
-    """Result of `n` kills. `moves`: runs by number of alias moves; `left_at`: runs by state at the kill."""
+    """Result of `n` kills: `moves` counts runs by number of alias moves, `left_at` by decision state at the kill."""
 
     moves: Counter[int] = field(default_factory=Counter)
     left_at: Counter[str] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class Outcome:
 
 @dataclass
 class Trial:
-    """One database and registry; `n_moves` returns the number of alias moves."""
+    """A database and a registry. `n_moves` returns the number of alias moves."""
 
     settings: Settings
     model_name: str
@@ -55,7 +55,7 @@ class Trial:
     n_moves: Callable[[], int]
 
     def promote(self, decision: Decision) -> None:
-        """Run in the forked child; never returns, so that the parent's cleanup does not run in the child."""
+        """Promote in the forked child. Never returns, so that the parent's cleanup does not run in the child."""
         status = 1
         try:
             put_into_production(decision, DecisionStore(open_database(self.settings), self.model_name), self.registry)
@@ -64,7 +64,7 @@ class Trial:
             os._exit(status)
 
     def decide(self, challenger: str, champion: str | None) -> Decision:
-        """Open and close the database here, because a fork must not inherit a connection."""
+        """Open and close the database within this call, because a fork must not inherit a connection."""
         database = open_database(self.settings)
         decision = DecisionStore(database, self.model_name).save(
             kind="promotion",
@@ -90,7 +90,7 @@ class Trial:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if kill_after is None and status:
-            raise RuntimeError("a promotion that nobody killed failed")
+            raise RuntimeError("a promotion failed without being killed")
         return time.perf_counter() - began
 
     def settle(self, decision: Decision, moves_before: int, outcome: Outcome) -> None:
@@ -110,7 +110,7 @@ class Trial:
 
 
 def measure(trial: Trial, n_runs: int, seed: int) -> Outcome:
-    """Kill `n_runs` promotions, each between versions 1 and 2 or back."""
+    """Kill `n_runs` promotions, which alternate between versions 1 and 2."""
     draw, outcome, began = np.random.default_rng(seed), Outcome(), time.perf_counter()
     times, version = [], None
     for _ in range(N_CALIBRATION):

@@ -1,12 +1,12 @@
-"""How often the promotion policy promotes a truly worse and a truly better model, by simulation.
+"""Simulate how often the promotion policy promotes a model that is truly worse or truly better.
 
     python -m benchmarks.promotion --part policy [--pairs 1000]
 
 Rows come from the packaged generator, whose label probabilities are known: a model's true ROC-AUC is the expected one
 over 60,000 rows, without label noise. Equal pairs: logistic regressions trained on two independent samples.
-Better pairs would need too many trainings, so the champion's scores are simulated: the challenger's log odds plus
-normal noise per row, scaled so that its true ROC-AUC is .025 lower. Decisions are those of `judge` with the
-paired DeLong test on the sampled labels. Seeds are fixed, so the table is reproducible.
+Training better pairs would take too long, so the champion's scores are simulated: the challenger's log odds plus normal
+noise per row, scaled so that the true ROC-AUC is 0.025 lower. Decisions are those of `judge` with the paired DeLong
+test on the sampled labels. Fixed seeds make the table reproducible.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 
 class Population:
-    """Encoded rows with their true probabilities; labels are drawn again for every sample."""
+    """Encoded rows with their true probabilities. Every sample draws new labels."""
 
     def __init__(self, contract: Contract, seed: int) -> None:
         generator = packaged_generator()
@@ -55,12 +55,12 @@ class Population:
         self.design: Floats = np.hstack(parts)
 
     def draw(self, n_rows: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Sample rows without replacement, with labels."""
+        """Sample rows without replacement, and draw their labels."""
         rows = rng.choice(N_POPULATION, n_rows, replace=False)
         return rows, (rng.random(n_rows) < self.probabilities[rows]).astype(np.int64)
 
     def train(self, rng: np.random.Generator) -> Floats:
-        """(N_POPULATION,) log odds by the packaged candidate's estimator, fitted on a separate sample."""
+        """Return log odds of shape (N_POPULATION,) from the packaged candidate, fitted on a separate sample."""
         from sklearn.linear_model import LogisticRegression
 
         rows, labels = self.draw(N_TRAINING, rng)
@@ -73,7 +73,7 @@ class Population:
 
 
 def is_promoted(labels: NDArray[np.int64], challenger: Floats, champion: Floats, significance: Significance) -> bool:
-    """The policy's decision for a validated challenger that is as fast as the champion."""
+    """Return the policy's decision for a validated challenger that is as fast as the champion."""
     paired = paired_auc(labels, challenger, champion)
     evaluation = ModelEvaluation(
         challenger_version="2",
@@ -94,7 +94,7 @@ def is_promoted(labels: NDArray[np.int64], challenger: Floats, champion: Floats,
 
 
 def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
-    """Same algorithm, two independent training samples: differences are due to sampling."""
+    """Measure pairs trained by the same algorithm on independent samples, which differ only by sampling."""
     rng = np.random.default_rng(61)
     cases = [(mode, n) for mode in MODES for n in WORSE_SIZES]
     promoted, worse_promoted = dict.fromkeys(cases, 0), dict.fromkeys(cases, 0)
@@ -119,7 +119,7 @@ def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
 
 
 def better_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
-    """A challenger whose true ROC-AUC is .025 above the champion's."""
+    """Measure pairs in which the challenger's true ROC-AUC is 0.025 above the champion's."""
     rng = np.random.default_rng(62)
     challenger = population.train(rng)
     keys = [(mode, n) for mode in MODES for n in BETTER_SIZES]

@@ -1,10 +1,10 @@
-"""Cost of shipping and storing a prediction in PostgreSQL: the measured values of docs/scaling.md.
+"""Measure the cost of shipping and storing a prediction in PostgreSQL, for docs/scaling.md.
 
     python -m benchmarks.scaling [--rows 200000]
 
-Times are processor times of this process and of the server, which other load on the machine affects little.
-Rows are written as by the shipper, 2,000 per transaction; the alternative is COPY of the same rows into a table with
-the same columns and indexes.
+Times are processor times of this process and of the server, because other load on the machine hardly affects them.
+Rows are written 2,000 per transaction, like the shipper's. The alternative copies the same rows with COPY into a table
+with the same columns and indexes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ N_DISTINCT = 20_000
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor seconds of this process and of PostgreSQL, and wall time."""
+    """Processor time of this process and of PostgreSQL, and wall time, in seconds."""
 
     ours: float
     servers: float
@@ -98,12 +98,12 @@ def copied(database: Database, table: sa.Table, cluster: Cluster) -> Cost:
 
 
 def again(record: PredictionRecord, i: int, at: datetime) -> PredictionRecord:
-    """Copy of a record with another id and time."""
+    """Return a copy of a record with another id and time."""
     return msgspec.structs.replace(record, request_id=f"{i:032x}", predicted_at=at)
 
 
 def archive(database: Database, table: sa.Table, path: Path) -> int:
-    """Return the bytes of the log's distinct rows as zstd Parquet. Values are random; real ones repeat more."""
+    """Return the size of the log's distinct rows as zstd Parquet. Real values would compress better."""
     with database.connect() as connection:
         rows = connection.execute(sa.select(table).order_by(table.c.predicted_at).limit(N_DISTINCT)).mappings().all()
     columns = {c.name: pa.array([r[c.name] for r in rows]) for c in table.columns}

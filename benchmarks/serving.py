@@ -1,8 +1,8 @@
-"""Speed and memory of the service, compared with FastAPI + scikit-learn and a constant response on uvicorn.
+"""Measure speed and memory of the service, compared with FastAPI + scikit-learn and a constant uvicorn response.
 
 python -m benchmarks.serving [--seconds 8] [--repeats 3]   (needs wrk)
 
-PMMDS durably logs every row during the measurement; the alternatives store nothing. Runs alternate and medians are
+PMMDS durably logs every row during the measurement; the alternatives store nothing. Runs alternate, and the medians are
 printed.
 """
 
@@ -35,7 +35,7 @@ N_BATCH = 1000
 
 @contextmanager
 def our_service(settings: Settings, workers: int) -> Iterator[str]:
-    """Run the service with its model loaded; yields its base URL."""
+    """Run the service, wait until its model is loaded, and yield its base URL."""
     chosen = msgspec.structs.replace(settings, serving_workers=workers)
     base = client_url(settings.http_host, settings.http_port)
     with service_process(chosen):
@@ -54,7 +54,7 @@ def serving_workers(base: str) -> list[psutil.Process]:
 
 
 def one_worker(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
-    """8 connections, alternating between PMMDS, FastAPI and the constant response."""
+    """Load PMMDS, FastAPI and the constant response in turn, with 8 connections."""
     body = example_request(settings)
     folder = settings.home_path / "peers"
     frame = DATAFRAME_PEER.format(uri=settings.resolved_tracking_uri, name=Deployment(settings).model_name)
@@ -72,7 +72,7 @@ def one_worker(settings: Settings, seconds: float, repeats: int) -> dict[str, Lo
 
 
 def two_workers(settings: Settings, seconds: float, repeats: int) -> tuple[Load, list[float]]:
-    """32 connections on two workers; also returns each worker's share of processor time."""
+    """Load two workers with 32 connections; also return each worker's share of processor time."""
     body = example_request(settings)
     with our_service(settings, 2) as base:
         workers = serving_workers(base)
@@ -83,7 +83,7 @@ def two_workers(settings: Settings, seconds: float, repeats: int) -> tuple[Load,
 
 
 def batches(settings: Settings, seconds: float) -> tuple[Load, float, float]:
-    """Batches of 1,000 on one connection; returns load, rows per second and the worker's resident MB."""
+    """Send batches of 1,000 rows on one connection; return load, rows per second and the worker's resident MB."""
     rows = {"instances": [example_request(settings)["features"]] * N_BATCH}
     with our_service(settings, 1) as base:
         load = wrk(f"{base}/api/v1/predict/batch", rows, connections=1, seconds=seconds)

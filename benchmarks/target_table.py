@@ -1,4 +1,4 @@
-"""Table of measured shares with targets. Not here: measurements."""
+"""Prints measured shares with their targets as a table. Not here: measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_core.statistics.intervals import wilson
 class Line:
     """One row: `n_hits` of `n_of`, with an optional target [at_least, at_most].
 
-    `keys`: cells between the name and the share, such as the sample size.
+    `keys` are the cells between the name and the share, such as the sample size.
     """
 
     what: str
@@ -45,6 +45,6 @@ class Line:
 
 
 def head(*keys: str) -> str:
-    """Return the two header lines."""
+    """Return the two header lines of the table."""
     names = ["what", *keys, "measured (95%)", "target", "met", "of"]
     return "| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# A child's peak includes its parent's memory at the fork, so a small process starts it.
+# A child's peak includes its parent's memory at the fork, so a small helper process starts each command.
 WATCH = """
 import json, os, subprocess, sys, time
 began = time.perf_counter()
@@ -25,7 +25,7 @@ print(json.dumps([seconds, cpu_seconds, usage.ru_maxrss / 1024, os.waitstatus_to
 class Run:
     """Measurements of a process: wall time and processor time in seconds, peak resident memory in MiB.
 
-    On a machine with other load, compare `cpu_seconds`.
+    Compare `cpu_seconds` if the machine has other load.
     """
 
     seconds: float
@@ -35,9 +35,9 @@ class Run:
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str] | None = None, *, allowed: Sequence[int] = (0,)) -> Run:
-    """Run `argv` with `environment` added to ours. Raises RuntimeError if the exit code is not `allowed`."""
+    """Run `argv` with `environment` added to this process's. Raises RuntimeError if the exit code is not `allowed`."""
     variables = {**os.environ, **(environment or {})}
-    # Allow the bytecode cache; without it every start compiles all libraries, which is not how Python is normally run.
+    # Allow the bytecode cache. Without it every start compiles all libraries, which normal use of Python does not.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     watched = [sys.executable, "-c", WATCH, *argv]
     done = subprocess.run(watched, env=variables, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The Python API of PMMDS: read a deployment's monitoring, and compare two data frames without a deployment.
+"""The Python API of PMMDS: read a deployment's monitoring data, or compare two data frames without a deployment.
 
     import pmmds
 
@@ -7,7 +7,7 @@
     pmmds.compare(df_reference, df_current)
 
 client.py      `Monitoring`, the client of the console's API
-rows.py        lists of rows, as data frames and as HTML
+rows.py        lists of rows, convertible to data frames and HTML
 transport.py   requests, retries and errors
 resources.py   the rows and documents of the API, shared with the console
 errors.py      errors of the client
@@ -35,13 +35,13 @@ __version__ = version("pmmds")
 
 
 def connect(url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> Monitoring:
-    """A client of a running `pmmds console`. Sends nothing yet; close it, or use it in a `with` block.
+    """Return a client of a running `pmmds console`. Close the client, or use it in a `with` block.
 
     Args:
-        url: address of the console, such as http://127.0.0.1:8010, with the path prefix of a proxy if there is one.
+        url: address of the console, such as http://127.0.0.1:8010, including a proxy's path prefix.
         token: the admin token; empty for a console on loopback.
-        timeout: seconds for each request.
-        retries: how often a request is repeated after a 503 or a failed connection.
+        timeout: timeout of each request in seconds.
+        retries: number of retries after a 503 response or a failed connection.
 
     Raises:
         InvalidCallError: the URL is not an http or https address.
@@ -62,22 +62,22 @@ def compare(
     rule: DriftRule | None = None,
     options: FileOptions | None = None,
 ) -> FileComparison:
-    """Compare two data frames for drift, with the rules and options of `pmmds drift compare`.
+    """Check two data frames for drift, with the rules and options of `pmmds drift compare`.
 
-    The result equals that of writing both as Parquet with pandas and comparing the files. It is shown as a table in
-    notebooks; `result.to_html()` is the full report and `result.document` plain JSON values.
+    The result is the same as if both were written to Parquet with pandas and the files compared. Notebooks display it
+    as a table; `result.to_html()` is the full report, and `result.document` has plain JSON values.
 
     Args:
-        reference: the accepted data, on which the bins are frozen.
-        current: the data to compare with it; needs the reference's columns.
-        contract: kinds, ranges and the meaning of blanks; a file, or None: inferred from the reference.
-        columns: without a contract, compare only these columns.
-        score: column of the model's score, 0–1, in both; reported but not counted as a feature.
-        rule: thresholds; None: the defaults of the settings.
-        options: kinds, missing words, bins and thresholds of single columns.
+        reference: the baseline data, which defines the bins.
+        current: the data to compare with it; must have the reference's columns.
+        contract: kinds, ranges and the meaning of blanks, as an object or file; None infers it from the reference.
+        columns: columns to compare if there is no contract; empty compares all.
+        score: column with the model's score (0–1) in both frames; reported, but not counted as a feature.
+        rule: thresholds; None uses the settings' defaults.
+        options: per-column kinds, missing-value markers, bins and thresholds.
 
     Raises:
-        InputFileError: a frame is empty, has duplicate or unsupported columns, or does not match the other one, the
+        InputFileError: a frame is empty, has duplicate or unsupported columns, or does not match the other frame, the
             contract or the options.
         ContractError: the contract is invalid.
     """

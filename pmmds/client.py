@@ -34,13 +34,13 @@ from pmmds.transport import Transport
 
 T = TypeVar("T", bound=msgspec.Struct)
 Time = datetime | date | str | None
-# Rows of one page: the largest number that the console accepts.
+# Rows per page: the maximum that the console accepts.
 PAGE_ROWS = 500
 _DAY_COLUMNS = ("day", "model_version", "n_rows", "n_labelled", *MetricValue.__struct_fields__)
 
 
 class Monitoring:
-    """The monitoring of one deployment. Lists are newest first; `limit`: the most rows to fetch, None for all."""
+    """Client of one deployment's monitoring API. Lists are sorted newest first; a `limit` of None returns all rows."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -59,11 +59,11 @@ class Monitoring:
         self._transport.close()
 
     def versions(self, *, limit: int | None = 1000, since: Time = None, until: Time = None) -> Rows[Version]:
-        """The registered model versions; `since` and `until` select by the time of registration."""
+        """Return the registered model versions; `since` and `until` limit the registration time."""
         return self._list("Model versions", "/versions", Version, limit, _times(since, until))
 
     def version(self, model_version: str) -> VersionDetail:
-        """A version with the decisions on it. Raises NotFoundError."""
+        """Return a version with the decisions about it. Raises NotFoundError."""
         return self._transport.get(f"/versions/{quote(model_version, safe='')}", VersionDetail)
 
     def reports(
@@ -75,16 +75,16 @@ class Monitoring:
         model_version: str | None = None,
         verdict: str | None = None,
     ) -> Rows[DriftReport]:
-        """The drift reports; `since` and `until` select by the end of the window."""
+        """Return the drift reports; `since` and `until` limit the end of the window."""
         selected = {"model_version": model_version, "verdict": verdict}
         return self._list("Drift reports", "/drift-reports", DriftReport, limit, {**_times(since, until), **selected})
 
     def report(self, report_id: int) -> DriftReportDetail:
-        """A drift report with its document. Raises NotFoundError."""
+        """Return a drift report with its document. Raises NotFoundError."""
         return self._transport.get(f"/drift-reports/{int(report_id)}", DriftReportDetail)
 
     def features(self) -> Rows[Feature]:
-        """The features of the newest report."""
+        """Return the features of the newest drift report."""
         return self._list("Features", "/features", Feature, None, {})
 
     def series(
@@ -96,7 +96,7 @@ class Monitoring:
         until: Time = None,
         model_version: str | None = None,
     ) -> Rows[FeaturePoint]:
-        """A feature's PSI, p-value and band over the reports; `__score__` for the score."""
+        """Return a feature's PSI, p-value and band in each report. Name the model's score `__score__`."""
         path = f"/features/{quote(feature, safe='')}/series"
         query = {**_times(since, until), "model_version": model_version}
         return self._list(f"Drift of {feature}", path, FeaturePoint, limit, query)
@@ -110,12 +110,12 @@ class Monitoring:
         status: str | None = None,
         severity: str | None = None,
     ) -> Rows[Alert]:
-        """The drift alerts; `since` and `until` select by the time they were opened."""
+        """Return the drift alerts; `since` and `until` limit the time they were opened."""
         selected = {"status": status, "severity": severity}
         return self._list("Alerts", "/alerts", Alert, limit, {**_times(since, until), **selected})
 
     def alert(self, alert_id: int) -> AlertDetail:
-        """An alert with its state changes and retraining runs. Raises NotFoundError."""
+        """Return an alert with its state changes and retraining runs. Raises NotFoundError."""
         return self._transport.get(f"/alerts/{int(alert_id)}", AlertDetail)
 
     def decisions(
@@ -127,12 +127,12 @@ class Monitoring:
         kind: str | None = None,
         state: str | None = None,
     ) -> Rows[Decision]:
-        """Promotions, held challengers and rollbacks; `since` and `until` select by the time of the decision."""
+        """Return promotions, held challengers and rollbacks; `since` and `until` limit the time of the decision."""
         selected = {"kind": kind, "state": state}
         return self._list("Decisions", "/decisions", Decision, limit, {**_times(since, until), **selected})
 
     def decision(self, decision_id: str) -> DecisionDetail:
-        """A decision with its criteria and evaluation. Raises NotFoundError."""
+        """Return a decision with its criteria and evaluation. Raises NotFoundError."""
         return self._transport.get(f"/decisions/{quote(decision_id, safe='')}", DecisionDetail)
 
     def performance(
@@ -143,12 +143,12 @@ class Monitoring:
         until: Time = None,
         model_version: str | None = None,
     ) -> Rows[DailyPerformance]:
-        """Daily realized and estimated performance; the data frame has a row per day, version and metric."""
+        """Return daily realized and estimated performance; the data frame has one row per day, version and metric."""
         query = {**_times(since, until), "model_version": model_version}
         return self._list("Daily performance", "/performance", DailyPerformance, limit, query, _metrics, _DAY_COLUMNS)
 
     def prediction(self, request_id: str) -> Prediction:
-        """The lineage and explanation of a logged prediction, by its id or the client's. Raises NotFoundError."""
+        """Return the lineage and explanation of a logged prediction, by its id or the client's request id."""
         return self._transport.get(f"/predictions/{quote(request_id, safe='')}", Prediction)
 
     def _list(
@@ -163,7 +163,7 @@ class Monitoring:
     ) -> Rows[T]:
         if limit is not None and limit < 1:
             raise InvalidCallError(f"limit={limit} is not valid.", next_step="Use a positive number, or None for all.")
-        # The list of features is one page.
+        # The list of features is never split into pages.
         page = {"limit": PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)} if query else {}
         rows: list[T] = []
         for items in self._transport.pages(path, kind, {**query, **page}):

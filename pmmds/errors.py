@@ -1,4 +1,7 @@
-"""Errors of the client, part of the tree in pmmds_core/errors.py. Add a class if callers have to distinguish it."""
+"""Errors raised by the client, part of the tree in pmmds_core/errors.py.
+
+Add a class if callers need to catch it separately.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ __all__ = [
 
 
 class InvalidCallError(UsageError):
-    """An argument that the console does not accept, or a URL that is none."""
+    """An argument that the console does not accept, or an invalid URL."""
 
 
 class ResponseError(ServiceError):
-    """The console's response is an error, or is not one of this API. `status`: the HTTP status."""
+    """The console returned an error, or the response does not come from this API. `status` is the HTTP status."""
 
     def __init__(self, message: str, *, status: int, next_step: str = "") -> None:
         super().__init__(message, next_step=next_step)
@@ -31,8 +34,8 @@ class NotAllowedError(ResponseError):
 
 
 class NotFoundError(ResponseError):
-    """There is no such report, alert, decision, version, feature or prediction."""
+    """The report, alert, decision, version, feature or prediction does not exist."""
 
 
 class UnavailableError(ServiceUnavailableError):
-    """The console cannot be reached or is unavailable, after all retries."""
+    """The console is unreachable or unavailable after all retries."""

@@ -1,7 +1,8 @@
-"""Rows and documents of the monitoring API, version 1. The console encodes them, the client decodes them.
+"""Rows and documents of the monitoring API, version 1. The console encodes them, and the client decodes them.
 
-Fields are only added; clients ignore those they do not know. Times are aware and UTC. Nothing here assumes two classes:
-a metric is a name with a value. Not here: reading them from the stores (pmmds_console/api/).
+New releases only add fields, and clients ignore unknown fields. Times are timezone-aware and in UTC. Metrics are
+name-value pairs, so the format is not limited to binary classification. Not here: reading from the stores
+(pmmds_console/api/).
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ Document = dict[str, Any]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. `next`: the reference of the next page, relative to the URL of this one; None: the last."""
+    """One page of a list. `next` links to the next page, relative to this page's URL; None on the last page."""
 
     items: list[T]
     next: str | None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered model version. Digests identify the model's files and its data sets."""
+    """A registered model version. The digests identify the model's files and data sets."""
 
     model_name: str
     model_version: str
@@ -36,7 +37,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A drift report on the window [window_start, window_end) against the version's reference."""
+    """A drift report that compares the window [window_start, window_end) with the version's reference."""
 
     report_id: int
     model_name: str
@@ -58,7 +59,7 @@ class DriftReportDetail(DriftReport, frozen=True, kw_only=True):
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature in the newest report; `__score__` is the model's score. `psi` is None without enough rows."""
+    """A feature in the newest report; `__score__` is the model's score. `psi` is None if there are too few rows."""
 
     feature: str
     kind: str
@@ -69,7 +70,10 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeaturePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One report's measures of a feature; None where rows were too few. Shares are 0–1 of the rows."""
+    """A feature's drift measures in one report; None if there were too few rows.
+
+    Shares are fractions of the rows (0–1).
+    """
 
     report_id: int
     model_version: str
@@ -89,7 +93,7 @@ class FeaturePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A drift alert. `severity`: band of the worst feature; `n_reports`: drifted reports it covers."""
+    """A drift alert. `severity` is the band of the worst feature; `n_reports` counts the drifted reports it covers."""
 
     alert_id: int
     model_name: str
@@ -108,7 +112,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A state change of an alert: opened, escalated, gave_up, acknowledged or resolved."""
+    """A change of an alert: opened, escalated, gave_up, acknowledged, resolved or commented."""
 
     change_id: int
     kind: str
@@ -134,10 +138,27 @@ class Retraining(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertDetail(Alert, frozen=True, kw_only=True):
-    """An alert with its state changes, oldest first, and the retraining runs that it started."""
+    """An alert with its state changes, oldest first, and the retraining runs it started."""
 
     changes: list[AlertChange]
     retrainings: list[Retraining]
+
+
+class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that was made: the action, what it changed, and one sentence about the result."""
+
+    action: str
+    target: str
+    message: str
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """The caller. `method`: how the name was proved; `form_token`: for the header X-Form-Token, empty if not needed."""
+
+    name: str
+    role: str
+    method: str
+    form_token: str
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,15 +187,16 @@ class DecisionDetail(Decision, frozen=True, kw_only=True):
 
 
 class VersionDetail(Version, frozen=True, kw_only=True):
-    """A version with the decisions on it, newest first."""
+    """A version with the decisions about it, newest first."""
 
     decisions: list[Decision]
 
 
 class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric of one day, with its 95% interval if there is one.
+    """A metric on one day, with its 95% interval if available.
 
-    `source`: `realized` from labels, or `estimated` without them; `is_valid`: False if the estimate's assumptions fail.
+    `source` is `realized` (from labels) or `estimated` (without). `is_valid` is False if the estimate's assumptions
+    fail.
     """
 
     metric: str
@@ -186,9 +208,9 @@ class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DailyPerformance(msgspec.Struct, frozen=True, kw_only=True):
-    """A version's performance on one UTC day. `verdict`: of the realized metrics; `reason`: why there are none.
+    """A version's performance on one UTC day. `verdict` rates the realized metrics.
 
-    `estimate_problems`: why the estimates are not valid.
+    `reason` explains missing realized metrics, and `estimate_problems` lists why the estimates are not valid.
     """
 
     model_version: str
@@ -203,10 +225,10 @@ class DailyPerformance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """The lineage of a logged prediction, as printed by `pmmds explain --json`, without paths of the server.
+    """The lineage of a logged prediction, as printed by `pmmds explain --json` but without server paths.
 
-    `prediction`: time, output, latency and `features`; `explanation`: contributions in log odds; `notes`: what could
-    not be read. The other documents are None where nothing is recorded.
+    `prediction` has the time, output, latency and `features`; `explanation` has contributions in log odds; `notes`
+    lists parts that could not be read. The other documents are None if nothing is recorded.
     """
 
     request_id: str
@@ -225,14 +247,14 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParameterProblem(msgspec.Struct, frozen=True):
-    """A parameter that was rejected, and why."""
+    """A rejected parameter and the reason."""
 
     parameter: str
     problem: str
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error response (RFC 9457, application/problem+json). `type` is stable, for programs."""
+    """An error response (RFC 9457, application/problem+json). `type` is a stable identifier for programs."""
 
     type: str
     title: str

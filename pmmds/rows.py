@@ -1,4 +1,4 @@
-"""A list of typed rows that can become a data frame, and is a table in a notebook.
+"""A list of typed rows that converts to a data frame and is displayed as a table in notebooks.
 
 Not here: the kinds of rows (resources.py).
 """
@@ -21,7 +21,7 @@ _N_SHOWN = 50
 
 
 class Rows(Sequence[T]):
-    """Rows of one kind, in the order of the API: newest first."""
+    """Rows of one kind in the API's order, newest first."""
 
     def __init__(
         self,
@@ -33,11 +33,11 @@ class Rows(Sequence[T]):
     ) -> None:
         """
         Args:
-            title: what the rows are.
-            kind: a Struct of resources.py.
-            rows: its instances.
-            flat: the data-frame rows of one row; None: one, with the fields of `kind`.
-            columns: of the data frame, if `flat` is given.
+            title: name of the rows, for display.
+            kind: a Struct class from resources.py.
+            rows: instances of `kind`.
+            flat: returns the data-frame rows for one row; None: each row becomes one, with the fields of `kind`.
+            columns: columns of the data frame; required with `flat`.
         """
         self.title = title
         self._rows = tuple(rows)
@@ -64,7 +64,7 @@ class Rows(Sequence[T]):
         return f"<{self.title}: {len(self)} rows>"
 
     def to_pandas(self) -> pd.DataFrame:
-        """A data frame with a column per field; times are datetime64[ns, UTC], days datetime64[ns]."""
+        """Return a data frame with one column per field. Times are datetime64[ns, UTC] and days are datetime64[ns]."""
         import pandas as pd
 
         frame = pd.DataFrame(self._flat_rows(self._rows), columns=self._columns)
@@ -79,7 +79,7 @@ class Rows(Sequence[T]):
         return [flat for row in rows for flat in self._flat(row)]
 
     def _repr_html_(self) -> str:
-        """The first rows as a table, for notebooks; values are escaped."""
+        """Return the first rows as an HTML table for notebooks, with escaped values."""
         from pmmds_core.reports.notebook import html_table
 
         shown = self._flat_rows(self._rows[:_N_SHOWN])
@@ -99,7 +99,7 @@ def _fields(kind: type[Any]) -> tuple[msgspec.inspect.Field, ...]:
 
 
 def _time_columns(kind: type[Any]) -> dict[str, bool]:
-    """The fields that are instants (True) or days (False)."""
+    """Map each time field to True for a timestamp and False for a day."""
     found: dict[str, bool] = {}
     for field in _fields(kind):
         kinds = getattr(field.type, "types", (field.type,))
@@ -111,10 +111,10 @@ def _time_columns(kind: type[Any]) -> dict[str, bool]:
 
 
 def instant_text(name: str, value: datetime | date | str | None) -> str | None:
-    """`since` or `until` as the API expects it; a day is its midnight in UTC, and so is a time without a zone.
+    """Format `since` or `until` for the API. A day means midnight UTC; a time without a zone is read as UTC.
 
     Raises:
-        InvalidCallError: not a time.
+        InvalidCallError: the value is not a time.
     """
     if value is None:
         return None
@@ -123,6 +123,8 @@ def instant_text(name: str, value: datetime | date | str | None) -> str | None:
         if not isinstance(instant, datetime):
             instant = datetime(instant.year, instant.month, instant.day, tzinfo=UTC)
     except (TypeError, ValueError):
-        raise InvalidCallError(f"{name}={value!r} is not a time.", next_step="Use 2026-03-01T12:00:00Z.") from None
+        raise InvalidCallError(
+            f"{name}={value!r} is not a valid time.", next_step="Use 2026-03-01T12:00:00Z."
+        ) from None
     aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")

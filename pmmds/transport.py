@@ -1,4 +1,4 @@
-"""Requests to the console: one connection pool, bounded retries, and errors as exceptions.
+"""Sends requests to the console with one connection pool and a limited number of retries, and raises errors.
 
 Not here: the resources (client.py).
 """
@@ -19,7 +19,7 @@ from pmmds.resources import Page, Problem
 
 T = TypeVar("T")
 BASE = "/api/v1/monitoring"
-# A wait between two attempts: 0.2 s, doubled each time, or as the console asks, but never longer than this.
+# The delay between attempts is 0.2 s, doubled each time, or the console's Retry-After, but never more than this.
 MAX_WAIT_SECONDS = 10.0
 _FIRST_WAIT_SECONDS = 0.2
 _NOT_ALLOWED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
@@ -27,7 +27,7 @@ _STEP = "Pass the console's admin token: pmmds.connect(url, token=...)."
 
 
 class Transport:
-    """GET requests below one base URL, with the token in each."""
+    """Sends GET requests below one base URL, each with the token."""
 
     def __init__(self, url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> None:
         parts = urlsplit(url)
@@ -50,18 +50,21 @@ class Transport:
         self._client.close()
 
     def get(self, path: str, kind: type[T], query: Mapping[str, Any] | None = None) -> T:
-        """The decoded response of a path below the API's base.
+        """Get a path below the API's base and decode the response.
 
         Raises:
-            InvalidCallError: 422. NotAllowedError: 401, 403. NotFoundError: 404. UnavailableError: 503 or no
-            connection, after the retries. ResponseError: anything else.
+            InvalidCallError: the status is 422.
+            NotAllowedError: the status is 401 or 403.
+            NotFoundError: the status is 404.
+            UnavailableError: after all retries, the status is 503 or there is no connection.
+            ResponseError: any other error.
         """
         return self._decoded(f"{self.url}{BASE}{path}", kind, query)
 
     def pages(self, path: str, kind: type[T], query: Mapping[str, Any]) -> Iterator[list[T]]:
-        """The rows of each page of a list, requested one by one. Raises the errors of `get`."""
+        """Yield the rows of each page of a list, one request per page. Raises the same errors as `get`."""
         url, parameters = f"{self.url}{BASE}{path}", {k: v for k, v in query.items() if v is not None}
-        generic: Any = Page  # mypy accepts no variable as the argument of a generic type
+        generic: Any = Page  # mypy does not accept a variable as a type argument
         page: Page[T] = self._decoded(url, generic[kind], parameters)
         yield page.items
         while page.next is not None:
@@ -69,9 +72,11 @@ class Transport:
             yield page.items
 
     def _next(self, url: str, reference: str) -> str:
-        """The URL of the next page; the token is sent to no other server or path."""
+        """Return the URL of the next page. It cannot name another server or path, which would receive the token."""
         if not reference.startswith("?"):
-            raise ResponseError(f"The console's link {reference!r} is not a page of this list.", status=200)
+            raise ResponseError(
+                f"The console returned {reference!r} as the next page, which is not a page of this list.", status=200
+            )
         return urljoin(url, reference)
 
     def _decoded(self, url: str, kind: type[T], query: Mapping[str, Any] | None) -> T:
@@ -82,13 +87,14 @@ class Transport:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.DecodeError as error:
             raise ResponseError(
-                f"{self.url} did not send a response of this API: {error}.",
+                f"{self.url} did not send a valid response: {error}.",
                 status=response.status_code,
-                next_step="Check that the URL is that of `pmmds console`, and that both have the same version.",
+                next_step="Check that the URL belongs to `pmmds console`, and that client and console have the same "
+                "version.",
             ) from None
 
     def _sent(self, url: str, query: Mapping[str, Any] | None) -> httpx.Response:
-        """The response, after at most `retries` repetitions of failed attempts."""
+        """Return the response, after at most `retries` retries."""
         for attempt in range(self._retries + 1):
             is_last = attempt == self._retries
             try:
@@ -101,11 +107,11 @@ class Transport:
             if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or is_last:
                 return response
             time.sleep(_wait(attempt, response.headers.get("retry-after", "")))
-        raise AssertionError  # the loop returns or raises in its last round
+        raise AssertionError  # the last attempt returns or raises
 
 
 def _wait(attempt: int, retry_after: str) -> float:
-    """Seconds before the next attempt."""
+    """Return the delay before the next attempt in seconds."""
     asked = float(retry_after) if retry_after.isdecimal() else _FIRST_WAIT_SECONDS * 2**attempt
     return min(asked, MAX_WAIT_SECONDS)
 
@@ -133,6 +139,6 @@ def _message(response: httpx.Response) -> str:
     try:
         problem = msgspec.json.decode(response.content, type=Problem)
     except msgspec.DecodeError:
-        return f"{response.url.host} answered {response.status_code}, without a problem document."
+        return f"{response.url.host} returned status {response.status_code} without an error document."
     errors = "; ".join(f"{e.parameter}: {e.problem}" for e in problem.errors)
     return f"{problem.detail} {errors}.".replace("..", ".") if errors else problem.detail

@@ -1,6 +1,6 @@
 """Tables and charts as Dagster metadata.
 
-Not here: how a chart looks and is drawn (pmmds_core.reports.charts), the numbers.
+Not here: the design and rendering of charts (pmmds_core.reports.charts), the numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STYLE = (
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Rows as an inline table; the columns are the first row's keys, floats rounded to four places."""
+    """Return rows as an inline table; the columns are the first row's keys, and floats have four decimal places."""
     records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in rows]
     columns = [dg.TableColumn(name=str(k), type=_kind(v)) for k, v in (rows[0] if rows else {}).items()]
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
@@ -40,7 +40,8 @@ def _kind(value: Any) -> str:
 
 
 def bar_chart(title: str, bars: Bars, *, threshold: float | None = None, unit: str = "") -> dg.MarkdownMetadataValue:
-    """Horizontal bars, largest first, with a line at `threshold`; bars at or above it are highlighted.
+    """Return a chart of horizontal bars, largest first, with a line at `threshold`; bars at or above it are
+    highlighted.
 
     A value of None is shown as a label without a bar.
     """
@@ -49,12 +50,12 @@ def bar_chart(title: str, bars: Bars, *, threshold: float | None = None, unit: s
 
 
 def line_chart(title: str, points: Sequence[tuple[str, float]], *, unit: str = "") -> dg.MarkdownMetadataValue:
-    """Values over labels in the given order."""
+    """Return a line chart of values by label, in the given order."""
     return _markdown(title, unit, charts.line(_chart_text(title), points))
 
 
 def reliability_chart(title: str, rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Mean probability against the observed share, by decile of the score; a calibrated model is on the diagonal."""
+    """Return a calibration chart: mean probability against observed share, by score decile."""
     return _markdown(title, "", charts.reliability(_chart_text(title), rows))
 
 
@@ -63,7 +64,7 @@ def _chart_text(title: str) -> ChartText:
 
 
 def _markdown(title: str, unit: str, svg: str) -> dg.MarkdownMetadataValue:
-    """The SVG as a data URI, which Dagster's Markdown sanitizer allows as an image source."""
+    """Return the SVG as a data URI, which Dagster's Markdown sanitizer allows as an image source."""
     encoded = base64.b64encode(svg.replace(">", f">{_STYLE}", 1).encode()).decode()
     heading = f"**{title}** ({unit})" if unit else f"**{title}**"
     return dg.MetadataValue.md(f"{heading}\n\n![{title}](data:image/svg+xml;base64,{encoded})")

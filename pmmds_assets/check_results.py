@@ -1,4 +1,4 @@
-"""Builders of asset check results. The checks themselves are pure functions of the core."""
+"""Builders of asset check results. The checks themselves are pure functions in pmmds_core."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def check_result(
 
 
 def not_evaluated(name: str, reason: str) -> dg.AssetCheckResult:
-    """Return a warning for a check that was not evaluated. It never passes; Dagster requires a result."""
+    """Return a warning for a check that was not evaluated, because Dagster requires a result. It never passes."""
     metadata = {"verdict": Verdict.INSUFFICIENT_DATA.value, "reason": reason}
     return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)

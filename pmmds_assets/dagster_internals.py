@@ -1,4 +1,4 @@
-"""All private parts of Dagster that PMMDS uses; pyproject.toml bounds Dagster's version.
+"""All uses of Dagster's private API in PMMDS; pyproject.toml limits Dagster's version.
 
 Not here: choosing the runs to delete (run_retention.py), the executor (training_runs.py).
 """
@@ -23,7 +23,7 @@ from dagster._serdes import ConfigurableClassData
 from pmmds_core.config.urls import sqlite_url
 
 if TYPE_CHECKING:
-    # Types in the signature of dg.Executor that dagster does not export.
+    # Types that dg.Executor's signature uses and dagster does not export.
     from dagster._core.execution.context.system import PlanOrchestrationContext as PlanOrchestrationContext
     from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
     from dagster._core.execution.retries import RetryMode as RetryMode
@@ -36,8 +36,8 @@ DAEMON_MODULE = "dagster._daemon"
 class EscapedSqliteStorage(DagsterSqliteStorage):
     """Dagster's SQLite storage for a DAGSTER_HOME whose path has a % or a ?; instance/dagster_home.py configures it.
 
-    Dagster puts the path into a URL as it is; SQLAlchemy decodes %20 and takes the text after a ? as options, so that
-    the database would lie outside the home. Importing this module corrects the URL.
+    Dagster inserts the path into a URL without escaping it. SQLAlchemy decodes %20 and reads the text after a ? as
+    options, so that the database would be created outside the home. Importing this module corrects the URL.
     """
 
     @classmethod
@@ -58,7 +58,7 @@ for _module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
 def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
     """Yield the paths of a run's files: its SQLite event database and the folder of its step logs.
 
-    Yields nothing for storage on another machine. A path may be missing.
+    Yields nothing for storage on another machine. The files may not exist.
     """
     events, logs = instance.event_log_storage, instance.compute_log_manager
     if isinstance(events, SqliteEventLogStorage):
@@ -69,7 +69,7 @@ def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
 
 
 def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete a run's events and asset check results; Dagster does not delete check results with a run.
+    """Delete a run's events and asset check results, which Dagster does not delete with the run.
 
     With SQLite, this deletes only the rows in the shared index; the event database is one of `run_files`.
     """

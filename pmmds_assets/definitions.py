@@ -41,7 +41,9 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
 
 
 def build_defs(deployment: DeploymentResource | None = None, settings: Settings | None = None) -> dg.Definitions:
-    """Return all definitions. Tests pass another deployment. `settings` chooses the executor; default: the environment.
+    """Return all definitions.
+
+    Tests pass another deployment. `settings` determine the executor; default: the environment's.
 
     Raises:
         SettingError: a variable is invalid, or the executor's library is not installed.

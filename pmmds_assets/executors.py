@@ -17,7 +17,7 @@ from pmmds_core.errors import ServiceUnavailableError, SettingError
 if TYPE_CHECKING:
     from celery import Celery
 
-# Report an unreachable broker within seconds; by default the libraries retry for minutes.
+# An unreachable broker is reported within seconds; by default the libraries retry for minutes.
 ANSWER_SECONDS = 5.0
 
 
@@ -38,18 +38,18 @@ def step_executor(settings: Settings) -> dg.ExecutorDefinition:
 
 
 def require_celery() -> None:
-    """Raises SettingError when dagster-celery is not installed."""
+    """Raise SettingError if dagster-celery is not installed."""
     try:
         import dagster_celery  # noqa: F401
     except ModuleNotFoundError as error:
         raise SettingError(
-            f"Celery needs dagster-celery, and {error.name} is not installed.",
+            f"The Celery executor requires dagster-celery, but {error.name} is not installed.",
             next_step="Install PMMDS with the extra `celery`, or set PMMDS_DAGSTER_EXECUTOR=in_process.",
         ) from None
 
 
 def celery_arguments(broker: str) -> dict[str, Any]:
-    """Return arguments that executor and workers share. Results use RabbitMQ's own queues, or Redis as the backend."""
+    """Return the arguments shared by executor and workers. Results are stored in RabbitMQ's own queues or in Redis."""
     is_amqp = broker.partition("://")[0].endswith(("amqp", "amqps"))
     return {"broker": broker, "backend": "rpc://" if is_amqp else broker, "config_source": dict(_PATIENCE)}
 
@@ -68,7 +68,7 @@ def celery_app(broker: str) -> Celery:
 
 
 def check_broker(broker: str) -> None:
-    """Raises ServiceUnavailableError if the broker does not respond within ANSWER_SECONDS."""
+    """Raise ServiceUnavailableError if the broker does not respond within ANSWER_SECONDS."""
     from kombu import Connection
 
     try:
@@ -77,12 +77,12 @@ def check_broker(broker: str) -> None:
     except connection.recoverable_connection_errors as error:
         raise ServiceUnavailableError(
             f"The Celery broker at {without_password(broker)} cannot be reached: {error}.",
-            next_step="Start it, or set PMMDS_CELERY_BROKER_URL; the run can then be launched again.",
+            next_step="Start the broker or set PMMDS_CELERY_BROKER_URL, then launch the run again.",
         ) from None
 
 
 def _celery_executor(broker: str) -> dg.ExecutorDefinition:
-    """dagster-celery's executor. The broker URL is not in the run configuration, which the UI shows."""
+    """Return dagster-celery's executor. Its broker URL is not in the run configuration, which the UI shows."""
     from dagster_celery.executor import CELERY_CONFIG, celery_executor
 
     @dg.executor(

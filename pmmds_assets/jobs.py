@@ -10,14 +10,16 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.time_windows import HOUR, hourly_window
 
-# A killed run stays STARTED until this time has passed, because the default launcher has no health check.
+# A killed run keeps the status STARTED for this long, because the default launcher has no health check.
 MAX_RUNTIME = {"dagster/max_runtime": "1800"}
 # Runs that write models run one at a time (tag_concurrency_limits in dagster.yaml).
 WRITES_MODELS = {"pmmds/writes": "models"}
-# A skip reason instead of a stopped schedule, so that each tick shows why it requested no run.
-SCHEDULES_OFF = dg.SkipReason("PMMDS_SCHEDULES=off: launch runs with `pmmds monitor` or from the launchpad.")
+# Schedules skip their ticks instead of stopping, so that each tick shows why it did not request a run.
+SCHEDULES_OFF = dg.SkipReason(
+    "Schedules are off (PMMDS_SCHEDULES=off). Launch runs with `pmmds monitor` or from the launchpad."
+)
 
-# Names of assets in a list are parsed as a query, whose parser takes 0.05 s to import; AssetSelection.assets is not.
+# AssetSelection.assets avoids Dagster's query parser, which a list of names requires and which takes 0.05 s to import.
 _TRAINING = [
     "reference_data",
     "labelled_predictions",
@@ -39,7 +41,7 @@ train_job = dg.define_asset_job(
 retrain_job = dg.define_asset_job(
     "retrain_job",
     selection=dg.AssetSelection.assets(*_TRAINING, "performance_report"),
-    description="Retrain with labeled production rows; the newest of them are the holdout for champion and challenger.",
+    description="Retrain with labeled production rows, and compare champion and challenger on the newest of them.",
     config={"ops": {"training_data": {"config": {"block_without_labels": True}}}},
     tags={**MAX_RUNTIME, **WRITES_MODELS},
 )
@@ -47,22 +49,23 @@ retrain_job = dg.define_asset_job(
 monitor_job = dg.define_asset_job(
     "monitor_job",
     selection=dg.AssetSelection.assets("feature_histograms", "drift_report"),
-    description="Count changed hours, check the window for drift, and open an alert if it drifted.",
+    description="Count changed hours, check the window for drift, and open an alert if there is drift.",
     tags=MAX_RUNTIME,
 )
 
 performance_job = dg.define_asset_job(
     "performance_job",
     selection=dg.AssetSelection.assets("performance_report", "shadow_report"),
-    description="Measure days whose rows or labels changed, estimate days without labels, and compare the shadow.",
+    description="Measure days with changed rows or labels, estimate days without labels, and evaluate the shadow "
+    "challenger.",
     tags=MAX_RUNTIME,
 )
 
 archive_job = dg.define_asset_job(
     "archive_job",
     selection=dg.AssetSelection.assets("prediction_archive", "retention"),
-    description="Archive days older than PMMDS_RETENTION_DAYS, create upcoming day partitions, and delete what is past "
-    "its retention period.",
+    description="Archive days older than PMMDS_RETENTION_DAYS, create upcoming day partitions, and delete expired "
+    "data.",
     tags={"dagster/max_runtime": "21600"},
 )
 
@@ -86,7 +89,7 @@ def _unless_off(
     job=monitor_job,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Monitor the window at five minutes past every hour, when the last hour's rows have arrived.",
+    description="Monitor the window at five minutes past every hour, after the last hour's rows have arrived.",
 )
 def monitor_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
@@ -101,8 +104,8 @@ def monitor_schedule(
 def monitor_request(deployment: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
     """Return a request for monitor_job over a window of `window` hours that ends now.
 
-    Its partitions start at the first changed hour: Dagster takes 50 ms per partition of a run, which would dominate a
-    run over a week in which one hour changed.
+    Its partitions start at the first changed hour, because Dagster takes 50 ms per partition of a run. In a week with
+    one changed hour, that would take most of the run.
     """
     start, end = hourly_window(now or datetime.now(UTC), window)
     changed = deployment.histograms.stale_hours(deployment.model_name, start, end)
@@ -127,7 +130,7 @@ def performance_schedule(
     job=archive_job,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Archive past days and apply retention every night, when the last rows have arrived.",
+    description="Archive past days and delete expired data every night, after the last rows have arrived.",
 )
 def archive_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource

@@ -1,4 +1,4 @@
-"""The decorator of PMMDS's sensors: enabled by default, because without them nothing runs.
+"""The decorator for PMMDS's sensors. They are enabled by default, because nothing would run without them.
 
 Not here: the sensors (sensors.py, rollback.py).
 """

@@ -1,6 +1,6 @@
-"""Dagster resources. Each creates an object of the core, which the CLI and tests create without Dagster.
+"""Dagster resources.
 
-Not here: behavior (pmmds_core).
+Each creates an object of pmmds_core that the CLI and tests create without Dagster. Not here: behavior (pmmds_core).
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pmmds_core.deployment import Deployment
 class DeploymentResource(dg.ConfigurableResource[Deployment]):
     """Creates the deployment that the PMMDS_* variables of this process describe.
 
-    It has no fields, because a field would be run configuration, which anyone who launches a run can change.
+    It has no fields, because fields are run configuration that anyone who launches a run can change.
     """
 
     def open(self) -> Deployment:
@@ -30,7 +30,7 @@ class MlflowRun:
         self._client: Any = None
 
     def run_id(self) -> str:
-        """Return the run's id; start the run, or resume the one tagged with this Dagster run's id.
+        """Return the id of the MLflow run. Resume the run tagged with this Dagster run's id, or start one.
 
         Raises:
             RegistryUnavailableError: MLflow does not respond.
@@ -48,7 +48,7 @@ class MlflowRun:
 
         deployment = self._context.resources.deployment.open()
         registry = deployment.registry
-        registry.experiment_id(deployment.model_name)  # creates it with our artifact folder before MLflow creates it
+        registry.experiment_id(deployment.model_name)  # else MLflow creates it with another artifact folder
         config = {
             "experiment_name": deployment.model_name,
             "mlflow_tracking_uri": registry.tracking_uri,
@@ -62,8 +62,9 @@ class MlflowRun:
 def mlflow_run(context: dg.InitResourceContext) -> Iterator[MlflowRun]:
     """One MLflow run per Dagster run, tagged with its id: dagster-mlflow's resource, created on first use.
 
-    Importing dagster-mlflow imports all of MLflow, which would slow down every load of the code location. Without its
-    hook the run would stay open, so it is ended here. See docs/decisions/0002-dagster-mlflow.md.
+    dagster-mlflow is imported only then, because it imports all of MLflow and would slow down every load of the code
+    location. The run is ended here, because dagster-mlflow's hook, which would end it, is not used. See
+    docs/decisions/0002-dagster-mlflow.md.
     """
     run = MlflowRun(context)
     try:

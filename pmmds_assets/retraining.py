@@ -1,4 +1,4 @@
-"""The trigger of a retraining run, stored in its tags, and the record of the run's outcome.
+"""Stores the trigger of a retraining run in its tags, and records the run's outcome.
 
 The sensor and the command line write the tags; assets read them. Not here: when to retrain
 (pmmds_core.policies.retraining).
@@ -20,7 +20,7 @@ CAUSE, CAUSE_TEXT = "pmmds/cause", "pmmds/cause_text"
 
 @dataclass(frozen=True)
 class Trigger:
-    """The origin of a run: an attempt for a trigger, or a person. `is_retraining` is False for a training run."""
+    """The reason for a run: a trigger's attempt or a manual request. `is_retraining` is False for a training run."""
 
     is_retraining: bool
     trigger_type: str
@@ -43,7 +43,7 @@ class Trigger:
 
     @classmethod
     def of_request(cls, request: RequestRetraining, trigger_type: str = "") -> Trigger:
-        """`trigger_type` overrides the type of the request's trigger."""
+        """Return the trigger of a request; `trigger_type` overrides its type."""
         trigger = request.trigger
         if trigger is None:
             return cls(True, trigger_type or MANUAL, None, request.attempt)
@@ -64,7 +64,7 @@ class Trigger:
 
 
 def claim_attempt(deployment: Deployment, trigger: Trigger, run_id: str) -> None:
-    """Claim the attempt before any work is done. Raises TrainingError if another run has claimed it."""
+    """Claim the attempt before doing any work. Raises TrainingError if another run has claimed it."""
     if trigger.is_retraining:
         deployment.retrainings.claim(trigger.of_run(run_id))
 

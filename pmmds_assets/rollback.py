@@ -34,17 +34,17 @@ _LAUNCHPAD = "Dagster's launchpad"
 class RollbackConfig(dg.Config):
     """Launchpad configuration; the defaults restore the previous champion.
 
-    Anyone who launches a run can set it. It therefore cannot claim that a rule decided: the sensor records that
-    decision and passes its id. Nor does it prove who requests it: the name is recorded as entered in the launchpad.
+    Anyone who launches a run can set it. A rollback by the automatic rule is therefore identified by the decision that
+    the sensor recorded, and the requester's name is recorded unverified.
     """
 
-    to: str = Field(default="", description="Version to put into production; empty: the previous champion")
+    to: str = Field(default="", description="Version to put into production; empty means the previous champion")
     by: str = Field(default="", max_length=64, description="Name to record with the rollback")
     reason: str = Field(default="", max_length=500, description="Reason for the rollback")
     decision: str = Field(default="", description="Id of a recorded rollback to execute instead of a new one")
 
 
-@dg.op(description="Move the alias production to the previous champion or a given version; recorded as a decision.")
+@dg.op(description="Move the alias production to the previous champion or a given version, and record the decision.")
 def roll_back_production(
     context: dg.OpExecutionContext, config: RollbackConfig, deployment: DeploymentResource
 ) -> None:
@@ -62,7 +62,10 @@ def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
 
 
 def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
-    """Raises UsageError if changes of production need approval, which the launchpad cannot authenticate."""
+    """Roll back as requested.
+
+    Raises UsageError if this needs approval, because the launchpad does not authenticate users.
+    """
     if deployment.settings.promotion_approval == "manual":
         raise UsageError(
             "With PMMDS_PROMOTION_APPROVAL=manual, a run cannot choose the version in production.",
@@ -83,7 +86,7 @@ def rollback_job() -> None:
 @loop_sensor(
     job=rollback_job,
     minimum_interval_seconds=WATCH_SECONDS,
-    description="With PMMDS_ROLLBACK_AUTOMATIC=on: rolls back a promotion that violates a guardrail.",
+    description="Rolls back a promotion that violates a guardrail, if PMMDS_ROLLBACK_AUTOMATIC=on.",
 )
 def automatic_rollback_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
@@ -108,7 +111,10 @@ def automatic_rollback_sensor(
 
 
 def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
-    """Return the rule's decision to roll back a promotion; it is recorded once, even if the rollback fails."""
+    """Return the automatic rule's decision to roll back a promotion.
+
+    It is recorded only once, even if the rollback fails.
+    """
     since = promotion.moved_at
     for decision in deployment.decisions.of_version(target):
         if is_automatic_rollback(decision) and (since is None or decision.decided_at >= since):
@@ -118,7 +124,7 @@ def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: 
 
 
 def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
-    # One attempt per promotion; a failed run needs manual action.
+    # There is one attempt per promotion; if its run fails, manual action is needed.
     return dg.RunRequest(
         run_key=f"rollback:{promotion.decision_id}",
         run_config=dg.RunConfig(ops={"roll_back_production": RollbackConfig(decision=decided.decision_id)}),

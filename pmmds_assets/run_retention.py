@@ -1,8 +1,8 @@
-"""Deletion of Dagster's finished runs past their retention period: events, check results, logs and the run record.
+"""Deletes finished Dagster runs past their retention period: events, check results, logs and the run record.
 
-A run with the newest materialization of an asset is kept, so that Dagster still shows it. Not here:
-PMMDS's own kinds (pmmds_core.workflows.retention), schedule and sensor ticks (`retention` in dagster.yaml), Dagster's
-storage classes (dagster_internals.py).
+A run with the newest materialization of an asset is kept, so that Dagster still shows it. Not here: PMMDS's own data
+(pmmds_core.workflows.retention), schedule and sensor ticks (`retention` in dagster.yaml), Dagster's storage classes
+(dagster_internals.py).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagste
 
 
 def expire_runs(instance: dg.DagsterInstance, days: int, now: datetime | None = None) -> Expired:
-    """Delete finished runs that were created more than `days` days ago, oldest first; 0 keeps all.
+    """Delete finished runs created more than `days` days ago, oldest first; 0 keeps all runs.
 
-    A run's record is deleted last, so that an interrupted deletion is completed the next time.
+    Each run's record is deleted last, so that the next call completes an interrupted deletion.
     """
     if not days:
         return Expired(KIND, 0)
@@ -49,7 +49,7 @@ def _newest_materializations(instance: dg.DagsterInstance) -> set[str]:
 
 
 def _delete(instance: dg.DagsterInstance, run_id: str) -> int:
-    """Return the size of the run's files in bytes: 0 when Dagster stores events and logs elsewhere."""
+    """Return the size of the run's files in bytes, or 0 if Dagster stores events and logs elsewhere."""
     files = [path for path in run_files(instance, run_id) if path.exists()]
     n_bytes = sum(n_bytes_of(path) for path in files)
     instance.compute_log_manager.delete_logs(prefix=[run_id])

@@ -1,4 +1,6 @@
-"""Sensors: each reads state, calls one pure function of the core and returns its decision. Enabled by default.
+"""Sensors.
+
+Each reads the state, calls one pure function of pmmds_core and acts on the result. Sensors are enabled by default.
 
 Not here: rules (pmmds_core.policies.retraining, the stores).
 """
@@ -21,7 +23,7 @@ DRIFT_SENSOR_SECONDS = 5
 OBSERVATION_SECONDS = 60
 RECONCILE_SECONDS = 30
 NOTIFICATION_SECONDS = 15
-# A promotion takes well under a second; an older unfinished one was interrupted by a crash.
+# A promotion takes well under a second, so one that is still unfinished after this time was interrupted by a crash.
 UNFINISHED_AFTER = timedelta(seconds=60)
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
@@ -36,7 +38,7 @@ _IN_FLIGHT = [
     job=retrain_job,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
     description="Requests one retraining at a time for an active trigger (open alert, realized metric drop, labels, "
-    "schedule); run_key is trigger and attempt.",
+    "schedule). The run_key consists of trigger and attempt.",
 )
 def drift_alert_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
@@ -51,7 +53,10 @@ def drift_alert_sensor(
 
 
 def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
-    """Return True if a retrain_job run has not ended; ignores runs older than MAX_RUN, whose process was killed."""
+    """Return True if a retrain_job run is queued or running.
+
+    Ignores runs older than MAX_RUN, whose process was killed.
+    """
     after = datetime.now(UTC) - MAX_RUN
     wanted = dg.RunsFilter(job_name=retrain_job.name, statuses=_IN_FLIGHT, created_after=after)
     return bool(instance.get_runs(wanted, limit=1))
@@ -59,7 +64,7 @@ def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
 
 @loop_sensor(
     minimum_interval_seconds=OBSERVATION_SECONDS,
-    description="Observes the tables that the service writes: row counts, newest row, model versions, data version.",
+    description="Observes the tables written by the service: row counts, newest row, model versions and data version.",
 )
 def prediction_log_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
@@ -72,7 +77,7 @@ def prediction_log_sensor(
 
 
 def observe(deployment: Deployment) -> list[dg.AssetObservation]:
-    """Return one observation per external asset; first match labels that arrived before their prediction."""
+    """Match labels that arrived before their prediction, then return one observation per external asset."""
     deployment.ground_truth.match_waiting()
     log, truth = deployment.prediction_log.summary(), deployment.ground_truth.summary()
     return [
@@ -97,7 +102,7 @@ def observe(deployment: Deployment) -> list[dg.AssetObservation]:
     monitored_jobs=[retrain_job],
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
-    description="Records a retraining whose run failed, so that the next attempt waits for the cool-down.",
+    description="Records failed retraining runs, so that the next attempt waits for the cool-down.",
 )
 def retraining_failure_sensor(context: dg.RunFailureSensorContext, deployment: DeploymentResource) -> None:
     book_failure(deployment.open(), context.dagster_run, context.failure_event.message or "The run failed.")
@@ -115,14 +120,14 @@ def retraining_canceled_sensor(context: dg.RunStatusSensorContext, deployment: D
 
 
 def book_failure(deployment: Deployment, run: dg.DagsterRun, reason: str) -> None:
-    """Record the failed attempt of a retrain_job run."""
+    """Record a failed retrain_job run as a failed attempt."""
     book_failed_run(deployment, Trigger.of_tags(run.tags).of_run(run.run_id), reason)
 
 
 @loop_sensor(
     job=reconcile_job,
     minimum_interval_seconds=RECONCILE_SECONDS,
-    description="Finishes a promotion that was started but not recorded, or undoes it if its champion changed.",
+    description="Finishes a promotion that was started but not recorded, or aborts it if the champion has changed.",
 )
 def unfinished_promotion_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
@@ -130,19 +135,19 @@ def unfinished_promotion_sensor(
     now = datetime.now(UTC)
     interrupted = [x for x in deployment.open().decisions.unfinished() if _is_interrupted(now - x.decided_at)]
     if not interrupted:
-        return dg.SkipReason("No promotion is unfinished.")
-    # One attempt per minute, each with its own run key, while the registry does not respond.
+        return dg.SkipReason("There is no unfinished promotion.")
+    # While the registry does not respond, there is one attempt per minute, each with its own run key.
     return dg.RunRequest(run_key=f"reconcile:{interrupted[0].decision_id}:{now:%Y%m%d%H%M}")
 
 
 def _is_interrupted(age: timedelta) -> bool:
-    """Return True if a crash interrupted it. A negative age means the clock was set back, not a running promotion."""
+    """Return True if a crash interrupted the promotion. A negative age means that the clock was set back."""
     return age > UNFINISHED_AFTER or age < timedelta(0)
 
 
 @loop_sensor(
     minimum_interval_seconds=NOTIFICATION_SECONDS,
-    description="Sends due notifications to PMMDS_ALERT_URLS; retries failed ones for an hour.",
+    description="Sends due notifications to PMMDS_ALERT_URLS and retries failed ones for an hour.",
 )
 def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:
     result = send_notifications(deployment.open())

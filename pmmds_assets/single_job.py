@@ -1,4 +1,4 @@
-"""One job with its own assets only: importing all assets takes as long as a quarter of Dagster's import.
+"""Builds one job with only its own assets, because importing all assets takes a quarter as long as importing Dagster.
 
 Commands run jobs in their own process and use this module. Not here: the code location (definitions.py).
 """
@@ -16,10 +16,10 @@ Assets = Sequence[dg.AssetsDefinition | dg.AssetSpec]
 
 
 def single_job(name: str) -> dg.JobDefinition:
-    """Return the job, equal to that of the code location.
+    """Return the job, identical to the code location's job.
 
     Raises:
-        KeyError: no job of assets has this name.
+        KeyError: there is no asset job with this name.
         SettingError: a variable is invalid, or the executor's library is not installed.
     """
     job = {job.name: job for job in all_jobs}[name]

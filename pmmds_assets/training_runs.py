@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StepDependencyConfig,
     )
 
-# `production_model` is not one of them: it finishes promotions, which have their own lock.
+# The assets that train a model. `production_model` is not included, because promotions have their own lock.
 TRAINING_STEPS = frozenset({"training_data", "trained_model", "model_evaluation", "promotion_decision"})
 
 
@@ -45,12 +45,12 @@ def training_lock_of(
 
 
 def refuse_variables(config: object) -> None:
-    """Raise UsageError if run configuration names a variable, which the launcher may not be allowed to read."""
+    """Raise UsageError if run configuration refers to an environment variable, which may hold a secret."""
     if isinstance(config, Mapping):
         if set(config) == {"env"}:
             raise UsageError(
-                f"The configuration of a run names the variable {config['env']!r}; only values are allowed.",
-                next_step="Launch the run with the value itself.",
+                f"The run configuration refers to the environment variable {config['env']!r}; only values are allowed.",
+                next_step="Enter the value itself in the run configuration.",
             )
         for value in config.values():
             refuse_variables(value)
@@ -60,7 +60,7 @@ def refuse_variables(config: object) -> None:
 
 
 class OneTrainingAtATime(dg.Executor):
-    """Wraps an executor; runs that train hold the training lock."""
+    """Wraps an executor so that runs that train hold the training lock."""
 
     def __init__(self, inner: dg.Executor, deployment: Callable[[], Deployment]) -> None:
         self._inner = inner
@@ -75,7 +75,7 @@ class OneTrainingAtATime(dg.Executor):
         return self._inner.step_dependency_config
 
     def __getattr__(self, name: str) -> Any:
-        """Delegate attributes that an executor's run loop reads, such as Celery's `app_args`."""
+        """Delegate to the wrapped executor, whose run loop reads its own attributes, such as Celery's `app_args`."""
         return getattr(self._inner, name)
 
     def execute(

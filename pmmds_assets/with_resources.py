@@ -1,6 +1,6 @@
-"""Adds the resources and the executor to assets and jobs: those of the code location and those of a single job.
+"""Adds resources and the executor to assets and jobs, for the code location and for a single job.
 
-Not here: which assets and jobs (definitions.py, single_job.py).
+Not here: selecting the assets and jobs (definitions.py, single_job.py).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def with_resources(
 
     Args:
         assets: asset definitions and specs.
-        jobs: job definitions, of assets or of ops.
+        jobs: job definitions made of assets or ops.
         schedules: schedules of these jobs.
         sensors: sensors of these jobs.
-        deployment: another deployment than the environment's, for tests.
-        settings: choose the executor; default: the environment's.
+        deployment: replaces the environment's deployment in tests.
+        settings: determine the executor; default: settings from the environment.
 
     Raises:
         SettingError: a variable is invalid, or the executor's library is not installed.

@@ -1,4 +1,4 @@
-"""The `pmmds` command.
+"""The `pmmds` command line. The modules in commands/ use processes/, client/ and output/.
 
-commands/ uses processes/, client/ and output/. Heavy libraries are imported inside functions.
+Heavy libraries are imported inside functions to keep the command fast.
 """

@@ -60,16 +60,16 @@ def _show_version(is_requested: bool) -> None:
 
 @app.callback()
 def _options(
-    debug: Annotated[bool, typer.Option(DEBUG, help="Print the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Print the traceback if the command fails.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options of every command."""
+    """Define the options that every command accepts."""
     from pmmds_core.config.find_config import export_config
     from pmmds_core.errors import SettingError
 
-    with suppress(SettingError):  # a command that reads settings reports it; its --help works
+    with suppress(SettingError):  # commands that read settings report the error; --help still works
         export_config()
 
 

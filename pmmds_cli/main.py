@@ -1,4 +1,4 @@
-"""The entry point of the `pmmds` command: runs the application and prints every error as one sentence.
+"""The entry point of the `pmmds` command. It runs the application and prints every error as one sentence.
 
 Not here: the application (application.py), the sentences (output/failures.py).
 """
@@ -11,7 +11,8 @@ import sys
 
 from pmmds_cli.output.failures import CommandErrors
 
-# A command imports 400,000 objects that all stay. Collecting them costs a quarter of the import, and again at the exit.
+# Imports create 400,000 objects that live until exit. Garbage collection of them takes a quarter of the import time,
+# and as long again at exit.
 _GC_THRESHOLD = 500_000
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     gc.set_threshold(_GC_THRESHOLD)
     atexit.register(gc.freeze)
     with CommandErrors(sys.argv[1:]) as errors:
-        from pmmds_cli.application import app  # inside, so that a failing import is reported like any other error
+        from pmmds_cli.application import app  # imported here, so that an import error is reported like any other error
 
         app()
     sys.exit(errors.exit_code)

@@ -9,7 +9,7 @@ import sys
 
 import uvicorn
 
-from pmmds_console.access import check_access, is_open
+from pmmds_console.access import access_text, check_access, is_open
 from pmmds_console.application import make_application
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.config.urls import http_url
@@ -54,11 +54,8 @@ def main() -> None:
 
 def _log_start(settings: Settings) -> None:
     address = http_url(settings.console_host, settings.console_port)
-    if is_open(settings):
-        hint = "open without a token to every user of this machine, because it listens on loopback"
-        log.warning("console_started", address=address, access=hint)
-    else:
-        log.info("console_started", address=address, access="requires the admin token")
+    write = log.warning if is_open(settings) else log.info
+    write("console_started", address=address, access=access_text(settings))
 
 
 if __name__ == "__main__":

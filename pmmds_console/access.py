@@ -1,63 +1,103 @@
-"""Who may call: requires the admin token, except on loopback.
+"""Which requests are allowed: every request needs an actor, except the sign-in pages and static files.
 
-A console that listens on loopback is open for requests to a loopback host name that no proxy forwarded. Every other
-request needs the token. Not here: checks of Host and Origin (pmmds_core/runtime/web_guard.py).
+With sign-in off, a console that listens on loopback is open for requests to a loopback host name that no proxy
+forwarded. Not here: who sends a request (sign_in/actors.py), what an actor may change (actions/), checks of Host and
+Origin (pmmds_core/runtime/web_guard.py).
 """
 
 from __future__ import annotations
 
-from getpass import getuser
+from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pmmds_console.actor import Actor
-from pmmds_console.problems import ProblemError, forbidden, response_of, unauthorized
+from pmmds_console.problems import ProblemError
+from pmmds_console.sign_in.actors import Actors, SignInRequiredError
+from pmmds_console.sign_in.answers import error_response, wants_page
+from pmmds_console.sign_in.clients import Client, trusted_networks
+from pmmds_console.sign_in.role_map import role_map
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import SettingError
-from pmmds_core.policies.roles import Role
-from pmmds_core.runtime.web_requests import has_bearer_token, is_loopback_host
+from pmmds_core.runtime.web_requests import is_loopback_host
 
-ALIVE = "/livez"
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+ALIVE, SIGN_IN, STATIC = "/livez", "/sign-in", "/static/"
+_READS = ("GET", "HEAD")
 
 
 def is_open(settings: Settings) -> bool:
-    """True if the console listens on loopback, so that local requests need no token."""
-    return is_loopback_host(settings.console_host) or settings.console_host == "::1"
+    """True if sign-in is off and the console listens on loopback, so that local requests need no token."""
+    is_local = is_loopback_host(settings.console_host) or settings.console_host == "::1"
+    return settings.console_sign_in == "off" and is_local
+
+
+def access_text(settings: Settings) -> str:
+    """Who may use the console, for the start message."""
+    return {
+        "off": "open without a token to every user of this machine, because it listens on loopback and sign-in is off"
+        if is_open(settings)
+        else "requires the admin token or an API token",
+        "users": "requires the password of a local user, or an API token",
+        "proxy": "requires a name from a trusted proxy, or an API token",
+        "oidc": "requires sign-in with OpenID Connect, or an API token",
+    }[settings.console_sign_in]
 
 
 def check_access(settings: Settings) -> None:
-    """Raises SettingError if the console is to listen on another address and there is no token."""
-    if not is_open(settings) and not settings.admin_token:
+    """Raises SettingError if the settings of access are incomplete, or nobody would need to sign in off loopback."""
+    if settings.console_sign_in == "off" and not is_open(settings) and not settings.admin_token:
         raise SettingError(
-            f"PMMDS_CONSOLE_HOST={settings.console_host} is not a loopback address, and there is no admin token.",
-            next_step="Set PMMDS_ADMIN_TOKEN, or use 127.0.0.1.",
+            f"PMMDS_CONSOLE_HOST={settings.console_host} is not a loopback address, sign-in is off, "
+            "and there is no admin token.",
+            next_step="Set PMMDS_CONSOLE_SIGN_IN or PMMDS_ADMIN_TOKEN, or use 127.0.0.1.",
         )
+    trusted, _ = trusted_networks(settings.console_trusted_proxies), role_map(settings.console_role_map)
+    if settings.console_sign_in == "proxy" and not trusted:
+        raise _missing("proxy", "PMMDS_CONSOLE_TRUSTED_PROXIES", "the addresses of the proxy")
+    source = {"proxy": settings.console_proxy_role_header, "oidc": settings.console_oidc_role_claim}
+    if settings.console_default_role == "none" and not source.get(settings.console_sign_in, "-"):
+        raise _missing(settings.console_sign_in, "PMMDS_CONSOLE_DEFAULT_ROLE", "a role, or name the source of roles")
+    if settings.console_sign_in == "oidc":
+        for name in ("discovery_url", "client_id", "client_secret"):
+            if not getattr(settings, f"console_oidc_{name}"):
+                raise _missing("oidc", f"PMMDS_CONSOLE_OIDC_{name.upper()}", "what the provider gave you")
+
+
+def _missing(method: str, variable: str, value: str) -> SettingError:
+    return SettingError(f"PMMDS_CONSOLE_SIGN_IN={method} requires {variable}.", next_step=f"Set {variable} to {value}.")
 
 
 class Access:
-    """ASGI middleware that passes on allowed requests."""
+    """ASGI middleware that passes on allowed requests, with `actor` and `client` in their state."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
-        self._token = settings.admin_token
-        self._is_open = is_open(settings)
+    def __init__(self, app: ASGIApp, actors: Actors) -> None:
+        self._app, self._actors = app, actors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = self._problem(Headers(scope=scope)) if scope["type"] == "http" and scope["path"] != ALIVE else None
-        if problem is None:
-            scope.setdefault("state", {})["actor"] = Actor(getuser(), Role.APPROVER, "local")
+        if scope["type"] != "http" or _is_public(scope["path"]):
             await self._app(scope, receive, send)
-        else:
-            await response_of(problem)(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            client: Client = scope["state"]["client"]
+            scope["state"]["actor"] = await self._actors.find(client, headers)
+        except ProblemError as error:
+            scope["state"]["refusal"] = str(error)
+            await _response(error, scope, headers)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
-    def _problem(self, headers: Headers) -> ProblemError | None:
-        if self._is_open and is_loopback_host(headers.get("host", "")) and not any(n in headers for n in _FORWARDED):
-            return None
-        if not self._token:
-            return forbidden("Without PMMDS_ADMIN_TOKEN the console accepts local requests only.")
-        given = headers.getlist("authorization")
-        if len(given) == 1 and has_bearer_token(given[0], self._token):
-            return None
-        return unauthorized("Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN.")
+
+def _is_public(path: str) -> bool:
+    return path in (ALIVE, SIGN_IN) or path.startswith((f"{SIGN_IN}/", STATIC))
+
+
+def _response(error: ProblemError, scope: Scope, headers: Headers) -> Response:
+    """The error, or for a browser that has to sign in, a redirect to the sign-in page."""
+    path = scope["path"]
+    if isinstance(error, SignInRequiredError) and scope["method"] in _READS and wants_page(headers, path):
+        query = scope.get("query_string", b"").decode("latin-1")
+        asked = f"{path}?{query}" if query else path
+        return RedirectResponse(f"{SIGN_IN}?{urlencode({'next': asked})}", 303, {"Cache-Control": "no-store"})
+    return error_response(error, headers, path)

@@ -1,4 +1,4 @@
-"""The console's ASGI application: pages and API behind the web guard and the access check."""
+"""The console's ASGI application: pages, API and changes behind the web guard and the check of access."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pmmds_console import static_files
-from pmmds_console.access import ALIVE, Access
+from pmmds_console.access import ALIVE, Access, is_open
+from pmmds_console.actions.forms import form_routes
+from pmmds_console.api.changes import change_routes
 from pmmds_console.api.endpoint import endpoint as api_endpoint
 from pmmds_console.api.routes import BASE, ROUTES
 from pmmds_console.pages.endpoint import endpoint as page_endpoint
@@ -17,33 +19,63 @@ from pmmds_console.pages.links import Links
 from pmmds_console.pages.rendering import PageRenderer
 from pmmds_console.pages.table import PAGES
 from pmmds_console.problems import answer_rejection, of_http, response_of
-from pmmds_console.reading import StoreReads
+from pmmds_console.refusals import Refusals
 from pmmds_console.service_health import HealthReader
+from pmmds_console.sign_in.actors import Actors
+from pmmds_console.sign_in.answers import API
+from pmmds_console.sign_in.clients import trusted_networks
+from pmmds_console.sign_in.cookies import Cookies, FormTokens
+from pmmds_console.sign_in.routes import SignIn
+from pmmds_console.threads import MAX_THREADS, REQUEST_SECONDS, StoreThreads
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.web_guard import WebGuard
 
+# Threads that look up actors and make changes, so that slow pages do not delay them.
+_ACCESS_THREADS = 4
 
-def make_application(deployment: Deployment) -> WebGuard:
+
+def make_application(deployment: Deployment) -> Refusals:
     """The application of a deployment; its database is opened by the first request."""
     settings = deployment.settings
-    reads, health = StoreReads(deployment), HealthReader(settings)
+    threads = StoreThreads(deployment, _ACCESS_THREADS, REQUEST_SECONDS)
+    cookies = Cookies(settings)
+    actors = Actors(settings, threads, FormTokens(), is_open=is_open(settings))
+    sign_in = SignIn(settings, threads, cookies, actors)
+    app = _pages_and_api(deployment, [*sign_in.routes(), *change_routes(BASE, threads), *form_routes(threads, cookies)])
+    guard = WebGuard(
+        Access(app, actors),
+        settings.web_hosts(settings.console_host),
+        json_only=True,
+        allows_forms=True,
+        answer=answer_rejection,
+    )
+    return Refusals(guard, threads, trusted_networks(settings.console_trusted_proxies))
+
+
+def _pages_and_api(deployment: Deployment, others: list[Route]) -> Starlette:
+    settings = deployment.settings
+    reads = StoreThreads(deployment, min(MAX_THREADS, settings.database_pool_size), REQUEST_SECONDS)
     renderer = PageRenderer(deployment.model_name, PAGES, Links.of(settings, deployment.model_name))
+    health = HealthReader(settings)
     routes = [
         Route(ALIVE, _alive, methods=["GET"]),
         Route(static_files.PATH, static_files.static_file, methods=["GET"]),
-        *(Route(BASE + r.pattern, api_endpoint(r, reads), methods=["GET"]) for r in ROUTES),
+        *others,
+        *(Route(BASE + r.pattern, api_endpoint(r, deployment, reads), methods=["GET"]) for r in ROUTES),
         *(Route(p.path, page_endpoint(p, reads, renderer, health), methods=["GET"]) for p in PAGES),
     ]
 
     async def problem(request: Request, error: Exception) -> Response:
         status, headers = (error.status_code, error.headers or {}) if isinstance(error, HTTPException) else (500, {})
         found = of_http(status, headers.get("Allow", "GET, HEAD"))
-        return response_of(found) if request.url.path.startswith("/api/") else renderer.problem(request, found)
+        actor = getattr(request.state, "actor", None)
+        if actor is None or request.url.path.startswith(API):
+            return response_of(found)
+        return renderer.problem(found, actor)
 
     app = Starlette(routes=routes, exception_handlers={HTTPException: problem})
     app.router.redirect_slashes = False
-    hosts = settings.web_hosts(settings.console_host)
-    return WebGuard(Access(app, settings), hosts, json_only=True, answer=answer_rejection)
+    return app
 
 
 async def _alive(_: Request) -> Response:

@@ -17,6 +17,7 @@ from pmmds_core.runtime.web_guard import Send
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="PMMDS"'}
 # Sent with every response; nothing here is ever rendered, framed or stored by shared caches.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -76,12 +77,24 @@ def ambiguous(detail: str) -> ProblemError:
 
 
 def unauthorized(detail: str) -> ProblemError:
-    headers = {"WWW-Authenticate": 'Bearer realm="PMMDS"'}
-    return ProblemError(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=headers)
+    return ProblemError(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=CHALLENGE)
 
 
 def forbidden(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.FORBIDDEN, "forbidden", detail)
+
+
+def bad_request(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.BAD_REQUEST, "bad-request", detail)
+
+
+def conflict(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.CONFLICT, "conflict", detail)
+
+
+def too_many_attempts(detail: str, seconds: int) -> ProblemError:
+    headers = {"Retry-After": str(seconds)}
+    return ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "too-many-attempts", detail, headers=headers)
 
 
 def unavailable(detail: str) -> ProblemError:
@@ -97,7 +110,7 @@ def internal() -> ProblemError:
 def of_http(status: int, allow: str) -> ProblemError:
     """The problem of a status that Starlette's router raises: an unknown path or method."""
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"The API is read-only: this path accepts {allow}."
+        detail = f"This path accepts {allow}."
         return ProblemError(HTTPStatus(status), "method-not-allowed", detail, headers={"Allow": allow})
     return not_found("There is no such path; /api/v1/monitoring/openapi.json lists all of them.")
 

@@ -3,8 +3,8 @@
 errors.py      the exception tree
 runtime/       JSON logs, process ids, file locks, private folders, atomic writes, time windows, web guard
 config/        PMMDS_* settings, their types, secrets in files, the admin token
-contracts/     load, check and derive from a contract; decode and validate requests
-data/          data files to data frames: text tables, pandera, expectations, digests, row identity
+contracts/     load, check and infer contracts; decode and validate requests
+data/          read data files into data frames: text tables, pandera, expectations, digests, row identity
 statistics/    tests, intervals, AUC: arrays in, numbers out; the Verdict enum
 profiling/     bins, bin queries, the reference profile and reference rows
 synthetic/     the generator of rows, its fit, traffic scenarios
@@ -15,7 +15,7 @@ policies/      promotion, rollback, retraining, alerts: pure functions, decision
 reports/       charts, pages, their text, templates/
 training/      pipelines, split, mix, model card, release
 stores/        database, files, predictions, monitoring, lifecycle, artifacts: all I/O with other systems
-deployment.py  settings, contract and stores put together
+deployment.py  the settings, contract and stores of one deployment
 file_drift/    compare two files; needs no deployment
-workflows/     monitor, promote, approve, roll back, retrain, reproduce, explain, retain
+workflows/     monitor, promote, approve, roll back, retrain, reproduce, explain, expire
 """

@@ -1,7 +1,7 @@
-"""One deployment as a plain object: settings, contract and stores, opened on first use.
+"""A deployment as a plain object: settings, contract and stores, opened on first use.
 
-Dagster's resource, the command line and tests use the same class. Stores are imported on first use, because most
-commands need only one or two of them. Not here: behavior; this module only wires.
+The Dagster resource, the command line and tests use the same class. Stores are imported on first use, because most
+commands need only one or two of them. Not here: behavior; this module only creates and connects objects.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from pmmds_core.stores.artifacts.bundle_cache import ProfileCache
     from pmmds_core.stores.artifacts.datasets import DatasetStore
     from pmmds_core.stores.artifacts.model_registry import ModelRegistry, RegisteredVersion
+    from pmmds_core.stores.identity.audit import AuditStore
+    from pmmds_core.stores.identity.sessions import SessionStore
+    from pmmds_core.stores.identity.tokens import TokenStore
+    from pmmds_core.stores.identity.users import UserStore
     from pmmds_core.stores.lifecycle.alerts import AlertStore
     from pmmds_core.stores.lifecycle.decisions import DecisionStore
     from pmmds_core.stores.lifecycle.history import History
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class Deployment:
-    """Settings, contract and stores of one home."""
+    """The settings, contract and stores of one deployment."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -64,8 +68,8 @@ class Deployment:
     def database(self) -> Database:
         """The database with the current schema.
 
-        The embedded default is migrated automatically, so that the first command works. A database of
-        PMMDS_DATABASE_URL is shared, and only `pmmds db migrate` changes its schema.
+        The default SQLite database is migrated automatically, so that the first command works. The database at
+        PMMDS_DATABASE_URL is shared, so only `pmmds db migrate` changes its schema.
         """
         database = open_database(self.settings)
         if self.settings.database_url:
@@ -123,6 +127,32 @@ class Deployment:
         return History(self.database, self.model_name)
 
     @cached_property
+    def users(self) -> UserStore:
+        from pmmds_core.stores.identity.users import UserStore
+
+        return UserStore(self.database)
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        from pmmds_core.stores.identity.tokens import TokenStore
+
+        return TokenStore(self.database)
+
+    @cached_property
+    def sessions(self) -> SessionStore:
+        from pmmds_core.stores.identity.sessions import SessionStore
+
+        lifetime = timedelta(hours=self.settings.console_session_hours)
+        idle = timedelta(minutes=self.settings.console_session_idle_minutes)
+        return SessionStore(self.database, lifetime, idle)
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        from pmmds_core.stores.identity.audit import AuditStore
+
+        return AuditStore(self.database)
+
+    @cached_property
     def retrainings(self) -> RetrainingStore:
         from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
 
@@ -140,7 +170,7 @@ class Deployment:
 
     @property
     def alert_targets(self) -> tuple[str, ...]:
-        """The names of `alert_urls` in the outbox."""
+        """The names under which the outbox stores `alert_urls`."""
         return tuple(target_of(url) for url in self.alert_urls)
 
     @property
@@ -229,11 +259,11 @@ class Deployment:
         )
 
     def prepare(self) -> Deployment:
-        """Open contract, home and database, so that their errors are reported before anything starts.
+        """Open the contract, the home directory and the database, so that errors are reported before anything starts.
 
         Raises:
             ContractError: the contract is invalid.
-            HomeNotWritableError: the home is not writable.
+            HomeNotWritableError: the home directory is not writable.
             StoreError: the database cannot be opened, or its schema is outdated.
         """
         _ = self.contract, self.folder(""), self.database
@@ -247,7 +277,7 @@ class Deployment:
         return self
 
     def folder(self, name: str) -> Path:
-        """A folder of the home, created if missing. Raises HomeNotWritableError."""
+        """Return a folder of the home directory; create it if it is missing. Raises HomeNotWritableError."""
         path = self.settings.home_path / name
         try:
             make_private(self.settings.home_path)
@@ -260,7 +290,7 @@ class Deployment:
         return path
 
     def production_version(self) -> RegisteredVersion:
-        """The version that the production alias points to. Raises NoModelError if there is none."""
+        """Return the version that the production alias points to. Raises NoModelError if there is none."""
         from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
         version = self.registry.version_of(self.model_name, PRODUCTION)

@@ -1,6 +1,6 @@
-"""All errors that PMMDS raises, as one tree. Add a class if callers have to distinguish two failures.
+"""All errors raised by PMMDS, as one tree. Add a class if callers need to distinguish two failures.
 
-Not here: errors of libraries, which are translated where the library is called.
+Not here: errors from libraries, which are translated where the library is called.
 
 PmmdsError                      exit code 1
 ├── UsageError                  exit code 2: invalid call
@@ -23,7 +23,7 @@ PmmdsError                      exit code 1
 ├── TrainingError               training could not finish
 ├── EvaluationError             the rows cannot be used to compare champion and challenger
 ├── PromotionConflictError      the champion changed, or the decision cannot be carried out
-└── ServiceError                a PMMDS process is missing or not as expected
+└── ServiceError                a PMMDS process is missing or in an unexpected state
     ├── PortTakenError
     ├── AlreadyRunningError
     └── ServiceUnavailableError
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 
 class PmmdsError(Exception):
-    """Base class of all PMMDS errors: a message and the next step."""
+    """Base class of all PMMDS errors, which have a message and a next step for the user."""
 
     exit_code = 1
 

@@ -1,7 +1,7 @@
 """Access to guarded endpoints: requires the admin token or, if none is set, a client on the same machine.
 
 Without a token, the Host header must also name this machine and the request must not come from a web page of another
-origin, because a browser on the machine uses loopback too. Not here: checks of header values
+origin, because a browser on the same machine also connects through loopback. Not here: checks of header values
 (pmmds_core/runtime/web_requests.py).
 """
 
@@ -26,7 +26,7 @@ class Caller(NamedTuple):
 
     authorization: str
     address: str
-    # The Host header; None for gRPC, which has none and which browsers cannot use.
+    # The Host header; None for gRPC calls, which have no Host header and cannot come from browsers.
     host: str | None
     origin: str
     fetch_site: str
@@ -54,7 +54,7 @@ def caller_of(request: Request) -> Caller:
 
 
 def check_admin(worker: Worker, caller: Caller) -> None:
-    """`require_admin` for any transport. Raises ApiError."""
+    """Check access as `require_admin` does, for any transport. Raises ApiError."""
     problem = _problem(worker, caller)
     if problem is not None:
         raise problem
@@ -65,16 +65,16 @@ def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
     if token:
         return None if has_bearer_token(caller.authorization, token) else api_errors.unauthorized()
     if not is_loopback_address(caller.address):
-        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint accepts clients on the same machine only")
+        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN, this endpoint accepts only clients on the same machine")
     if caller.host is not None and not is_loopback_host(caller.host):
         return api_errors.forbidden(
-            "Without PMMDS_ADMIN_TOKEN the Host header must name this machine, for example localhost"
+            "Without PMMDS_ADMIN_TOKEN, the Host header must name this machine, for example localhost"
         )
     if is_foreign(caller.origin, caller.fetch_site, caller.host or ""):
-        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint rejects web pages of another origin")
+        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN, this endpoint rejects web pages from another origin")
     return None
 
 
 def only_value(values: list[str]) -> str:
-    """The value if there is exactly one; otherwise empty, which is neither a host nor a token."""
+    """Return the header's value if there is exactly one; otherwise empty, which matches no host and no token."""
     return values[0] if len(values) == 1 else ""

@@ -1,6 +1,6 @@
 """Errors of the API. Every error body has the format `{"detail": {"message", "errors", "warnings"}}`.
 
-Add a constructor for a new error. Not here: HTTP (application.py), validation of rows (pmmds_core.contracts).
+Add a constructor here for each new error. Not here: HTTP (application.py), validation of rows (pmmds_core.contracts).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from pmmds_core.contracts.request_validator import MESSAGE
 
-# Replaces a problem that may name hosts or paths, for clients without the admin token.
+# Clients without the admin token see this instead of a problem's text, which may contain host names or paths.
 HIDDEN = "GET /healthz with the admin token shows the problem"
 
 
@@ -44,7 +44,7 @@ def wrong_charset(charset: str) -> ApiError:
 
 
 def wrong_content_encoding(coding: str, accepted: str) -> ApiError:
-    """415 with the accepted codings in the header Accept-Encoding (RFC 9110, 12.5.3)."""
+    """Error 415; its response lists the accepted codings in the header Accept-Encoding (RFC 9110, 12.5.3)."""
     error = f"Content-Encoding is {coding[:80]!r}. Expected one of: {accepted}, or none"
     return ApiError(415, MESSAGE, "content_encoding", [error])
 
@@ -58,7 +58,7 @@ def too_large(limit: int) -> ApiError:
 
 
 def client_left() -> ApiError:
-    """Counted only; no client reads this response."""
+    """Error for the metrics only: the client has disconnected, so no response is sent."""
     return ApiError(499, "The client closed the connection", "client_left")
 
 

@@ -1,6 +1,6 @@
 """The Starlette application that BentoML mounts: routes, counting and error responses.
 
-POST /api/v1/predict is usually handled before it (http/predict_endpoint.py). Not here: handlers
+POST /api/v1/predict is usually handled before it reaches the application (http/predict_endpoint.py). Not here: handlers
 (http/data_endpoints.py, http/status_endpoints.py), predicting (prediction/predictor.py), pages (http/pages.py).
 """
 
@@ -83,13 +83,13 @@ def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
     predict = PredictEndpoint()
     routes.append(Route(PREDICT_PATH, predict, methods=["POST"]))
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
-    app.router.redirect_slashes = False  # the redirect would lack the path prefix of a proxy, and POST its body
+    app.router.redirect_slashes = False  # a redirect would drop a proxy's path prefix and the body of a POST
     app.state.predict, predict.state = predict, app.state
     return app
 
 
 def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Count and time a handler and turn its exceptions into responses. The label is the template, never the path."""
+    """Count and time a handler and turn its exceptions into responses. The metric label is the route's template."""
 
     async def answer(request: Request) -> Response:
         tracing = request.app.state.worker.tracing
@@ -119,10 +119,10 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
 
 
 async def _http_problem(request: Request, error: HTTPException) -> Response:
-    """404 and 405 in the format of every error."""
+    """Return 404 and 405 in the common error format."""
     errors = ["See GET /docs for all endpoints"]
     if request.url.path.rstrip("/") and request.url.path.endswith("/"):
-        errors.insert(0, "The path ends with a slash. No endpoint's does")
+        errors.insert(0, "The path ends with a slash, but no endpoint's path does")
     return error_response(ApiError(error.status_code, str(error.detail), "http", errors), error.headers)
 
 
@@ -151,5 +151,5 @@ async def _front_page(request: Request) -> Response:
 
 
 def _page(html: str) -> Response:
-    """A page that cannot be framed and cannot load anything from another origin."""
+    """A response with a page that cannot be framed and cannot load anything from another origin."""
     return HTMLResponse(html, headers=_PAGE_HEADERS)

@@ -1,6 +1,6 @@
 """Start of the service: its command, its environment and the checks before it. Not here: supervision.
 
-BentoML's home is a folder under PMMDS_HOME, so that services on one machine do not share it.
+BentoML's home is a folder in PMMDS_HOME, so that several services on one machine do not share it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TRACING_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.prot
 
 
 def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
-    """Command line and additional environment variables of the server. Writes nothing."""
+    """Return the server's command line and additional environment variables. Writes no files."""
     argv = [sys.executable, "-m", "bentoml", "serve", TARGET]
     argv += ["--host", settings.http_host, "--port", str(settings.http_port)]
     run = settings.home_path / "run"
@@ -27,7 +27,7 @@ def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 
 def check_before_serving(settings: Settings) -> None:
-    """Check contract, addresses and folders before the start, so that errors are reported in one sentence.
+    """Check the contract, addresses and folders before the start, so that each error is reported in one sentence.
 
     Raises:
         SettingError, ContractError, HomeNotWritableError, PortTakenError.
@@ -79,12 +79,12 @@ def _check_addresses(settings: Settings) -> None:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     except ValueError:
         raise SettingError(
-            f"PMMDS_HTTP_HOST={host!r} is not an IP address.", next_step="Use 127.0.0.1, 0.0.0.0 or another address."
+            f"PMMDS_HTTP_HOST={host!r} is not an IP address.", next_step="Use 127.0.0.1, 0.0.0.0 or another IP address."
         ) from None
     if settings.http_port == settings.grpc_port:
         raise SettingError(
             f"PMMDS_HTTP_PORT and PMMDS_GRPC_PORT are both {settings.grpc_port}.",
-            next_step="Set one of them to another port.",
+            next_step="Set one of them to a different port.",
         )
     _check_port(family, host, settings.http_port, "PMMDS_HTTP_PORT")
     _check_port(family, host, settings.grpc_port, "PMMDS_GRPC_PORT")

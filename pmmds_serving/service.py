@@ -18,10 +18,10 @@ from pmmds_serving.process.descriptors import share_descriptors
 
 
 class MountedService(Service):  # type: ignore[misc]
-    """A service with the mounted application only."""
+    """A BentoML service that serves only the mounted application."""
 
     def inject_config(self) -> None:
-        """Called at start-up, not at import, so the settings are read here."""
+        """Open the deployment. This is called at start-up, not at import, so the settings are read here."""
         workers = load_settings().serving_workers
         self.config = {"workers": workers, "logging": {"access": {"enabled": False}}, "metrics": {"enabled": False}}
         super().inject_config()

@@ -37,7 +37,7 @@ Answer: TypeAlias = Callable[[Headers, bytes, float, ApiError | None], tuple[int
 
 
 class Tracing:
-    """The spans of one worker."""
+    """Creates the spans of one worker."""
 
     def __init__(self, settings: Settings) -> None:
         propagate.set_global_textmap(TraceContextTextMapPropagator())
@@ -55,7 +55,7 @@ class Tracing:
 
     @contextmanager
     def request(self, method: str, route: str, headers: Headers) -> Iterator[RequestSpan]:
-        """A span for a request; a child of the client's span if it sent a traceparent."""
+        """Open a span for a request, as a child of the client's span if the client sent a traceparent."""
         carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in _CARRIERS}
         parent = propagate.extract(carrier) if carrier else None
         attributes = {"http.request.method": method, "http.route": route}
@@ -64,14 +64,14 @@ class Tracing:
             context=parent,
             kind=SpanKind.SERVER,
             attributes=attributes,
-            record_exception=False,  # an error's text may contain customer data
+            record_exception=False,  # do not record exceptions, because an error's text may contain customer data
             set_status_on_exception=False,
         ) as span:
             yield RequestSpan(span)
 
     @contextmanager
     def call(self, endpoint: str, metadata: Sequence[tuple[str, Any]]) -> Iterator[RequestSpan]:
-        """A span for a gRPC call; `endpoint` is /package.Service/Method."""
+        """Open a span for a gRPC call; `endpoint` is /package.Service/Method."""
         headers = [(k.encode(), v.encode("latin-1")) for k, v in metadata if isinstance(v, str) and v.isascii()]
         with self.request("GRPC", endpoint, headers) as span:
             yield span
@@ -88,7 +88,7 @@ class Tracing:
         return traced
 
     def watch(self, predictor: Predictor) -> None:
-        """Add model version and number of rows to the open span, and the trace id to log lines."""
+        """Add the model version and the number of rows to the open span, and the trace id to log lines."""
         on_answered = predictor.on_answered
         predictor.line = TracedLine(*COMPLETED)
 
@@ -103,7 +103,7 @@ class Tracing:
 
 
 class RequestSpan:
-    """The open span of a request."""
+    """The span of a request that is being handled."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
@@ -115,14 +115,14 @@ class RequestSpan:
             self._span.set_status(StatusCode.ERROR)
 
     def ended(self, code: str) -> None:
-        """Set the name of the gRPC status."""
+        """Set the gRPC status's name."""
         self._span.set_attribute("rpc.response.status_code", code)
         if code in _GRPC_FAILED:
             self._span.set_status(StatusCode.ERROR)
 
 
 class TracedLine(FrequentLine):
-    """Log lines with the trace id of their request."""
+    """Writes log lines that contain the trace id of their request."""
 
     def __init__(self, name: str, event: str) -> None:
         super().__init__(name, event)

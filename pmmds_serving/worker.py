@@ -1,4 +1,4 @@
-"""One serving worker: creates its parts and starts and stops them in order. Not here: the work of the parts.
+"""One serving worker: creates its parts, and starts and stops them in order. Not here: what the parts do.
 
 Shutdown order: drain requests, ship the spool, close.
 """
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 SIDECAR_CHECK_SECONDS = 1.0
 WATCHER_STOP_SECONDS = 5.0
 SHADOW_STOP_SECONDS = 2.0
-# Maximum delay of log lines and counters, which are published together.
+# Maximum delay in seconds before log lines and counters, which are published together, become visible.
 PUBLISH_SECONDS = 0.1
 
 
 @dataclass
 class Worker:
-    """The parts that the endpoints use."""
+    """The parts of a worker that the endpoints use."""
 
     deployment: Deployment
     cache: ModelCache
@@ -66,7 +66,7 @@ class Worker:
 
     @property
     def cannot_record(self) -> str:
-        """Why predictions cannot be recorded now; empty if they can."""
+        """The reason why predictions cannot be recorded now; empty if they can."""
         if self.spool.problem:
             return self.spool.problem
         if self.spool.is_full:
@@ -132,7 +132,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
         for shadow in shadows:
             shadow.stop(SHADOW_STOP_SECONDS)
         if segments_with_records(worker.spool.folder):
-            # BentoML's shutdown signal reaches all processes, including a shipper that was just starting.
+            # BentoML's shutdown signal reaches all processes, including a shipper that is still starting.
             await asyncio.to_thread(shipper.ensure)
         await asyncio.to_thread(shipper.stop, STOP_SECONDS + 1, worker.shipper.is_up)
         worker.cache.remove_worker(os.getpid())
@@ -170,7 +170,7 @@ async def _keep_running(*sidecars: Sidecar) -> None:
 
 
 async def _stop_with(parent: int, main: int | None) -> None:
-    """Stop this worker if the server's main process is gone, because the worker would block the port and the home.
+    """Stop this worker if the server's main process is gone, because it would keep the port and the home in use.
 
     `main`: the process that locked the home. If it exited while this worker was importing, the parent is process 1.
     """

@@ -1,4 +1,4 @@
-"""Fixtures that the tests of several packages share. Not here: fixtures of one package (its conftest.py)."""
+"""Fixtures that several test packages share. Not here: fixtures of one package (its conftest.py)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_core.stores.database.schema import migrate
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 from pmmds_tests.harness.postgres_programs import PostgresMissingError
 
-# An example's duration depends on the machine's load, so Hypothesis must not check it.
+# Hypothesis must not check an example's duration, because it depends on the load of the machine.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -29,7 +29,7 @@ def contract() -> Contract:
 
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server for this test session, one per xdist worker."""
+    """A PostgreSQL server for this test session. Each xdist worker has its own."""
     with ExitStack() as stack:
         try:
             cluster = stack.enter_context(temporary_cluster())
@@ -47,7 +47,7 @@ def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Settings of an empty database: the test runs once on each engine."""
+    """Settings of an empty database. The test runs once on each engine."""
     home = str(tmp_path / "home")
     if request.param == "sqlite":
         return Settings(home=home)
@@ -56,7 +56,7 @@ def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Setting
 
 @pytest.fixture
 def open_again(database_settings: Settings) -> Iterator[Callable[[], Database]]:
-    """Opens the test's database again, as another process would."""
+    """Return a function that opens the test's database again, as another process would."""
     with ExitStack() as stack:
 
         def opened() -> Database:

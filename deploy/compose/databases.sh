@@ -1,8 +1,8 @@
 #!/bin/bash
-# PostgreSQL runs this once on a new volume. It creates three databases, each owned by a role without access to the others,
-# the roles of PMMDS, to which each migration grants privileges, and one login each for the service and the assets.
-# make_secrets.py creates login names and passwords together. psql reads the passwords from files, because every user of
-# the machine can read a command line.
+# PostgreSQL runs this script once on a new volume. It creates three databases, each owned by a role without access to the
+# others; the roles of PMMDS, to which migrations grant privileges; and one login each for the service and the assets.
+# The login names and passwords come from make_secrets.py. psql reads the passwords from files because every user of the
+# machine can see command lines.
 set -euo pipefail
 secrets=${SECRETS:-/run/secrets}
 for name in pmmds dagster mlflow; do
@@ -20,7 +20,9 @@ psql --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d pmmds <<SQL
 CREATE ROLE pmmds_service;
 CREATE ROLE pmmds_monitor;
 CREATE ROLE pmmds_promoter;
+CREATE ROLE pmmds_console;
 GRANT pmmds_monitor TO pmmds_promoter;
+GRANT pmmds_promoter TO pmmds_console;
 CREATE ROLE pmmds_serving LOGIN PASSWORD :'serving' IN ROLE pmmds_service;
 CREATE ROLE pmmds_assets LOGIN PASSWORD :'assets' IN ROLE pmmds_promoter;
 GRANT CONNECT ON DATABASE pmmds TO pmmds_serving, pmmds_assets;

@@ -1,8 +1,9 @@
-"""Write random secrets for the Compose files to secrets/ next to this file. Existing files are not changed.
+"""Write random secrets for the Compose files to the folder secrets/ next to this script; keep existing files.
 
     python3 deploy/compose/make_secrets.py
 
-Needs only Python. To use your own password, write its file first, or change it and every URL that contains it.
+This script needs only Python. To use a password of your own, create its file before you run the script. To change it
+later, also change every URL that contains it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "secrets"
-# Databases in one PostgreSQL, each with its own owner.
+# Databases on the PostgreSQL server, each with its own owner.
 DATABASES = ("pmmds", "dagster", "mlflow")
-# Logins with the minimum privileges in pmmds; databases.sh makes them members of PMMDS's roles.
+# Logins with minimum privileges in the database pmmds; databases.sh makes them members of PMMDS's roles.
 LOGINS = {"serving": "pmmds_serving", "assets": "pmmds_assets"}
 
 
 def main() -> None:
-    """Create the missing secrets and print their names."""
-    # Containers read the files as their own user, so the files are readable; the folder keeps out other users.
+    """Create missing secrets and print their names."""
+    # Each container reads the files as its own user, so the files are world-readable; the folder blocks other users.
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     FOLDER.chmod(0o700)
     made = [name for name, content in _wanted().items() if _write(name, content)]
@@ -30,19 +31,19 @@ def main() -> None:
 
 
 def _wanted() -> dict[str, Callable[[], str]]:
-    """File name to the function that creates its content; passwords come before the URLs that contain them."""
+    """Map file names to functions that create their content; passwords precede the URLs that contain them."""
     passwords = ["postgres_password", *(f"{name}_password" for name in (*DATABASES, *LOGINS))]
     files: dict[str, Callable[[], str]] = dict.fromkeys(
         [*passwords, "admin_token", "proxy_password", "grafana_password"], _random
     )
     files |= {
-        # One URL per client. Only the migrations own the tables.
+        # One URL per client. Only the login for migrations owns the tables.
         "migrator_database_url": lambda: _url("pmmds"),
         "serving_database_url": lambda: _login_url("serving"),
         "assets_database_url": lambda: _login_url("assets"),
         "dagster_database_url": lambda: _url("dagster"),
         "mlflow_database_url": lambda: _url("mlflow"),
-        # For the production overlay, through PgBouncer.
+        # The production overlay connects through PgBouncer.
         "serving_pooled_database_url": lambda: _login_url("serving", at="pgbouncer:6432"),
         "assets_pooled_database_url": lambda: _login_url("assets", at="pgbouncer:6432"),
         "pgbouncer_users": lambda: "\n".join(f'"{login}" "{_read(f"{n}_password")}"' for n, login in LOGINS.items()),
@@ -67,12 +68,12 @@ def _read(name: str) -> str:
 
 
 def _random() -> str:
-    """Return 32 characters that need no escaping in a URL, a shell or a quoted string; 190 bits."""
+    """Return 32 random characters (190 bits) that need no escaping in a URL, a shell or a quoted string."""
     return "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789") for _ in range(32))
 
 
 def _url(database: str) -> str:
-    """Return the URL of the database's owner."""
+    """Return the database URL with the login of the database's owner."""
     return f"postgresql://{database}:{_read(f'{database}_password')}@postgres:5432/{database}"
 
 
@@ -81,7 +82,7 @@ def _login_url(name: str, at: str = "postgres:5432") -> str:
 
 
 def _hashed(password: str) -> str:
-    """Return nginx's {SSHA} hash, enough for 190 random bits; use `openssl passwd -6` for weaker passwords."""
+    """Return the password's {SSHA} hash for nginx. For passwords that are not random, use `openssl passwd -6`."""
     salt = secrets.token_bytes(8)
     digest = hashlib.sha1(password.encode() + salt, usedforsecurity=False).digest()
     return "{SSHA}" + base64.b64encode(digest + salt).decode()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes PgBouncer's configuration and starts it in transaction mode.
-# Only PMMDS connects through it; Dagster and MLflow need few connections and connect directly.
+# Write PgBouncer's configuration and start it in transaction mode.
+# Only PMMDS connects through PgBouncer; Dagster and MLflow need few connections and connect to PostgreSQL directly.
 set -eu
 umask 077
 cp /run/secrets/pgbouncer_users /tmp/users.txt

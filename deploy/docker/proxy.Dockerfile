@@ -1,5 +1,5 @@
-# The only container with published ports. Balances requests over the replicas and requires a password for Dagster,
-# MLflow and Prometheus. Uses the distribution's nginx, so that security updates come with the base image.
+# The proxy is the only container with published ports. It balances requests across the replicas and requires a password
+# for Dagster, MLflow and Prometheus. It uses the distribution's nginx so that security updates come with the base image.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

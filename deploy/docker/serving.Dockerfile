@@ -1,6 +1,6 @@
-# The service: answers and records predictions. No Dagster, no MLflow server, no pandas, no scikit-learn.
+# Image of the prediction service. It contains neither Dagster, an MLflow server, pandas nor scikit-learn.
 # Build from the root of the repository:  docker build -f deploy/docker/serving.Dockerfile -t pmmds-serving .
-# For your own package index or certificate: --build-arg PIP_INDEX_URL=… --build-arg PIP_CERT=…
+# To use your own package index or certificate, add --build-arg PIP_INDEX_URL=… --build-arg PIP_CERT=…
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -9,7 +9,7 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_CERT
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN python3 -m venv --without-pip /opt/pmmds && python3 -m venv /opt/build
-# Locked dependencies change rarely and have a separate layer.
+# Pinned dependencies change rarely, so they have a separate layer.
 COPY deploy/docker/requirements-build.txt deploy/docker/requirements-serving.txt /locked/
 RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r /locked/requirements-build.txt \
  && /opt/build/bin/pip --python /opt/pmmds/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
@@ -23,8 +23,8 @@ COPY pmmds_console /source/pmmds_console
 COPY pmmds_cli /source/pmmds_cli
 RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheel /source \
  && /opt/build/bin/pip --python /opt/pmmds/bin/python install --quiet --no-deps --no-index --no-compile /wheel/*.whl
-# Remove the libraries' tests. The final file system is read-only, so modules that are not compiled here are compiled at
-# every start; rarely imported modules are left uncompiled.
+# Remove the libraries' tests and compile bytecode. Because the final file system is read-only, modules that are not
+# compiled here are compiled at every start; only rarely imported modules are left uncompiled.
 RUN cd /opt/pmmds/lib/python3.*/site-packages \
  && find numpy -type d -name tests -prune -exec rm -rf {} + \
  && /opt/pmmds/bin/python -m compileall -q -j 0 -x '/(databricks|pygments/lexers|sqlalchemy/testing)/' \
@@ -38,7 +38,7 @@ LABEL org.opencontainers.image.title="PMMDS service" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# A fixed user id, so that volume permissions and cluster policies can refer to it.
+# The user id is fixed so that volume permissions and cluster policies can refer to it.
 RUN groupadd --gid 10001 pmmds \
  && useradd --uid 10001 --gid 10001 --home-dir /var/lib/pmmds --no-create-home --shell /usr/sbin/nologin pmmds \
  && install -d -o 10001 -g 10001 -m 0750 /var/lib/pmmds

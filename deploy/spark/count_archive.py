@@ -1,9 +1,9 @@
-"""Count archived predictions in a profile's bins on a Spark cluster.
+"""Count archived predictions on a Spark cluster, using the bins of a reference profile.
 
     spark-submit --master spark://host:7077 deploy/spark/count_archive.py --model-version 3
     's3a://archive/2026-11-*.parquet'
 
-Only the driver needs PMMDS; `--help` lists the options.
+PMMDS must be installed only on the driver. `--help` lists the options.
 """
 
 from pmmds_core.workflows.spark_archive import main

@@ -1,4 +1,4 @@
-"""Candidates that training may choose from: the packaged logistic regression, and a random forest."""
+"""Candidate models for training: the packaged logistic regression and a random forest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pmmds_core.training.pipelines import logistic_regression
 
 
 def random_forest(contract: Contract, seed: int) -> Any:
-    """An unfitted pipeline that takes a DataFrame with the contract's columns."""
+    """Return an unfitted pipeline that takes a DataFrame with the contract's columns."""
     encode = OneHotEncoder(handle_unknown="ignore")
     columns = ColumnTransformer([("categorical", encode, list(contract.categorical_names))], remainder="passthrough")
     forest = RandomForestClassifier(n_estimators=60, min_samples_leaf=20, random_state=seed)

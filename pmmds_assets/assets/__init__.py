@@ -1,1 +1,1 @@
-"""The assets, one module per part of the loop."""
+"""The asset definitions, with one module per stage of the monitoring and retraining loop."""

@@ -1,4 +1,4 @@
-"""Archive of the prediction log. Not here: how days are archived (pmmds_core.workflows.log_archiving)."""
+"""The asset that archives the prediction log. Not here: how days are archived (pmmds_core.workflows.log_archiving)."""
 
 import dagster as dg
 
@@ -21,10 +21,11 @@ FILES_CHECK = "archived_files"
     ],
 )
 def prediction_archive(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Days older than PMMDS_RETENTION_DAYS as zstd Parquet: written, verified, then deleted from the database.
+    """Days older than PMMDS_RETENTION_DAYS, archived as zstd Parquet: written, verified, then deleted from the
+    database.
 
     Queries read the database and the archive together. On PostgreSQL, this asset creates upcoming day partitions.
-    With 0 days nothing is archived.
+    If PMMDS_RETENTION_DAYS is 0, nothing is archived.
     """
     d = deployment.open()
     done = archive_due_days(d)

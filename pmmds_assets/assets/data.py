@@ -1,4 +1,4 @@
-"""Assets of input data: the reference data, and the labeled production rows."""
+"""Input data assets: the reference data and the labeled production rows."""
 
 import json
 from functools import partial
@@ -47,9 +47,9 @@ class ReferenceDataConfig(dg.Config):
 def reference_data(
     context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """The reference data: loaded, normalized by the contract, checked by pandera and Great Expectations.
+    """The reference data, loaded, normalized by the contract, and checked by pandera and Great Expectations.
 
-    From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
+    It is loaded from PMMDS_DATA_PATH or, if that is not set, from the downloaded file or the packaged synthetic sample.
     """
     d = deployment.open()
     source = load_reference(d.settings, d.contract)
@@ -93,7 +93,10 @@ def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
 
 
 def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
-    """Write the results as JSON and HTML; trained_model logs them with the model version. Return their folder."""
+    """Write the results as JSON and HTML and return their folder.
+
+    The asset trained_model logs them with the model version.
+    """
     folder = deployment.folder(f"validation/{digest[:16]}")
     document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
     (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
@@ -104,7 +107,7 @@ def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, 
 
 
 def vars_of(result: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass."""
+    """Return the fields of a dataclass and their values."""
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
@@ -118,7 +121,7 @@ def _schema_result(schema: SchemaCheck) -> dg.AssetCheckResult:
 def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
     if suite is None:
         return check_result(
-            SUITE_CHECK, True, {"skipped": "validate_data is false; the model version is tagged as skipped"}
+            SUITE_CHECK, True, {"skipped": "validate_data is false, so the model version is tagged `skipped`"}
         )
     metadata = {"n_expectations": suite.n_expectations, "n_failed": suite.n_failed}
     failures = [
@@ -160,7 +163,7 @@ def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetada
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    Before reading, it matches labels that arrived before their prediction or after it was archived.
+    Labels that arrived before their prediction, or after it was archived, are matched first.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()

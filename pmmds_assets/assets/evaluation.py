@@ -1,6 +1,6 @@
-"""Evaluation of challenger and champion, shown in Dagster, on an HTML page and in the model card.
+"""The asset that compares challenger and champion.
 
-Not here: the promotion decision (promotion.py).
+The result is in Dagster, on an HTML page and in the model card. Not here: the promotion decision (promotion.py).
 """
 
 from dataclasses import replace
@@ -45,8 +45,11 @@ FOLDER = "evaluation"
     deps=[training_data, trained_model],
 )
 def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Champion and challenger on the same holdout rows, in one process: metrics with intervals, calibration, segments,
-    latency, and a replay of the last day's traffic. Fails with the reason if the holdout cannot be evaluated."""
+    """Comparison of champion and challenger on the same holdout rows, in one process: metrics with intervals,
+    calibration, segments, latency, and a replay of the last day's traffic.
+
+    Fails with the reason if the holdout cannot be evaluated.
+    """
     d = deployment.open()
     holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
     challenger, champion = require_challenger(d, context.run.run_id), champion_of(d)
@@ -66,7 +69,9 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": keep_with_model(d, challenger.version, page, FOLDER),
             "model_card": dg.MetadataValue.md(_keep_card(d, challenger, evaluation)),
-            "chart": reliability_chart("Challenger on the holdout, by decile of its score", evaluation.score_table),
+            "chart": reliability_chart(
+                "Calibration of the challenger on the holdout, by score decile", evaluation.score_table
+            ),
         },
     )
 
@@ -108,16 +113,16 @@ def _measured(
 
 
 def _candidate(deployment: Deployment, version: RegisteredVersion, made: str | None = None) -> CandidateModel:
-    """Load the registered version. Raises ArtifactCorruptError if its files differ from those registered."""
+    """Load the registered version. Raises ArtifactCorruptError if its files have changed since registration."""
     bundle = deployment.profiles.bundle(version.version, made_here=made)
     registered = deployment.registrations.of_version(version.version)
     # A user who can change the files can also change MLflow's tag, but not the digest that Dagster recorded.
     digest = version.digest if registered is None else registered.digest
     if digest and bundle.digest != digest:
         raise ArtifactCorruptError(
-            f"The files of v{version.version} differ from those that were registered "
-            f"(digest {bundle.digest[:12]}… instead of {digest[:12]}…).",
-            next_step="Train again. No decision was made.",
+            f"The files of v{version.version} have changed since they were registered (digest {bundle.digest[:12]}… "
+            f"instead of {digest[:12]}…).",
+            next_step="No decision was made. Run `pmmds train`.",
         )
     return CandidateModel(version.version, bundle.scorer, version.is_validated)
 
@@ -129,7 +134,7 @@ def _write_page(deployment: Deployment, evaluation: ModelEvaluation) -> Path:
 
 
 def _keep_card(deployment: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
-    """Log the model card with the evaluation; the bundle does not change."""
+    """Log the model card with the evaluation appended; the bundle is not changed."""
     original = deployment.profiles.files(challenger.version).contents[CARD]
     card = evaluated_card(original.decode("utf-8"), evaluation)
     deployment.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])

@@ -1,4 +1,4 @@
-"""Training and registration of a model, and its reference profile.
+"""Assets that train and register a model and show its reference profile.
 
 Not here: the rows (training_data.py), the comparison with the champion (evaluation.py).
 """
@@ -31,7 +31,7 @@ from pmmds_core.training.model_card import Provenance
 from pmmds_core.training.release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.workflows.champion import champion_of
 
-# Metadata key of trained_model: Bundle.files_digest of the bundle that the run registered.
+# Metadata key of trained_model; its value is the Bundle.files_digest that the run registered.
 FILES_DIGEST = "files_digest"
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
 
@@ -91,7 +91,7 @@ def trained_model(
 
 
 def _with_row_keys(deployment: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
-    """Record the training rows by their stored keys, if their content does not identify them."""
+    """Record the training rows by their stored keys if their content does not identify them."""
     keys = deployment.datasets.of_run("training_keys", training.run_id)
     return release if keys is None else replace(release, training_rows=keys.read()[ROW_KEY].to_numpy(dtype=np.int64))
 
@@ -165,8 +165,11 @@ def _score_result(release: ModelRelease) -> dg.AssetCheckResult:
 
 @dg.asset(group_name=MONITORING, owners=OWNERS, kinds={"json"}, deps=[training_data, trained_model])
 def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Frozen bins and counts of the newest model's training rows and scores, the drift reference once that model is in
-    production. Read from the model version's bundle and verified."""
+    """Bins and counts of the newest model's training rows and scores, which are the drift reference once that model is
+    in production.
+
+    They are read from the model version's bundle and verified.
+    """
     d = deployment.open()
     version = require_challenger(d, context.run.run_id)
     profile = profile_of(d.profiles.files(version.version))
@@ -193,7 +196,7 @@ def _profile_row(profile: FeatureProfile) -> dict[str, Any]:
 
 
 def require_challenger(deployment: Deployment, run_id: str) -> RegisteredVersion:
-    """Return the version that this run registered; if it trained no model, the newest registered version.
+    """Return the version that this run registered or, if it trained no model, the newest registered version.
 
     Ignores the alias challenger, which another run or a person may have moved.
 

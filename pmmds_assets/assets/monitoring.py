@@ -28,15 +28,15 @@ DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
 external_assets = [
     dg.AssetSpec(
         "prediction_logs",
-        description="All served predictions. Written by the service; observed here. Has no upstream asset, because the "
-        "running service closes the loop.",
+        description="All served predictions, written by the service and only observed here. There is no upstream "
+        "asset, because the service runs outside Dagster.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},
     ),
     dg.AssetSpec(
         "ground_truth",
-        description="Labels of predictions. Written by the service's feedback endpoint; observed here.",
+        description="Labels of predictions, written by the service's feedback endpoint and only observed here.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},
@@ -45,9 +45,10 @@ external_assets = [
 
 
 class MonitorConfig(dg.Config):
-    """`window_hours`: length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS.
+    """Run configuration.
 
-    `segment_features`: comma-separated features to segment the report by; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
+    `window_hours` is the length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS. `segment_features`
+    lists the features to segment the report by, separated by commas; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
     """
 
     window_hours: int = 0
@@ -65,7 +66,7 @@ class MonitorConfig(dg.Config):
 def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Counts per model version, feature and bin for each hour, computed in the database.
 
-    Hours that did not change since they were counted are skipped. A range of hours is one run.
+    Hours that did not change since they were counted are skipped. One run can cover a range of hours.
     """
     d = deployment.open()
     window = context.partition_time_window
@@ -88,7 +89,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     group_name=MONITORING,
     owners=OWNERS,
     kinds={"sql", "html"},
-    # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
+    # Depend on the newest hour only: with the default mapping, Dagster lists every hour since the first in each run.
     deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), "reference_profile"],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
@@ -99,7 +100,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
 def drift_report(
     context: dg.AssetExecutionContext, config: MonitorConfig, deployment: DeploymentResource
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
-    """Drift of the window's histograms against the production model's reference profile.
+    """Drift between the window's histograms and the production model's reference profile.
 
     Writes drift_metrics, at most one open alert and an HTML page. Counts changed hours first, so that the report
     includes the newest rows. Skipped until a model is in production.
@@ -168,7 +169,10 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
 
 
 def _feature_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
-    """Return count, table and chart of the features. With too few rows nothing may look like drift or like none."""
+    """Return the count, table and chart of the features.
+
+    With too few rows, they indicate neither drift nor its absence.
+    """
     rows = [
         {
             "feature": f["feature"],

@@ -33,7 +33,7 @@ Document = Mapping[str, Any]
 
 
 class PerformanceConfig(dg.Config):
-    """`days`: number of UTC days to report, including today."""
+    """Run configuration. `days` is the number of UTC days to report, including today."""
 
     days: int = 30
 
@@ -60,8 +60,7 @@ class PerformanceConfig(dg.Config):
 def performance_report(
     context: dg.AssetExecutionContext, config: PerformanceConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """Realized performance by day with intervals, an estimate that needs no labels (CBPE), and performance by model
-    version over all labeled rows."""
+    """Realized performance by day (with intervals) and by model version, and a daily estimate without labels (CBPE)."""
     d = deployment.open()
     documents = refresh_days(d, config.days)
     now = datetime.now(UTC)
@@ -127,7 +126,7 @@ def _charts(documents: Sequence[Document]) -> dict[str, Any]:
 
 
 def _day_label(document: Document, measured: Sequence[Document]) -> str:
-    """Return month and day, with the version if several served on that day."""
+    """Return the month and day, and the version if several versions served on that day."""
     same_day = sum(x["day"] == document["day"] for x in measured)
     return f"{document['day'][5:]} v{document['model_version']}" if same_day > 1 else str(document["day"][5:])
 
@@ -149,7 +148,7 @@ def _estimate_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
 
 
 def _agreement_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
-    """Realized and estimated ROC-AUC agree if their intervals overlap."""
+    """Check that realized and estimated ROC-AUC agree, that is, that their intervals overlap."""
     both = [x for x in documents if x["realized"] is not None and x["estimated"]["is_valid"]]
     if not both:
         return not_evaluated(AGREEMENT_CHECK, "No day has both enough labels and a valid estimate.")

@@ -1,6 +1,6 @@
-"""Promotion decision and alias move.
+"""Assets for the promotion decision and the model in production.
 
-Not here: the policy (pmmds_core.policies.promotion), the move itself (pmmds_core.workflows.promotion).
+Not here: the policy (pmmds_core.policies.promotion), moving the alias (pmmds_core.workflows.promotion).
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decis
     kinds={"sql"},
     deps=[model_evaluation],
     check_specs=[
-        # Not blocking: holding a challenger is a valid outcome, not a failure of the run.
+        # The check does not block, because holding a challenger is a valid outcome, not a failed run.
         dg.AssetCheckSpec(BEATS_CHECK, asset="promotion_decision", description="Every blocking criterion is met")
     ],
 )
@@ -80,15 +80,15 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
 
 
 def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> None:
-    """Check again that no model was trained on holdout rows, because the evaluation may be from an earlier run.
+    """Check again that neither model was trained on holdout rows, because the evaluation may be from an earlier run.
 
     Raises:
-        EvaluationError: either model was trained on rows of the holdout, or that cannot be checked.
+        EvaluationError: a model was trained on holdout rows, or this cannot be checked.
     """
     holdout = deployment.datasets.of_digest("holdout", holdout_digest, run_id=run_id)
     if holdout is None:
         raise EvaluationError(
-            f"The holdout data set that v{evaluation.challenger_version} was evaluated on is not recorded.",
+            f"The holdout data set used to evaluate v{evaluation.challenger_version} is not recorded.",
             next_step="No decision was made. Run `pmmds train`.",
         )
     registered = {v.version: v for v in deployment.registry.versions(deployment.model_name)}
@@ -98,7 +98,7 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
 
 
 def _claimed(deployment: Deployment) -> str | None:
-    """Return the version to which the alias was moved externally, if it is not served; a promotion replaces it."""
+    """Return the version to which the alias was moved in MLflow if it is not served; a promotion replaces it."""
     pointer, champion = deployment.decisions.pointer(), champion_of(deployment)
     is_other = pointer is not None and (champion is None or champion.version != pointer.version)
     return pointer.version if pointer is not None and is_other else None
@@ -110,13 +110,18 @@ def _claimed(deployment: Deployment) -> str | None:
     kinds={"mlflow"},
     deps=[promotion_decision],
     check_specs=[
-        dg.AssetCheckSpec(ALIAS_CHECK, asset="production_model", description="MLflow's alias is on the decided version")
+        dg.AssetCheckSpec(
+            ALIAS_CHECK,
+            asset="production_model",
+            description="MLflow's alias points to the version that was decided on",
+        )
     ],
 )
 def production_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """The version in production. Moves the alias if the decision promotes; finishes interrupted promotions.
+    """The version in production.
 
-    Only this asset moves the alias production.
+    Moves the alias if the decision is to promote, and finishes interrupted promotions. No other asset moves the alias
+    production.
     """
     d = deployment.open()
     decision, moved = d.decisions.of_run(context.run.run_id), False
@@ -143,7 +148,7 @@ def _ensure_some_model_serves(deployment: Deployment, decision: Decision | None)
     """Fail the run with the decision's reason if the first model was held, because no model is in production."""
     if deployment.decisions.pointer() is None and decision is not None and not decision.promoted:
         raise NoModelError(
-            f"v{decision.challenger_version} is registered and no model is in production: {decision.promotion_reason}",
+            f"v{decision.challenger_version} is registered, but no model is in production: {decision.promotion_reason}",
             next_step="Fix the cause given above and run `pmmds train` again.",
         )
 
@@ -174,7 +179,7 @@ def _pending_approval(decision: Decision) -> Materialized:
 def production_metadata(
     deployment: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
 ) -> dict[str, Any]:
-    """Return metadata of the version in production and of the decisions that led to it."""
+    """Return metadata about the version in production and the decisions that led to it."""
     files = deployment.profiles.files(version.version)
     history = [
         {

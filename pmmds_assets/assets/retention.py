@@ -1,4 +1,4 @@
-"""Retention by kind. Not here: the removal itself (workflows/retention.py, run_retention.py)."""
+"""The asset that applies the retention settings. Not here: deleting (workflows/retention.py, run_retention.py)."""
 
 import dagster as dg
 
@@ -14,7 +14,7 @@ from pmmds_core.workflows.retention import expire, storage_sizes
 def retention(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Deletes reports, histograms, data sets, model versions, notifications and Dagster runs past their retention.
 
-    Each kind has a setting, PMMDS_RETENTION_…_DAYS; 0 keeps everything. Versions that are or were in
+    Each kind of data has a setting PMMDS_RETENTION_…_DAYS; 0 keeps everything. Versions that are or were in
     production, pending manual actions and the newest of each kind are always kept.
     """
     d = deployment.open()

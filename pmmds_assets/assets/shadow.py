@@ -1,4 +1,4 @@
-"""Agreement of the shadow challenger with production on live traffic.
+"""Agreement between the shadow challenger and production on live traffic.
 
 Not here: scoring (the service's shadow process), the promotion decision (promotion.py).
 """
@@ -28,8 +28,11 @@ from pmmds_core.workflows.report_files import keep_with_model, write_report
     deps=[trained_model, "prediction_logs"],
 )
 def shadow_report(deployment: DeploymentResource) -> Materialized:
-    """Agreement of the shadow challenger with the served predictions: changed decisions, probability differences, and
-    which model is right where labels are known. The challenger's evaluation page shows the same results."""
+    """Agreement between the shadow challenger and the served predictions: changed decisions, probability differences,
+    and which model is correct on labeled rows.
+
+    The challenger's evaluation page shows the same results.
+    """
     d = deployment.open()
     version = d.shadow.newest_version()
     agreement = d.shadow.agreement(version) if version else None
@@ -52,15 +55,15 @@ def shadow_report(deployment: DeploymentResource) -> Materialized:
 
 
 def _differences(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the changed share and the chart; with too few requests neither."""
+    """Return the share of changed predictions and the chart; return neither if there are too few requests."""
     if document["changed_share"] is None:
         return {}
-    title = "Quantiles of challenger minus served probability"
+    title = "Quantiles of the challenger's probability minus the served one"
     return {"changed_decisions_share": document["changed_share"], "chart": bar_chart(title, document["quantiles"])}
 
 
 def _page(deployment: Deployment, version: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Render the version's evaluation page again with its shadow results."""
+    """Regenerate the version's evaluation page with its shadow results."""
     evaluation = deployment.decisions.evaluation_of(version)
     if evaluation is None:
         return {"report": f"v{version} has not been evaluated yet."}

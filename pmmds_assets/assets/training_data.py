@@ -1,4 +1,4 @@
-"""Training and holdout rows.
+"""The asset that splits rows into training and holdout.
 
 Not here: splitting (pmmds_core.training.split), the input data (data.py).
 """
@@ -60,7 +60,7 @@ log = get_logger("pmmds.assets.training_data")
 
 
 class TrainingDataConfig(dg.Config):
-    """Behavior with too few new labels to evaluate a retraining.
+    """What to do if there are too few new labels to evaluate a retraining.
 
     `block_without_labels: true` ends the run as blocked_no_labels; otherwise the reference holdout is used.
     """
@@ -85,10 +85,10 @@ def training_data(
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
     """Training rows (reference and older labeled production rows) and holdout rows (the newest labeled rows).
 
-    With too few new labels the seeded reference holdout is used, or the retraining is blocked: then nothing is
+    If there are too few new labels, the seeded reference holdout is used or the retraining is blocked: nothing is
     materialized, downstream assets are skipped, and the outcome is recorded as blocked_no_labels.
     """
-    d = deployment.open().require_rights(PROMOTER)  # otherwise a model could be registered but never evaluated
+    d = deployment.open().require_rights(PROMOTER)  # otherwise a model could be registered that cannot be evaluated
     trigger = Trigger.of_tags(context.run.tags)
     claim_attempt(d, trigger, context.run.run_id)
     reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
@@ -127,7 +127,7 @@ def champion_rows(deployment: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]
 
 
 def _reference_rows(deployment: Deployment, reference: Dataset) -> "pd.DataFrame":
-    """Add row keys if content does not identify a row. With a champion, use the identity it was trained with."""
+    """Add row keys if a row's content does not identify it. If there is a champion, use its row identity."""
     frame, champion = reference.read(), deployment.registry.version_of(deployment.model_name, "production")
     identity = champion.tags.get("row_identity", BY_CONTENT) if champion else identity_of(frame, deployment.contract)
     return with_reference_keys(frame, deployment.contract) if identity == BY_OCCURRENCE else frame
@@ -140,7 +140,7 @@ def _split(
     labeled, too_old = _labeled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
     if labeled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
-            0, plan.min_labels, f"No labeled production rows; {plan.min_labels} are required."
+            0, plan.min_labels, f"There are no labeled production rows; {plan.min_labels} are required."
         )
     else:
         split = split_with_labels(reference, labeled, champion, deployment.contract, plan)
@@ -233,7 +233,7 @@ def _save(
 
 
 def _keys_frame(keys: Keys) -> tuple["pd.DataFrame", str]:
-    """Return a data set of keys and its digest."""
+    """Return the keys as a data frame, and their digest."""
     import pandas as pd
 
     return pd.DataFrame({ROW_KEY: keys}), hashlib.sha256(keys.tobytes()).hexdigest()

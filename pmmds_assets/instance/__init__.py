@@ -1,1 +1,4 @@
-"""The Dagster home, the daemon and its leader election. Asset definitions are in the parent package."""
+"""The Dagster home and the Dagster daemon with its leader election.
+
+Not here: asset definitions (the parent package).
+"""

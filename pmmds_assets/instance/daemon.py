@@ -1,8 +1,8 @@
 """Dagster's daemon with leader election: `python -m pmmds_assets.instance.daemon run` takes the options of
 `dagster-daemon`.
 
-Two daemons of one instance may start the same queued run, whose steps then run twice. A second daemon waits as a
-standby and takes over when the leader ends. Not here: how the leader lock is held (leader_lock.py).
+Two daemons of one instance may start the same queued run, whose steps then run twice. A second daemon waits on standby
+and takes over when the leader exits. Not here: how the leader lock is held (leader_lock.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pmmds_core.runtime.json_logs import configure_logging, get_logger
 
 POLL_SECONDS = 1.0
 _MESSAGES = {
-    Role.STANDBY: "another daemon of this instance is the leader; this one is a standby until it ends",
+    Role.STANDBY: "another daemon of this instance is the leader; this one is on standby until the leader exits",
     Role.UNKNOWN: "Dagster's database does not respond; this daemon waits for it",
     Role.LEADER: "this daemon is the leader",
 }
@@ -34,7 +34,7 @@ _log = get_logger("dagster-daemon")
 
 
 def main() -> None:
-    """Wait for leadership, then run Dagster's daemon until it ends or another daemon becomes the leader."""
+    """Wait to become the leader, then run Dagster's daemon until it exits or another daemon becomes the leader."""
     try:
         configure_logging(load_settings().log_level)
     except PmmdsError as error:
@@ -58,20 +58,20 @@ def leader_lock_of_instance() -> LeaderLock:
 
 
 def leader_lock_in(url: str, dagster_home: Path) -> LeaderLock:
-    """Return a lock in PostgreSQL; behind a pooler, which would share the lock's session, a lock file."""
+    """Return a PostgreSQL lock, or a lock file if a connection pooler would share the lock's session."""
     lock = PostgresLeaderLock(url)
     if not lock.is_pooled():
         return lock
     _log.warning(
         "daemon_lead_of_this_machine",
-        message="Dagster's database is behind a connection pooler, where a session lock is not reliable: a daemon on "
-        "another machine is not detected. Use the server's own address in Dagster's URL.",
+        message="Dagster's database is behind a connection pooler, where a session lock is not reliable, so a daemon "
+        "on another machine is not detected. Use the database server's own address in Dagster's URL.",
     )
     return FileLeaderLock(dagster_home)
 
 
 def wait_for_leadership(lock: LeaderLock, poll_seconds: float) -> None:
-    """Block until this process is the leader; log each change of role."""
+    """Block until this process becomes the leader, logging each change of role."""
     logged: Role | None = None
     while True:
         role = lock.try_acquire()
@@ -84,7 +84,7 @@ def wait_for_leadership(lock: LeaderLock, poll_seconds: float) -> None:
 
 
 def watch_leadership(lock: LeaderLock, poll_seconds: float, on_lost: Callable[[], None]) -> None:
-    """Call `on_lost` once another daemon is the leader. While the database is down no daemon can be the leader."""
+    """Call `on_lost` when another daemon becomes the leader, which cannot happen while the database is down."""
     while lock.try_acquire() is not Role.STANDBY:
         time.sleep(poll_seconds)
     _log.error("daemon_lead_lost", message="another daemon is now the leader of this instance; this one exits")
@@ -92,13 +92,16 @@ def watch_leadership(lock: LeaderLock, poll_seconds: float, on_lost: Callable[[]
 
 
 def end_this_process() -> None:
-    """Send SIGTERM, as a supervisor would, so that Dagster shuts its code servers down."""
+    """Send SIGTERM, as a supervisor would, so that Dagster shuts down its code servers."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Exit on SIGTERM while waiting: PID 1 ignores it without a handler. Dagster installs its own handler later."""
+    """Exit on SIGTERM while waiting: PID 1 ignores it unless there is a handler.
+
+    Dagster installs its own handler later.
+    """
     before = signal.signal(signal.SIGTERM, _exit)
     try:
         yield

@@ -15,9 +15,9 @@ from pmmds_core.runtime.private_folders import make_private
 INSTANCE_FILE = "dagster.yaml"
 MODULE = "pmmds_assets.definitions"
 URL_VARIABLE = "PMMDS_DAGSTER_DATABASE_URL"
-# dagster.yaml cannot choose its storage by a variable, so each kind has its own file.
+# dagster.yaml cannot select its storage by an environment variable, so each kind of storage has its own file.
 _MADE = "# Made by PMMDS from its dagster.yaml, with another storage; replaced at each start.\n"
-# Written by earlier versions.
+# The first line of files that earlier versions generated.
 _MADE_EARLIER = "# Made by PMMDS from its dagster.yaml, with PostgreSQL for storage; replaced at each start.\n"
 _POSTGRESQL = f"""
 storage:
@@ -37,7 +37,7 @@ storage:
 
 
 def dagster_variables(settings: Settings) -> dict[str, str]:
-    """Create DAGSTER_HOME; return the variables a process needs. The database URL is a variable, never in the file.
+    """Create DAGSTER_HOME and return a process's environment variables. The file never contains the database URL.
 
     Raises:
         HomeNotWritableError: the folder is not writable.
@@ -75,7 +75,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def _storage(settings: Settings, home: Path) -> str:
-    """The storage section of dagster.yaml; empty for Dagster's own SQLite, which decodes a % and cuts at a ?."""
+    """Return dagster.yaml's storage section; empty for Dagster's own SQLite, which cannot handle % or ? in a path."""
     if settings.dagster_database_url:
         return _POSTGRESQL
     return _ESCAPED_SQLITE if set("%?") & set(str(home)) else ""

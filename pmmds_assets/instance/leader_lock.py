@@ -1,7 +1,7 @@
 """Leader election among the Dagster daemons of one instance.
 
 With PostgreSQL the leader holds a table lock in Dagster's database, which works across machines; otherwise it holds a
-lock file in DAGSTER_HOME. Not here: starting the daemon (daemon.py).
+lock file in DAGSTER_HOME. Not here: running the daemon (daemon.py).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import psycopg
 
 LOCK_FILE = "daemon.lock"
-# In Dagster's database and owned by Dagster's login, so that no other login can lock it.
+# The table is in Dagster's database and owned by Dagster's login, so that no other login can lock it.
 LOCK_TABLE = "pmmds_daemon_lead"
 
 
 class Role(Enum):
-    """The role of this process. UNKNOWN: the database does not respond."""
+    """The role of this process. It is UNKNOWN while the database does not respond."""
 
     LEADER = "leader"
     STANDBY = "standby"
@@ -36,19 +36,22 @@ class LeaderLock(Protocol):
     """The leader lock of one Dagster instance."""
 
     def try_acquire(self) -> Role:
-        """Acquire the lock if it is free; return this process's role. Call again to check that it is still held."""
+        """Acquire the lock if it is free, and return this process's role.
+
+        Call it again to check that the lock is still held.
+        """
         ...
 
 
 class FileLeaderLock:
-    """A leader lock file. The process keeps it until it exits."""
+    """A leader lock that is a lock file. The process holds it until it exits."""
 
     def __init__(self, dagster_home: Path) -> None:
         self._file = dagster_home / LOCK_FILE
         self._lock: IO[str] | None = None
 
     def try_acquire(self) -> Role:
-        """Raises OSError when the file cannot be written."""
+        """Acquire the lock if it is free. Raises OSError if the file cannot be written."""
         if self._lock is None:
             self._lock = try_lock_file(self._file)
         return Role.STANDBY if self._lock is None else Role.LEADER
@@ -61,7 +64,10 @@ class FileLeaderLock:
 
 
 class PostgresLeaderLock:
-    """A leader lock held by an open database session. If the session ends, the next call tries to acquire it again."""
+    """A leader lock held by an open database session.
+
+    If the session ends, the next call tries to reacquire the lock.
+    """
 
     def __init__(self, url: str) -> None:
         self._lock = SessionLock(url, LOCK_TABLE)
@@ -79,9 +85,9 @@ class PostgresLeaderLock:
         self._lock.release()
 
     def is_pooled(self) -> bool:
-        """Return True behind a connection pooler, which shares the session and its locks with other clients.
+        """Return True if the connection uses a pooler, which shares the session and its locks with other clients.
 
-        A pooler has not chosen a server session at log-in, so the process id it reports differs from the server's.
+        At login, a pooler has not chosen a server session yet, so the process id it reports differs from the server's.
 
         Raises:
             DBAPIError: the database does not respond.
@@ -92,7 +98,7 @@ class PostgresLeaderLock:
         return reported != actual
 
     def _create_table(self) -> None:
-        """If two daemons create the table at the same time, one fails and tries again a second later."""
+        """Create the lock table. If two daemons do so at the same time, one fails and tries again a second later."""
         if not self._has_table:
             with self._lock.engine.begin() as session:
                 session.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {LOCK_TABLE} ()")

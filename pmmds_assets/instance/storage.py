@@ -1,7 +1,7 @@
-"""Opens the Dagster instance of DAGSTER_HOME; one process at a time creates its storage.
+"""Opens the Dagster instance in DAGSTER_HOME, and lets only one process at a time create its storage.
 
-Dagster creates the SQLite files on first use without a lock. Two processes that start on a fresh home at the same time
-both stamp the schema, and no process can open it after that. Not here: the instance file (dagster_home.py).
+Dagster creates the SQLite files on first use without a lock. If two processes start in an empty home at the same time,
+both record the schema version, and then no process can open the storage. Not here: the instance file (dagster_home.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LOCK_FILE = "storage.lock"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Return the instance of DAGSTER_HOME, with its storage created."""
+    """Return the instance in DAGSTER_HOME; create its storage if necessary."""
     folder = settings.home_path / "dagster"
     is_sqlite = folder.is_dir() and not settings.dagster_database_url
     with locked_file(folder / LOCK_FILE) if is_sqlite else nullcontext():

@@ -1,4 +1,4 @@
-"""The client of the running service and the runner of Dagster jobs.
+"""A client for the running service and a runner for Dagster jobs.
 
 Not here: starting processes (processes/).
 """

@@ -1,4 +1,4 @@
-"""Runs a Dagster job in this process, recorded on the shared instance, so that it appears in the Dagster UI.
+"""Runs a Dagster job in this process and records it on the shared instance, so that the UI shows it.
 
 Not here: how a command prints the outcome (commands/).
 """
@@ -33,7 +33,7 @@ _PROGRESS_SECONDS = 1.0
 
 
 class JobFailedError(PmmdsError):
-    """A step failed. The message is that of the step; `details` is its traceback, for --debug."""
+    """A step of a job failed. The message is the step's error message; `details` is its traceback, for --debug."""
 
     def __init__(self, message: str, details: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class JobFailedError(PmmdsError):
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """The materializations of a finished run: asset → metadata as plain values."""
+    """The outcome of a finished run. `metadata` holds each materialized asset's metadata as plain values."""
 
     run_id: str
     metadata: Mapping[str, Mapping[str, Any]]
@@ -52,11 +52,11 @@ class JobOutcome:
 def run_job(
     name: str, settings: Settings, *, ops: Mapping[str, Any] | None = None, tags: Mapping[str, str] | None = None
 ) -> JobOutcome:
-    """Run a job and wait for its end.
+    """Run a job and wait until it finishes.
 
     Args:
         name: name of the job.
-        settings: their home contains DAGSTER_HOME.
+        settings: settings of the deployment, whose home contains DAGSTER_HOME.
         ops: run configuration by asset, e.g. `{"reference_data": {"config": {...}}}`.
         tags: run tags.
 
@@ -81,7 +81,7 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
         job = single_job(name)
     run_id, dagster_output = str(uuid.uuid4()), io.StringIO()
     try:
-        # If its storage fails, Dagster prints a traceback for each record.
+        # Dagster prints a traceback for each record that it cannot store.
         with (
             _training_lock(job, settings, run_id),
             _progress(instance, run_id, job, json="--json" in sys.argv),
@@ -96,7 +96,7 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
 
 
 def _training_lock(job: dg.JobDefinition, settings: Settings, run_id: str) -> AbstractContextManager[None]:
-    """The lock that the executor of a launched run holds; `execute_in_process` uses another executor."""
+    """Return the training lock. A launched run's executor acquires it, but `execute_in_process` does not."""
     from pmmds_assets.training_runs import training_lock_of
     from pmmds_core.deployment import Deployment
 
@@ -108,13 +108,13 @@ def _records_failure(settings: Settings, error: Exception) -> JobFailedError:
     cause = str(getattr(error, "orig", error)).splitlines()[0]
     return JobFailedError(
         f"Dagster could not store its records in {folder}: {cause}. "
-        "Free disk space or make it writable, then run the command again.",
+        "Free disk space or fix the access rights, then run the command again.",
         traceback.format_exc(),
     )
 
 
 def shared_instance(settings: Settings) -> dg.DagsterInstance:
-    """The Dagster instance of this deployment, which the web server and the daemon use too."""
+    """Open this deployment's Dagster instance, which the web server and the daemon also use."""
     from pmmds_assets.instance.dagster_home import dagster_variables
 
     check_dagster_database(settings)
@@ -127,7 +127,7 @@ def shared_instance(settings: Settings) -> dg.DagsterInstance:
 
 @contextmanager
 def _quiet_about_beta() -> Iterator[None]:
-    """Hide Dagster's beta warnings, which are meant for authors of assets."""
+    """Hide Dagster's beta warnings, which are meant for asset authors."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*currently in beta")
         yield
@@ -135,7 +135,7 @@ def _quiet_about_beta() -> Iterator[None]:
 
 @contextmanager
 def _progress(instance: dg.DagsterInstance, run_id: str, job: dg.JobDefinition, *, json: bool) -> Iterator[None]:
-    """Print each asset when its step ends, read from the run's event log; on a terminal, above a progress bar."""
+    """Print the name of each asset when its step ends, above a progress bar if there is a terminal."""
     done = threading.Event()
     with progress(job.name, json=json) as bar:
         bar(0, len(job.nodes))
@@ -154,11 +154,11 @@ def _print_steps(
     cursor: str | None = None
     is_last, n_done = False, 0
     while not is_last:
-        is_last = done.wait(_PROGRESS_SECONDS)  # poll once more after the run, for its last steps
+        is_last = done.wait(_PROGRESS_SECONDS)  # poll once more after the run to print its last steps
         try:
             page = instance.get_records_for_run(run_id, cursor=cursor)
         except SQLAlchemyError:
-            return  # the run fails for the same reason and reports it
+            return  # the same error also fails the run, which reports it
         cursor = page.cursor
         for record in page.records:
             event = record.event_log_entry.dagster_event
@@ -182,7 +182,7 @@ def _failure(result: Any) -> JobFailedError:
 
 
 def _sentence_of(error: Any) -> str:
-    """Return the message of the PmmdsError in the chain, or of the innermost cause."""
+    """Return the message of the PmmdsError in the exception chain, or of the innermost exception."""
     chain = [error]
     while chain[-1].cause is not None:
         chain.append(chain[-1].cause)
@@ -193,7 +193,7 @@ def _sentence_of(error: Any) -> str:
 
 
 def _with_checks(result: Any, sentence: str) -> str:
-    """Return the message; for a failed blocking check, add the check's name and first failures."""
+    """Return the message, or the failed asset checks with their first failures if there are any."""
     failed = [c for c in result.get_asset_check_evaluations() if not c.passed]
     if not failed:
         return sentence

@@ -1,4 +1,4 @@
-"""A client of the service's HTTP endpoints.
+"""A client for the service's HTTP endpoints.
 
 Not here: the rows that are sent (pmmds_core/synthetic/scenarios.py).
 """
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Feedback:
-    """Counts of labels as the feedback endpoint reported them."""
+    """Label counts that the feedback endpoint reported."""
 
     accepted: int
     updated: int
@@ -45,14 +45,14 @@ class Feedback:
 
 
 class ServiceClient:
-    """Client of one service. Methods raise ServiceUnavailableError unless they say otherwise."""
+    """An HTTP client for one service. Its methods raise ServiceUnavailableError unless documented otherwise."""
 
     def __init__(self, settings: Settings) -> None:
         self.base_url = client_url(settings.http_host, settings.http_port)
-        # `pmmds up` may have made the token since the settings were read.
+        # `pmmds up` may have created the token after the settings were read.
         token = settings.admin_token or read_token(settings.home_path)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Proxies of the environment do not apply to a service on this network.
+        # Ignore proxy variables of the environment; the service is on the local network.
         self._http = httpx.Client(base_url=self.base_url, headers=headers, timeout=10.0, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -67,7 +67,7 @@ class ServiceClient:
         return Answer(body["request_id"], body["probability"], body["prediction"], body["model_version"])
 
     def predict_each(self, rows: Sequence[Row], on_answer: Callable[[int], None] = lambda _: None) -> list[Answer]:
-        """Send one request per row, several at a time; returns the responses in the order of the rows."""
+        """Send one request per row, several in parallel; return the responses in row order."""
         answers = []
         with ThreadPoolExecutor(_THREADS) as pool:
             for n, answer in enumerate(pool.map(self.predict, rows), start=1):
@@ -76,7 +76,7 @@ class ServiceClient:
         return answers
 
     def send_labels(self, labels: Iterable[tuple[str, str]]) -> Feedback:
-        """POST pairs of request id and the contract's value of the label to /api/v1/feedback, observed now."""
+        """Send labels as pairs of request id and label value, with the current time as their observation time."""
         observed_at = datetime.now(UTC).isoformat()
         items = [{"request_id": r, "label": label, "observed_at": observed_at} for r, label in labels]
         totals = [0, 0, 0]
@@ -87,7 +87,7 @@ class ServiceClient:
         return Feedback(*totals)
 
     def model_version(self) -> str | None:
-        """The version that GET /model returns; None if there is no model or no response."""
+        """Return the version that GET /model reports; None if there is no model or no response."""
         try:
             response = self._http.get("/model")
         except httpx.HTTPError:
@@ -101,7 +101,7 @@ class ServiceClient:
             return False
 
     def health(self) -> Mapping[str, Any] | None:
-        """The document of GET /healthz, healthy or not; None without a response."""
+        """Return the JSON of GET /healthz, even if the service is unhealthy; None if there is no response."""
         try:
             document: Mapping[str, Any] = self._http.get("/healthz").json()
         except (httpx.HTTPError, ValueError):
@@ -124,7 +124,7 @@ class ServiceClient:
 
 
 def _detail(response: httpx.Response) -> str:
-    """The message of the service's error response, then its first errors."""
+    """Return the message and the first errors of the service's error response."""
     try:
         detail = response.json()["detail"]
         return " ".join([detail["message"].rstrip(".") + ".", *detail["errors"][:5]])

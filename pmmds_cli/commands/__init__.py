@@ -1,1 +1,1 @@
-"""One module per command group; main.py registers them."""
+"""The commands, one module per group; application.py registers them."""

@@ -1,6 +1,6 @@
-"""alerts list, ack, resolve, history: drift alerts.
+"""alerts list, ack, resolve, history: show and change drift alerts.
 
-Not here: when an alert opens and resolves itself (pmmds_core/policies/alert_resolution.py).
+Not here: when alerts open and resolve automatically (pmmds_core/policies/alert_resolution.py).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def acknowledge(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Acknowledge an alert; no automatic retraining until it is resolved."""
+    """Acknowledge an alert, so that it triggers no automatic retraining."""
     alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
     _print_changed(alert, "it triggers no automatic retraining", json=json)
 
@@ -93,7 +93,7 @@ def _print_changed(alert: Alert, consequence: str, *, json: bool) -> None:
     if json:
         print_json(asdict(alert))
     else:
-        print(f"Alert {alert.alert_id} is {alert.status} by {alert.changed_by}; {consequence}.")
+        print(f"Alert {alert.alert_id} was {alert.status} by {alert.changed_by}; {consequence}.")
 
 
 def history(alert_id: AlertArgument, json: JsonOption = False) -> None:

@@ -1,4 +1,4 @@
-"""config: the settings, their values, where each value comes from and its place in pmmds.toml.
+"""config: list the settings with their values, the origin of each value and its place in pmmds.toml.
 
 Not here: reading settings (pmmds_core/config).
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pmmds_core.config.listing import SettingInfo
 
 OriginOption = Annotated[
-    bool, typer.Option("--show-origin", help="Show where each value comes from: a variable, FILE:LINE or default.")
+    bool, typer.Option("--show-origin", help="Show the origin of each value: a variable, FILE:LINE or default.")
 ]
 
 

@@ -1,7 +1,4 @@
-"""console: the web server of the monitoring API, in the foreground.
-
-Not here: the server (pmmds_console).
-"""
+"""console: run the monitoring API's web server in the foreground. Not here: the server (pmmds_console)."""
 
 from __future__ import annotations
 
@@ -19,9 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def console() -> None:
-    """Start the monitoring API, in the foreground; see docs/monitoring-api.md."""
+    """Run the monitoring API in the foreground; see docs/monitoring-api.md."""
     from pmmds_cli.processes.ports import is_free
-    from pmmds_console.access import check_access, is_open
+    from pmmds_console.access import access_text, check_access
     from pmmds_core.config.settings import load_settings
     from pmmds_core.config.urls import http_url
     from pmmds_core.contracts.contract import load_contract
@@ -34,7 +31,7 @@ def console() -> None:
             f"Port {settings.console_port} on {settings.console_host} cannot be used.",
             next_step="Stop the program that listens there, or set PMMDS_CONSOLE_PORT to a free port.",
         )
-    access = "Open without a token to every user of this machine" if is_open(settings) else "Requires the admin token"
-    say(f"Console on {http_url(settings.console_host, settings.console_port)}. {access}. Ctrl-C stops.")
+    access = access_text(settings)
+    say(f"Console on {http_url(settings.console_host, settings.console_port)}; {access}. Ctrl-C stops.")
     argv = [sys.executable, "-m", "pmmds_console"]
     os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment()})

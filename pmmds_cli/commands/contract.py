@@ -1,4 +1,4 @@
-"""contract check, contract diff: validate a contract, and compare two.
+"""contract check, contract diff: validate a contract or compare two.
 
 Not here: inferring a contract (init.py), migrating (database.py).
 """
@@ -17,7 +17,7 @@ from pmmds_cli.output.drift_table import print_wrapped
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.runtime.plurals import counted
 
-contract_app = typer.Typer(help="Check a contract, or show what a change of it does.", no_args_is_help=True)
+contract_app = typer.Typer(help="Validate a contract, or show the effects of changing it.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -28,10 +28,10 @@ def register(app: typer.Typer) -> None:
 
 def check(
     file: Annotated[str, typer.Argument(help="Contract file. Default: the configured contract.")] = "",
-    data: Annotated[Path | None, typer.Option("--data", help="Check the rows of this CSV or Parquet file too.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="CSV or Parquet file with rows to check.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Validate a contract; with --data, list the values that it would refuse, with counts and first lines."""
+    """Validate a contract; with --data, list the values that it rejects, with counts and line numbers."""
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.data.reader import read_source
@@ -47,7 +47,7 @@ def check(
         f"Contract {contract.name} is valid: {counted(len(contract.features), 'feature')}, label {contract.label.name}."
     )
     if source is not None:
-        print(f"{data}: all of its {counted(source.n_rows, 'row')} follow the contract.")
+        print(f"{data}: {counted(source.n_rows, 'row')}, all valid.")
         for note in source.notes:
             print(f"Note: {note}.")
         if source.ignored_columns:

@@ -1,4 +1,4 @@
-"""data download, data info: the reference data set."""
+"""data download, data info: download or describe the reference data set."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def download_data(json: JsonOption = False) -> None:
 
 
 def info(json: JsonOption = False) -> None:
-    """Show the source, row count and checksum of the reference data."""
+    """Show where the reference data comes from, with its row count and checksum."""
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.stores.files.reference_source import load_reference

@@ -1,4 +1,4 @@
-"""db migrate, status, roles, backup, restore."""
+"""db migrate, status, roles, backup, restore: manage the database."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def roles(
 
 
 def backup(file: Path) -> None:
-    """Back up the database to a new file without downtime. Copy PMMDS_ARCHIVE_PATH separately, afterwards."""
+    """Back up the database to a new file without downtime. Then copy PMMDS_ARCHIVE_PATH separately."""
     from pmmds_core.stores.database.backup import back_up
 
     database, _ = _opened()
@@ -89,7 +89,7 @@ def backup(file: Path) -> None:
         n_bytes = back_up(database, file, bar)
     print(
         f"{file}: {counted(n_bytes, 'byte')} of the {database.place}. Archived predictions are not included; "
-        "copy their folder."
+        "copy their folder separately."
     )
 
 

@@ -1,4 +1,4 @@
-"""demo: the closed loop on real processes with a separate home. Not here: the steps (demo_steps.py)."""
+"""demo: run the closed loop on real processes in a separate home. Not here: the steps (demo_steps.py)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    home: Annotated[str, typer.Option("--home", help="Home of the demo; recreated on each run.")] = ".pmmds-demo",
+    home: Annotated[str, typer.Option("--home", help="Home of the demo, recreated on each run.")] = ".pmmds-demo",
     data: Annotated[
         Path | None, typer.Option("--data", help="Run on this CSV or Parquet file, with a contract inferred from it.")
     ] = None,
-    label: Annotated[str, typer.Option("--label", help="Label column of --data; it has two values.")] = "",
+    label: Annotated[str, typer.Option("--label", help="Label column of --data, with two distinct values.")] = "",
     keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the processes running.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -66,9 +66,9 @@ def demo(
 
 
 def _inferred(data: Path | None, label: str) -> ContractDraft | None:
-    """The contract of the user's file, before the home is recreated; None for the configured contract."""
+    """Infer a contract from the user's file, if any, before an earlier demo's home is deleted."""
     if (data is None) != (not label):
-        raise UsageError("--data and --label belong together.", next_step="Pass both or neither.")
+        raise UsageError("--data and --label must be used together.", next_step="Pass both or neither.")
     if data is None:
         return None
     from pmmds_core.contract_inference.infer import InferenceOptions, infer_contract
@@ -91,7 +91,7 @@ def _with_project(settings: Settings, draft: ContractDraft, data: Path) -> Setti
 
 
 def _fresh_home(path: Path) -> Path:
-    """Return an empty folder. Deletes the content only if an earlier demo created the folder."""
+    """Return an empty folder. Delete existing content only if an earlier demo created it."""
     path = path.expanduser().absolute()
     if path.exists() and any(path.iterdir()):
         if not (path / MARKER).exists():
@@ -114,7 +114,7 @@ def _stop_earlier(path: Path) -> None:
 
 
 def _demo_settings(settings: Settings, home: Path) -> Settings:
-    """The user's contract and data with embedded databases in `home`."""
+    """Return settings with the user's contract and data, and with embedded databases in `home`."""
     import msgspec
 
     data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
@@ -124,7 +124,7 @@ def _demo_settings(settings: Settings, home: Path) -> Settings:
         # The alert is the only trigger: an hourly performance report must not start another retraining.
         retrain_on_alert="on",
         retrain_on_performance_drop="off",
-        # Nobody is there to approve.
+        # The demo runs unattended, so promotions need no approval.
         promotion_approval="automatic",
         data_path=data_path,
         **dict.fromkeys(_PLACES, ""),

@@ -1,4 +1,4 @@
-"""Starts and stops the processes of the demo, on ports that are free.
+"""Starts and stops the demo's processes on free ports.
 
 Not here: the steps (demo_steps.py).
 """
@@ -22,7 +22,7 @@ PORT_ATTEMPTS = 3
 
 
 class DemoProcesses:
-    """The running processes. `settings`: with the ports that were chosen."""
+    """The demo's running processes. `settings` contains the chosen ports."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -41,7 +41,7 @@ class DemoProcesses:
                 stop(self.settings)
 
     def _start(self) -> None:
-        """Start the processes; try other ports if one is taken between its choice and its use."""
+        """Start the processes; retry with other ports if another program takes a chosen port first."""
         say(f"1/7  Starting the service, Dagster's web server and daemon, and MLflow ({self.settings.home})")
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             self._take_ports()
@@ -61,5 +61,5 @@ class DemoProcesses:
         for name in (n for n in PORTS if free[n] != wanted[n]):
             say(f"     Port {wanted[name]} is in use; using {free[name]} instead.")
         self.settings = msgspec.structs.replace(self.settings, **free)
-        # Child processes and in-process jobs read these variables.
+        # Both child processes and jobs in this process read these variables.
         os.environ.update(self.settings.to_environment())

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.alerts import Alert
     from pmmds_core.stores.lifecycle.retrainings import RetrainingRun
 
-# Time limits; a small or busy machine takes several times as long as an idle one.
+# Time limits are generous, because a small or busy machine takes several times as long as an idle one.
 RETRAIN_SECONDS, SWAP_SECONDS, READY_SECONDS = 600.0, 120.0, 180.0
-# Outcomes without a new model that are right results with data that is not scripted.
+# Outcomes without a new model that count as success on the user's own data.
 _WITHOUT_MODEL = {HELD: DemoOutcome.HELD, BLOCKED_NO_LABELS: DemoOutcome.BLOCKED}
 
 
@@ -37,7 +37,7 @@ def demo_failed(problem: str) -> DemoFailedError:
 
 
 def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: str | Callable[[], str]) -> None:
-    """Report the wait for `what`. Raises DemoFailedError with `problem` if the condition is not met in time."""
+    """Wait until a condition is true, reporting the wait for `what`. Raises DemoFailedError on timeout."""
     deadline = time.monotonic() + seconds
     with waiting(what):
         while not is_done():
@@ -47,7 +47,7 @@ def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: 
 
 
 class DemoRetraining:
-    """Sends requests while the sensor retrains and the service swaps. `end` records how the loop ended."""
+    """Sends requests while the sensor starts a retraining and the service swaps models. `end` records the outcome."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class DemoRetraining:
         self.deployment, self.client, self.result, self._end = deployment, client, result, end
 
     def run(self, rows: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> None:
-        """`rows`: the requests to send. `document`: the drift report that raised the alert."""
+        """Send `rows` until the new version answers. `document` is the drift report that raised the alert."""
         alert = self.deployment.alerts.get(document["alert_id"])
         self.result.alert_id = alert.alert_id
         self.result.drifted_features = _over(document, self.deployment.settings.drift_psi_threshold)
@@ -72,7 +72,7 @@ class DemoRetraining:
                     "its first prediction",
                     lambda: traffic.has_answer_of(last),
                     SWAP_SECONDS,
-                    f"no prediction came from v{last}",
+                    f"the service returned no prediction by v{last}",
                 )
                 self.result.alert_to_answer_seconds = time.time() - alert.opened_at.timestamp()
         self.result.n_requests_during_swap = traffic.n_answered + len(traffic.failures)
@@ -81,7 +81,7 @@ class DemoRetraining:
             raise demo_failed(f"requests failed during the retraining: {traffic.failures[:1]}")
 
     def _await_retraining(self, alert: Alert) -> bool:
-        """Wait for the run of the alert. False if it ended without a new production model."""
+        """Wait for the retraining that the alert triggers. Return False if it promoted no model."""
         say("6/7  Waiting for Dagster's sensor to start a retraining and for the retraining to finish")
         store = self.deployment.retrainings
         problem = "the sensor started no retraining"
@@ -107,7 +107,7 @@ class DemoRetraining:
         return self._end(_WITHOUT_MODEL[run.outcome], f"{stays}. {run.reason}")
 
     def _run_started(self, alert: Alert) -> float:
-        """Seconds from the alert's row to the start of the Dagster run that it triggered."""
+        """Return the seconds from the opening of the alert to the start of the Dagster run that it triggered."""
         from pmmds_cli.client.job_runner import shared_instance
 
         run_id = self.deployment.retrainings.recent(1)[0].run_id
@@ -128,6 +128,6 @@ class DemoRetraining:
 
 
 def _over(document: Mapping[str, Any], threshold: float) -> dict[str, float]:
-    """PSI of the features above the threshold, without the score."""
+    """Return the PSI of each feature above the threshold, excluding the score."""
     features = (f for f in document["features"] if f["feature"] != SCORE)
     return {f["feature"]: f["psi"] for f in features if f["psi"] is not None and f["psi"] > threshold}

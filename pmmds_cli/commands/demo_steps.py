@@ -1,8 +1,8 @@
 """The steps of the demo until an alert: train, send requests, check for drift.
 
-The packaged sample is scripted: every step has one right result, and another one raises DemoFailedError. With other
-data every verdict and every decision is a right result; the demo explains it and ends. Not here: the steps after the
-alert (demo_retraining.py), the processes (demo_processes.py), the summary (output/demo_result.py).
+With the packaged sample, every step has exactly one expected result, and any other raises DemoFailedError. With other
+data, the demo accepts every verdict and every decision, explains it and ends. Not here: the steps after the alert
+(demo_retraining.py), the processes (demo_processes.py), the summary (output/demo_result.py).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SEED = 7
 
 
 class Demo:
-    """Demo run: starts the stack, trains, forces drift, waits for retraining and the swap."""
+    """A demo run, which starts the stack, trains, forces drift, and waits for the retraining and the swap."""
 
     def __init__(self, settings: Settings) -> None:
         self.result = DemoResult()
@@ -45,9 +45,9 @@ class Demo:
         reference, self.future = self._split_source(settings)
         path = settings.home_path / "demo-reference.csv"
         reference.to_csv(path, index=False)
-        # A scheduled run could check a window of which only half has been sent.
+        # Without this, a scheduled run could check a window before all of its requests have been sent.
         self._processes = DemoProcesses(msgspec.structs.replace(settings, data_path=str(path), schedules="off"))
-        # A small file has fewer rows to send.
+        # A small file may have fewer rows than these maximums.
         self.n_calm = min(N_CALM, len(self.future) // 2)
         self.n_drifted = min(N_DRIFTED, len(self.future) - self.n_calm)
         self.scenario = "migration" if self.contract.is_packaged else "shift"
@@ -57,7 +57,7 @@ class Demo:
         return self._processes.settings
 
     def _split_source(self, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The rows to train on, and the rows to send as later traffic with labels."""
+        """Split the data into rows to train on and rows to send later as labeled traffic."""
         source = load_reference(settings, self.contract)
         self.result.data = source.description
         self.is_scripted = source.kind == "sample"
@@ -65,7 +65,7 @@ class Demo:
         cut = round(len(frame) * (1 - FUTURE_SHARE))
         if len(frame) - cut < 2:
             raise DataError(
-                f"The demo cannot split {counted(len(frame), 'row')} into rows to train on and rows to send.",
+                f"The data has only {counted(len(frame), 'row')}, too few to train on some and send the others.",
                 next_step="Use a file with at least a few hundred rows.",
             )
         self.result.n_reference = cut
@@ -87,7 +87,7 @@ class Demo:
         return self.result
 
     def _train(self, client: ServiceClient) -> bool:
-        """Train the first model. False if it was not promoted, so that the service has none."""
+        """Train the first model. Return False if it was not promoted, which leaves the service without a model."""
         say("2/7  Training the first model (train_job)")
         outcome = run_job("train_job", self.settings)
         decision = self.deployment.decisions.of_run(outcome.run_id)
@@ -104,7 +104,7 @@ class Demo:
         return True
 
     def _monitor(self, client: ServiceClient) -> None:
-        """Check rows without drift, then drifted ones; an alert leads to the retraining."""
+        """Check traffic without drift, then drifted traffic; start the retraining steps on drift."""
         document, rows = self._calm(client)
         if document["verdict"] != Verdict.DRIFTED:
             rows = self._drift(client)
@@ -131,7 +131,7 @@ class Demo:
             raise demo_failed(f"the verdict on traffic without drift was {verdict}")
         say(f"     Verdict: {verdict.replace('_', ' ')} ({counted(document['n_current'], 'row')}).")
         if verdict == Verdict.DRIFTED:
-            say("     A false alarm: these rows were not changed. The retraining starts without step 4.")
+            say("     This is a false alarm, because these rows have no drift. Step 4 is skipped.")
         return document, to_requests(calm, self.contract)
 
     def _drift(self, client: ServiceClient) -> list[dict[str, Any]]:
@@ -157,10 +157,10 @@ class Demo:
         wait_until("the shipper to log the requests", lambda: log.count() >= n_rows, READY_SECONDS, problem)
 
     def end(self, outcome: DemoOutcome, account: str = "") -> bool:
-        """Record the end of the loop. True if a model was promoted, which the packaged sample has to end with."""
+        """Record the outcome; return True for a promotion. Any other outcome is an error with the packaged sample."""
         is_promoted = outcome is DemoOutcome.PROMOTED
         if self.is_scripted and not is_promoted:
-            raise demo_failed(f"it ended as {outcome}: {account.rstrip('.')}")
+            raise demo_failed(f"the loop ended as {outcome}: {account.rstrip('.')}")
         self.result.outcome, self.result.account = outcome, account
         return is_promoted
 

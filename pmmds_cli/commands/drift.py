@@ -1,4 +1,4 @@
-"""drift compare: the drift between two files. Needs no deployment and imports no deployment code.
+"""drift compare: compare two files for drift. Needs no deployment and imports no deployment code.
 
 Not here: the comparison (pmmds_core/file_drift/).
 """
@@ -49,20 +49,20 @@ def compare(
     ],
     current: Annotated[str, typer.Option("--current", help="Current data: CSV or Parquet (file, folder, pattern).")],
     contract: Annotated[
-        str, typer.Option(help="Contract file, or telco_churn for the packaged one. Default: infer the kinds.")
+        str, typer.Option(help="Contract file, or telco_churn for the packaged one. Default: kinds are inferred.")
     ] = "",
     columns: Annotated[list[str] | None, typer.Option(help=f"Compare only these columns. {NAMES}")] = None,
     categorical: Annotated[list[str] | None, typer.Option(help=f"Columns to compare as categories. {NAMES}")] = None,
     numeric: Annotated[list[str] | None, typer.Option(help=f"Columns to compare as numbers. {NAMES}")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help=f"Columns to leave out. {NAMES}")] = None,
-    na: Annotated[list[str] | None, typer.Option(help=f"Additional words for a missing value. {NAMES}")] = None,
-    bins: Annotated[list[str] | None, typer.Option(help="Bins of a numeric column: COLUMN=N, 2 to 50.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help=f"Columns to exclude. {NAMES}")] = None,
+    na: Annotated[list[str] | None, typer.Option(help=f"Additional words that mean a missing value. {NAMES}")] = None,
+    bins: Annotated[list[str] | None, typer.Option(help="Number of bins for a column: COLUMN=N, 2 to 50.")] = None,
     threshold: Annotated[list[str] | None, typer.Option(help="PSI threshold of a column: COLUMN=X.")] = None,
     delimiter: Annotated[str, typer.Option(help="Delimiter of CSV files. Default: detected.")] = "",
     decimal: Annotated[str, typer.Option(help="Decimal mark of numbers in text: . or , Default: detected.")] = "",
-    thousands: Annotated[str, typer.Option(help="Mark of thousands of numbers in text. Default: detected.")] = "",
+    thousands: Annotated[str, typer.Option(help="Thousands separator of numbers in text. Default: detected.")] = "",
     score: Annotated[
-        str, typer.Option(help="Column with the model's score; reported, but not counted as a feature.")
+        str, typer.Option(help="Column with the model's score, reported but not counted as a feature.")
     ] = "",
     save_profile: Annotated[
         Path | None, typer.Option("--save-profile", help="Save the reference profile for later comparisons.")
@@ -121,7 +121,7 @@ def compare(
 
 
 def names_of(given: Sequence[str] | None) -> list[str]:
-    """Names from a repeatable option: each value is one line of CSV, so that a name with a comma can be quoted.
+    """Parse the names in a repeatable option. Each value is a line of CSV, so names with commas can be quoted.
 
     Raises:
         UsageError: a quote is not closed.
@@ -132,7 +132,7 @@ def names_of(given: Sequence[str] | None) -> list[str]:
         lines = list(csv.reader(given or [], skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise UsageError(
-            f"A list of names cannot be read: {error}.", next_step='Write "a, b" in double quotes inside the value.'
+            f"A list of names is invalid: {error}.", next_step='Use "a, b" for a name with a comma.'
         ) from None
     return [name.strip() for line in lines for name in line if name.strip()]
 
@@ -162,7 +162,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _write(result: FileComparison, profile: Path | None, html: Path | None) -> None:
-    """Render everything before the first file is written."""
+    """Write the profile and the HTML report, after rendering both."""
     contents: list[tuple[Path, bytes]] = []
     if html is not None:
         contents.append((html, result.to_html().encode()))
@@ -177,7 +177,7 @@ def _write(result: FileComparison, profile: Path | None, html: Path | None) -> N
 
 
 def _print_comparison(result: FileComparison) -> None:
-    # Not with Rich: its import takes longer than the comparison of 100,000 rows.
+    # Importing Rich would take longer than comparing 100,000 rows.
     ordered = sorted(result.features, key=lambda f: (f.psi is None, -(f.psi or 0.0)))
     rows = [_HEAD, *(_row(f) for f in ordered)]
     widths = [min(24, max(len(row[i]) for row in rows)) for i in range(len(_HEAD) - 1)]

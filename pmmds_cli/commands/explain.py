@@ -1,4 +1,4 @@
-"""explain: the lineage and feature contributions of a logged prediction.
+"""explain: show the lineage and feature contributions of a logged prediction.
 
 Not here: collecting them (pmmds_core/workflows/lineage.py).
 """
@@ -29,7 +29,7 @@ def explain(
     all_features: Annotated[bool, typer.Option("--all", help="Show the contributions of all features.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show the model, training data, validation and decision behind a prediction, and feature contributions."""
+    """Show the model, training data, validation, decision and feature contributions behind a prediction."""
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.lineage import trace
 
@@ -45,7 +45,7 @@ def explain(
 
 
 def _logged(deployment: Deployment, request_id: str) -> Any:
-    """The logged prediction. Raises UsageError for an unknown id, DataError for an id that is still in the spool."""
+    """Return the logged prediction. Raises UsageError if the id is unknown, DataError if it is still in the spool."""
     from pmmds_core.workflows.lineage import find_prediction
 
     try:
@@ -56,8 +56,8 @@ def _logged(deployment: Deployment, request_id: str) -> Any:
         if not is_spooled(deployment.settings.home_path / SPOOL_FOLDER, request_id):
             raise
         raise DataError(
-            f"The prediction {request_id} is still in the spool; it is not in the database yet.",
-            next_step="Try again in a moment; `pmmds status` shows whether the shipper runs.",
+            f"The prediction {request_id} is still in the spool and not yet in the database.",
+            next_step="Try again in a moment; run `pmmds status` to check the service.",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""init: a project folder from a data file.
+"""init: create a project folder from a data file.
 
 Not here: the inference (pmmds_core/contract_inference/), asking for corrections (init_corrections.py).
 """
@@ -29,18 +29,18 @@ def register(app: typer.Typer) -> None:
 
 def init(
     source: Annotated[Path, typer.Option("--from", help="Data: one CSV or Parquet file with a header.")],
-    label: Annotated[str, typer.Option("--label", help="Column with the label; it has two values.")],
+    label: Annotated[str, typer.Option("--label", help="Label column, with two distinct values.")],
     into: Annotated[Path | None, typer.Option("--into", help="Project folder. Default: the name of the file.")] = None,
     positive: Annotated[
-        str, typer.Option(help="Label value of class 1. Default: a word such as yes, or the rarer.")
+        str, typer.Option(help="Label value of the positive class. Default: a word such as yes, else the rarer value.")
     ] = "",
     columns: Annotated[list[str] | None, typer.Option(help=f"Use only these columns as features. {NAMES}")] = None,
-    categorical: Annotated[list[str] | None, typer.Option(help=f"Columns that are categories. {NAMES}")] = None,
-    numeric: Annotated[list[str] | None, typer.Option(help=f"Columns that are numbers. {NAMES}")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help=f"Columns to leave out. {NAMES}")] = None,
-    na: Annotated[list[str] | None, typer.Option(help=f"Additional words for a missing value. {NAMES}")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the files of an earlier init.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for corrections on a terminal.")] = False,
+    categorical: Annotated[list[str] | None, typer.Option(help=f"Columns to treat as categories. {NAMES}")] = None,
+    numeric: Annotated[list[str] | None, typer.Option(help=f"Columns to treat as numbers. {NAMES}")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help=f"Columns to exclude. {NAMES}")] = None,
+    na: Annotated[list[str] | None, typer.Option(help=f"Additional words that mean a missing value. {NAMES}")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the files that an earlier init wrote.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the prompt for corrections.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Infer a contract from a data file and write a project folder: contract.yaml, pmmds.toml, README.md."""
@@ -73,14 +73,14 @@ def init(
 
 
 def print_draft(draft: ContractDraft) -> None:
-    """Print what was inferred as a table."""
+    """Print the inferred columns as a table."""
     rows = [
         {"column": c.source, "kind": _kind(draft, c.source), "evidence": _cut(c.evidence)}
         for c in draft.columns[:_MAX_SHOWN]
     ]
     print_table(rows, empty="No columns.")
     if len(draft.columns) > _MAX_SHOWN:
-        print(f"… and {len(draft.columns) - _MAX_SHOWN} more columns; the contract has all.")
+        print(f"… and {len(draft.columns) - _MAX_SHOWN} more columns; contract.yaml lists all of them.")
     print_wrapped(f"Label {draft.label.label.source}: {draft.label.evidence}.", "")
     for warning in draft.warnings:
         print_wrapped(f"Warning: {warning}", "")

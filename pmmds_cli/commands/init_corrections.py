@@ -1,4 +1,4 @@
-"""Corrections of an inferred contract on a terminal: one line per column, until an empty line accepts the result.
+"""Asks for corrections of an inferred contract on a terminal, one line per column; an empty line ends the dialog.
 
 Not here: options of the command (init.py).
 """
@@ -26,7 +26,7 @@ def corrected(
     infer: Callable[[InferenceOptions], ContractDraft],
     show: Callable[[ContractDraft], None],
 ) -> ContractDraft:
-    """Ask for corrections and infer again after each. Ctrl-D accepts like an empty line."""
+    """Ask for corrections and repeat the inference after each one. An empty line or Ctrl-D accepts the result."""
     show(draft)
     while line := _answer():
         try:
@@ -40,17 +40,17 @@ def corrected(
 
 
 def with_change(options: InferenceOptions, line: str, columns: list[str]) -> InferenceOptions:
-    """The options with one correction.
+    """Return the options with one correction added.
 
     Raises:
-        InputFileError: the line is not a column and one of numeric, categorical and ignore.
+        InputFileError: the line is not a column name followed by numeric, categorical or ignore.
     """
     name, _, change = line.strip().rpartition(" ")
     name = next(iter(csv.reader([name.strip()])), [""])[0] if name.strip().startswith('"') else name.strip()
     if change not in _CHANGES or name not in columns:
         raise InputFileError(
             f"Expected a column and one of {', '.join(_CHANGES)}, found {line.strip()!r}.",
-            next_step="Name the column as the table shows it.",
+            next_step="Use a column name from the table.",
         )
     old = options.file
     sets = {kind: getattr(old, kind) - {name} for kind in _CHANGES}

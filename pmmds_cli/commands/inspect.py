@@ -1,6 +1,6 @@
 """decisions, performance, doctor: commands that read the database.
 
-They import no heavy library (pmmds_tests/cli/test_imports.py).
+They import no heavy libraries (pmmds_tests/cli/test_imports.py).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
             "decided at (UTC)": f"{d.decided_at:%Y-%m-%d %H:%M}",
             "decision": d.decision_id,
             "kind": d.kind,
-            # A decision to promote may still be pending, or aborted.
+            # A decision to promote may still be pending, or may have been aborted.
             "promoted": d.promoted and d.state == RECORDED,
             "state": d.status,
             "by": d.changed_by,

@@ -1,4 +1,4 @@
-"""Shared steps of train, monitor and retrain: check, run a Dagster job, print its decision."""
+"""Steps that train, monitor and retrain share: check the deployment, run a Dagster job, print its decision."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ FailOnHold = Annotated[bool, typer.Option("--fail-on-hold", help="Exit with code
 
 
 def ready_deployment(role: str) -> Deployment:
-    """The deployment, after checking contract, database and privileges, so that errors appear before Dagster starts."""
+    """Return the deployment after checking its contract, database and privileges, before Dagster starts."""
     from pmmds_core.deployment import Deployment
 
     return Deployment.from_environment().prepare().require_rights(role)
 
 
 def run_dagster_job(name: str, deployment: Deployment, **options: Any) -> JobOutcome:
-    """Run a job in this process, recorded on the shared instance."""
+    """Run a job in this process and record it on the shared Dagster instance."""
     from pmmds_cli.client.job_runner import run_job
 
     return run_job(name, deployment.settings, **options)
 
 
 def print_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, fail_on_hold: bool) -> None:
-    """Print the decision of a run. Exits with CONDITION_NOT_MET if `fail_on_hold` and nothing was promoted."""
+    """Print a run's decision. Exits with CONDITION_NOT_MET if `fail_on_hold` is set and no model was promoted."""
     decision = deployment.decisions.of_run(outcome.run_id)
     assert decision is not None, "a successful run stores a decision"
     if json:

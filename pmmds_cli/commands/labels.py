@@ -1,6 +1,6 @@
-"""labels import: labels from a file.
+"""labels import: import labels from a file.
 
-Not here: the file's format and which observation counts (pmmds_core/stores/predictions/).
+Not here: the file format, and which observation of a request counts (pmmds_core/stores/predictions/).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def import_labels(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet: request_id, label, observed_at.")],
     json: JsonOption = False,
 ) -> None:
-    """Import labels from a file. The latest observation of a request counts; all are stored.
+    """Import labels from a file. The latest observation of a request counts, but all are stored.
 
     Importing a file twice is safe. An invalid row rejects the whole file.
     """
@@ -46,7 +46,7 @@ def import_labels(
     print(
         f"{_labels(len(items))}: {counts.accepted:,} accepted, {counts.updated:,} updated, "
         f"{counts.outdated:,} outdated (a later observation exists), "
-        f"{counts.ambiguous:,} ambiguous (the client used the id for several rows), "
+        f"{counts.ambiguous:,} ambiguous (several rows have this request id), "
         f"{counts.unknown:,} unknown (no logged prediction)."
     )
     if n_waiting:

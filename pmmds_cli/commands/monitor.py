@@ -50,7 +50,7 @@ def monitor(
 
 
 def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "") -> dict[str, Any]:
-    """Run monitor_job; returns the drift report with `alert_id`. Raises UsageError for unknown `segments`."""
+    """Run monitor_job; return the drift report with `alert_id`. Raises UsageError for unknown `segments`."""
     from pmmds_core.config.values import comma_list
     from pmmds_core.drift.segments import check_segment_features
 

@@ -1,4 +1,4 @@
-"""rollback, approve, reject: manual decisions. Each takes effect at once and is then recorded in Dagster.
+"""rollback, approve, reject: manual decisions. Each one takes effect immediately and is then recorded in Dagster.
 
 Not here: which changes are allowed (pmmds_core/workflows/rollback.py, approval.py).
 """
@@ -58,7 +58,7 @@ def approve(
     by: ByOption,
     json: JsonOption = False,
 ) -> None:
-    """Approve a pending promotion; it is aborted if the champion has changed since."""
+    """Approve a pending promotion. It is aborted if the champion has changed since the decision."""
     from pmmds_core.workflows.approval import approve as approve_decision
 
     deployment = _deployment()
@@ -71,14 +71,14 @@ def reject(
     reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the decision.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Reject a pending promotion; the version stays registered and its alert stays open."""
+    """Reject a pending promotion. The version stays registered and the alert stays open."""
     from pmmds_core.workflows.approval import reject as reject_decision
 
     decision = reject_decision(_deployment(), decision_id, by=by, reason=reason)
     if json:
         print_json(decision.to_document())
     else:
-        print(f"Decision {decision.decision_id} is rejected by {decision.changed_by}; production is unchanged.")
+        print(f"Decision {decision.decision_id} was rejected by {decision.changed_by}; production is unchanged.")
 
 
 def _deployment() -> Deployment:
@@ -92,7 +92,7 @@ def _user() -> str:
 
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
+    except (KeyError, OSError):  # the user id of a container may have no user name
         return "the command line"
 
 
@@ -106,7 +106,7 @@ def _print_decision(deployment: Deployment, decision: Decision, *, json: bool) -
 
 
 def _show_in_dagster(deployment: Deployment, decision: Decision) -> None:
-    """Record the change in Dagster. The change has succeeded already, so a failure here is a warning only."""
+    """Record the change in Dagster. A failure only prints a warning, because the change itself has succeeded."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from pmmds_cli.client.job_runner import shared_instance

@@ -29,7 +29,7 @@ def reproduce(
     ],
     json: JsonOption = False,
 ) -> None:
-    """Retrain a version from its recorded data, seed and candidate, and compare the model digests.
+    """Retrain a version from its recorded data, seed and candidate, then compare the model digests.
 
     Registers nothing. Exits with code 3 if the digests differ.
     """
@@ -59,6 +59,6 @@ def _print_result(found: Reproduction) -> None:
         print(f"Reproduced: v{found.version} has digest {found.digest} ({how}).")
     else:
         print(f"Not reproduced: v{found.version} has digest {found.recorded_digest},")
-        print(f"the new training has {found.digest} ({how}).")
+        print(f"the retrained model has {found.digest} ({how}).")
     for difference in found.differences:
         print(f"Not as recorded: {difference}")

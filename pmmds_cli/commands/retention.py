@@ -1,4 +1,4 @@
-"""retention: delete expired data now, or list it. Not here: finding expired data (workflows/retention.py)."""
+"""retention: delete or list expired data. Not here: which data has expired (workflows/retention.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.retention import Expired
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, and delete nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="List the expired data without deleting it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
-    """Delete data older than its PMMDS_RETENTION_..._DAYS setting, as the nightly job does.
+    """Delete data that is older than its PMMDS_RETENTION_..._DAYS setting allows, as the nightly job does.
 
     Dagster runs are deleted if this home has Dagster records; --dry-run does not count them.
     """

@@ -63,7 +63,7 @@ def retrain(
 
 
 def _find_trigger(deployment: Deployment, *, is_forced: bool) -> Trigger | str:
-    """The trigger of the run, or the reason not to run; an empty reason means that no trigger is active.
+    """Return the trigger of the run, or the reason not to run, which is empty if no trigger is active.
 
     A manual retraining counts as the next attempt of its trigger, so that the sensor does not start another run.
     """

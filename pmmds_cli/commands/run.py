@@ -1,4 +1,4 @@
-"""run: one process of `pmmds up` in the foreground, as the only process of a container.
+"""run: run one process of `pmmds up` in the foreground, as a container does.
 
 Not here: the processes (processes/definitions.py).
 """
@@ -30,9 +30,7 @@ def run(
             autocompletion=process_names,
         ),
     ],
-    check: Annotated[
-        bool, typer.Option("--check", help="Run the health check of the running process instead.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Instead, check the health of the running process.")] = False,
 ) -> None:
     """Run one process of `pmmds up` in the foreground, for containers."""
     from pmmds_cli.processes.definitions import single_processes
@@ -42,7 +40,7 @@ def run(
     settings = load_settings()
     processes = single_processes(settings)
     if name not in processes:
-        raise UsageError(f"There is no process {name!r}.", next_step=f"Choose one of {', '.join(processes)}.")
+        raise UsageError(f"Unknown process {name!r}.", next_step=f"Choose one of {', '.join(processes)}.")
     if check:
         print(check_process(processes[name], settings))
     else:
@@ -50,7 +48,7 @@ def run(
 
 
 def _become(process: Process, settings: Settings) -> None:
-    """Check the process's databases, then exec it in place of this process, so that it receives signals."""
+    """Check the databases, then replace this process with exec, so that the new program receives signals."""
     from pmmds_cli.processes.definitions import child_environment
     from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pmmds_cli.processes.supervisor import Supervisor
     from pmmds_core.config.settings import Settings
 
-# The supervisor stops one process after the other, and each may take 20 seconds.
+# The supervisor stops the processes one after another, and each may take 20 seconds.
 STOP_SECONDS = 100.0
 
 
@@ -50,16 +50,16 @@ def serve() -> None:
     check_before_serving(settings)
     argv, variables = serve_command(settings)
     say(f"Serving on {http_url(settings.http_host, settings.http_port)} - Ctrl-C stops.")
-    with lock:  # the server that replaces this process inherits the lock
+    with lock:  # the server that replaces this process with exec inherits the lock
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 
 def up(
     foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay in the foreground, as the first process of a container.")
+        bool, typer.Option("--foreground", help="Run in the foreground, as the main process of a container.")
     ] = False,
 ) -> None:
-    """Start serving, Dagster (web server and daemon) and the MLflow server under a supervisor."""
+    """Start the prediction service, Dagster (web server and daemon) and the MLflow server under a supervisor."""
     from pmmds_core.config.settings import load_settings
 
     processes = start(load_settings(), foreground=foreground)
@@ -70,11 +70,11 @@ def up(
 
 
 def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
-    """Start every process and wait until all are ready. In the foreground, the supervisor replaces this process.
+    """Start all processes and wait until they are ready. With `foreground`, the supervisor replaces this process.
 
     Raises:
         AlreadyRunningError, PortTakenError, StoreError, ContractError: nothing was started.
-        ServiceError, PortTakenError: a process did not become ready; the others run.
+        ServiceError, PortTakenError: a process did not become ready; the others keep running.
     """
     from pmmds_cli.processes.readiness import wait_until_ready
     from pmmds_cli.processes.supervisor import Supervisor
@@ -113,7 +113,7 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
 
 
 def _make_token(settings: Settings) -> None:
-    """Create the admin token that the service and the commands of this home read. Raises HomeNotWritableError."""
+    """Create the admin token that the service and `pmmds` commands use. Raises HomeNotWritableError."""
     from pmmds_core.config.admin_token import ensure_token
     from pmmds_core.errors import HomeNotWritableError
 
@@ -128,14 +128,14 @@ def _make_token(settings: Settings) -> None:
 
 
 def down() -> None:
-    """Stop the processes of `pmmds up` after open requests are completed and the spool is flushed."""
+    """Stop the processes of `pmmds up`. Open requests are completed and the spool is flushed first."""
     from pmmds_core.config.settings import load_settings
 
     print("Stopped." if stop(load_settings()) else "Nothing is running.")
 
 
 def stop(settings: Settings) -> bool:
-    """Stop every process and wait until they have exited; False if none was running."""
+    """Stop all processes and wait until they have exited. Return False if none was running."""
     from pmmds_cli.processes.supervisor import Supervisor
 
     supervisor = Supervisor(settings)

@@ -1,4 +1,4 @@
-"""shadow: agreement of the challenger with the served predictions. Reads only.
+"""shadow: compare the challenger with the served predictions. Changes nothing.
 
 Not here: the measures (pmmds_core/evaluation/shadow.py).
 """
@@ -26,7 +26,9 @@ def shadow(
     version: Annotated[
         str,
         typer.Option(
-            "--version", help="Model version. Default: the last version that scored.", autocompletion=versions
+            "--version",
+            help="Model version. Default: the version with the latest shadow predictions.",
+            autocompletion=versions,
         ),
     ] = "",
     json: JsonOption = False,
@@ -51,7 +53,7 @@ def shadow(
 
 
 def _state(deployment: Deployment) -> dict[str, Any]:
-    """The last status written by the shadow process of this home."""
+    """Return the last status that this home's shadow process wrote."""
     from pmmds_serving.shadow.status import ShadowFiles
 
     return ShadowFiles(deployment.settings.home_path / RUN_FOLDER).part(deployment.settings.shadow)

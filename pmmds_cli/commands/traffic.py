@@ -1,4 +1,4 @@
-"""traffic: simulated requests to the service, optionally with labels.
+"""traffic: send simulated requests to the service, optionally with labels.
 
 Not here: the rows (pmmds_core/synthetic/).
 """
@@ -39,7 +39,7 @@ def traffic(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=1_000_000, help="Number of requests.")] = 100,
     drift: Annotated[
         str,
-        typer.Option("--drift", help="Drift scenario; an unknown name prints the list.", autocompletion=scenario_names),
+        typer.Option("--drift", help="Drift scenario. An unknown name lists them all.", autocompletion=scenario_names),
     ] = "none",
     labels: Annotated[bool, typer.Option("--labels", help="Send labels to the feedback endpoint afterwards.")] = False,
     source: Annotated[str, typer.Option("--source", help="CSV with the rows to send. Default: generated rows.")] = "",
@@ -78,7 +78,7 @@ def vars_or_none(feedback: Feedback | None) -> dict[str, int] | None:
 
 
 def _source(settings: Any, contract: Contract, path: str) -> Any:
-    """The rows of the file, or a generator fitted on the reference data (or the packaged one)."""
+    """Return the rows of the file, or a generator: the packaged one or one fitted on the reference data."""
     from pmmds_core.data.reader import read_source
     from pmmds_core.stores.files.reference_source import load_reference
     from pmmds_core.synthetic.generator import packaged_generator
@@ -93,7 +93,7 @@ def _source(settings: Any, contract: Contract, path: str) -> Any:
 
 
 def send(client: ServiceClient, contract: Contract, frame: Any, *, with_labels: bool) -> SentTraffic:
-    """Send each row as one request, then the labels."""
+    """Send one request per row, then the labels if requested."""
     rows = to_requests(frame, contract)
     total = len(rows)
     with progress("requests") as bar:
@@ -115,7 +115,7 @@ def _report(bar: ProgressBar, n_sent: int, total: int) -> None:
 
 
 def to_requests(frame: Any, contract: Contract) -> list[dict[str, Any]]:
-    """The rows as the request bodies' `features`."""
+    """Convert each row to the `features` of a request body."""
     from pmmds_core.models.scorer_compiler import rows_of
 
     return [dict(zip(contract.feature_names, row, strict=True)) for row in rows_of(frame, contract)]

@@ -1,4 +1,4 @@
-"""celery-worker: a Celery worker that runs Dagster steps and runs.
+"""celery-worker: start a Celery worker that executes Dagster steps and runs.
 
 Not here: the Celery application (pmmds_assets/executors.py).
 """
@@ -22,7 +22,7 @@ def celery_worker(
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Number of concurrent steps.")] = 1,
     queue: Annotated[str, typer.Option("--queue", help="Celery queue (tag dagster-celery/queue).")] = QUEUE,
 ) -> None:
-    """Run a Celery worker for Dagster in the foreground. Ctrl-C or SIGTERM stops it after the current step."""
+    """Run a Celery worker for Dagster in the foreground. Ctrl-C and SIGTERM stop it after the current step."""
     from pmmds_assets.executors import celery_app, check_broker, require_celery
     from pmmds_cli.client.job_runner import shared_instance
     from pmmds_core.config.settings import load_settings

@@ -1,1 +1,1 @@
-"""Terminal output: console, tables, the demo's summary. Its values are computed elsewhere."""
+"""Terminal output: progress, tables, errors and the demo's summary."""

@@ -1,4 +1,4 @@
-"""Printing: progress, tables, and JSON. Not here: the content (commands/)."""
+"""Prints progress, tables and JSON. Not here: the content (commands/)."""
 
 from __future__ import annotations
 

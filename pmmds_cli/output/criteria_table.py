@@ -12,7 +12,7 @@ _COLUMNS = ("criterion", "value", "threshold", "verdict", "decides")
 
 
 def criteria_lines(document: Mapping[str, Any]) -> list[str]:
-    """A header and one line per criterion of a decision; empty for a decision without criteria."""
+    """Return a header and one line per criterion of a decision; empty if the decision has no criteria."""
     criteria = document.get("criteria") or []
     if not criteria:
         return []
@@ -22,7 +22,7 @@ def criteria_lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
-    """A dash stands for a value or threshold that was not recorded."""
+    """Return the cells of a criterion, with a dash for a value or threshold that was not recorded."""
     verdict = criterion.get("verdict") or ("met" if criterion["passed"] else "not met")
     decides = "yes" if criterion["blocking"] else "advice"
     threshold = str(criterion.get("threshold", "–"))
@@ -31,7 +31,7 @@ def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _value(value: float | str | None, *, is_missed: bool) -> str:
-    """Format a value. A value that barely misses its threshold has two more digits: 0.00096 instead of 0.0010."""
+    """Format a value. Near misses get two more digits, such as 0.00096 instead of 0.0010."""
     if value is None:
         return "–"
     if isinstance(value, str):

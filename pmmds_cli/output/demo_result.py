@@ -17,7 +17,7 @@ from pmmds_core.runtime.plurals import counted
 
 
 class DemoOutcome(StrEnum):
-    """How the loop ended. Only the packaged sample has to end as `promoted`; with other data each is a right result."""
+    """The outcome of the loop. The packaged sample must end as `promoted`; with other data every outcome is valid."""
 
     PROMOTED = "promoted"
     HELD = "held"
@@ -29,9 +29,9 @@ class DemoOutcome(StrEnum):
 
 @dataclass
 class DemoResult:
-    """Measurements of the demo, filled in by its steps; empty for the steps after the end of the loop.
+    """Measurements that the demo's steps fill in; those of steps that did not run stay empty.
 
-    `account`: why the loop ended without a new production model; empty if it did not.
+    `account` is the reason why the loop promoted no model; empty if it did.
     """
 
     data: str = ""
@@ -60,7 +60,7 @@ class DemoResult:
 
 
 def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> list[str]:
-    """The summary that the demo prints at its end: the steps that were reached, and why there were no more."""
+    """Return the demo's closing summary: the completed steps, and the reason if the loop ended early."""
     lines = ["Summary", f"  data          {result.data}", *_trained(result), *_monitored(result), *_retrained(result)]
     if result.account:
         lines.append(f"  result        {result.account}")
@@ -95,7 +95,7 @@ def _retrained(result: DemoResult) -> list[str]:
     lines = [f"  alert         {result.alert_id}; its retraining started {started} later and took {took}"]
     if decision:
         lines.append(f"  decision      {decision['decision_id']}: {decision['promotion_reason']}")
-        lines += [f"    {line}" for line in criteria_lines(decision)]  # fits in 80 columns
+        lines += [f"    {line}" for line in criteria_lines(decision)]  # the indented table fits in 80 columns
     requests = counted(result.n_requests_during_swap, "request")
     if not result.last_version:
         return [*lines, f"  traffic       {requests} during the retraining, {result.n_failed_requests} failed"]

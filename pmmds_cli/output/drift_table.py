@@ -1,4 +1,4 @@
-"""A drift report as text in the width of the terminal: features by PSI, the verdict of each rule, segments.
+"""Formats a drift report as text in the width of the terminal: features by PSI, the verdict of each rule, segments.
 
 Not here: drift rules (pmmds_core/drift/).
 """
@@ -62,7 +62,7 @@ def _segment_row(segment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def print_rule(rule: Mapping[str, Any], *, raises_alerts: bool) -> None:
-    """Print the verdict of a rule and its reasons."""
+    """Print a rule's verdict and its reasons."""
     alerts = ", raises alerts" if raises_alerts else ""
     print_wrapped(f"{rule['rule']} ({rule['verdict']}{alerts}): {rule['reasons'][0]}", "  ")
     print_reasons(rule["reasons"][1:])
@@ -78,7 +78,7 @@ def print_wrapped(text: str, indent: str) -> None:
 
 
 def moved(statement: str) -> str:
-    """Return the statement without the feature's name, which is in the row's first column."""
+    """Return the statement without the feature's name, which the first column already shows."""
     return statement.partition(": ")[2].removesuffix(" of rows")
 
 

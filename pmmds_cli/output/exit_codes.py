@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Errors exit with the `exit_code` of their class (pmmds_core/errors.py), which is 1 or 2."""
+    """Exit codes. A PMMDS error uses the `exit_code` of its class (pmmds_core/errors.py), which is 1 or 2."""
 
     FAILURE = 1
     USAGE = 2

@@ -1,4 +1,4 @@
-"""Errors of a command: one sentence and an exit code; an unforeseen one is written to a log file with its traceback.
+"""Reports the errors of a command as one sentence and an exit code, and logs the traceback of unexpected errors.
 
 Not here: errors that PMMDS raises (pmmds_core/errors.py), exit codes (exit_codes.py).
 """
@@ -23,14 +23,14 @@ DEBUG = "--debug"
 _FILE = "errors.log"
 _MAX_BYTES = 1_000_000
 _MAX_TEXT = 200
-_MISSING = "Install PMMDS again, with the extras that this command needs (docs/commands.md)."
+_MISSING = "Reinstall PMMDS with the extras that this command needs (docs/commands.md)."
 _MEMORY = "Use fewer rows or a machine with more memory."
 
 
 class CommandErrors:
-    """A `with` block around a command. An exception ends it with a message on stderr; then `exit_code` is set.
+    """A context manager around a command. On an exception, it prints a message to stderr and sets `exit_code`.
 
-    SystemExit passes, after the output is flushed. A closed pipe is no error message, but exit code 1.
+    SystemExit propagates after the output is flushed. A closed pipe sets exit code 1 without a message.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -43,14 +43,14 @@ class CommandErrors:
 
     def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         if error is None or isinstance(error, SystemExit):
-            if error is not None and error.code == ExitCode.INTERRUPTED:  # typer's exit for Ctrl-C
+            if error is not None and error.code == ExitCode.INTERRUPTED:  # typer exits with this code on Ctrl-C
                 _say("Stopped.")
             return self._flush()
         self.exit_code = self._ended_by(error)
         return isinstance(error, Exception | KeyboardInterrupt)
 
     def _ended_by(self, error: BaseException) -> int:
-        """Report an exception; returns the exit code."""
+        """Report an exception and return the exit code."""
         if isinstance(error, BrokenPipeError):
             _discard_output()
         elif isinstance(error, KeyboardInterrupt):
@@ -66,13 +66,13 @@ class CommandErrors:
 
     @property
     def _command(self) -> str:
-        """The command as typed, up to its first option or file: `pmmds alerts list`."""
+        """Return the command up to its first option or file, such as `pmmds alerts list`."""
         words = (word for word in self._arguments if word != DEBUG)
         names = takewhile(lambda word: word.replace("-", "").isalnum() and not word.startswith("-"), words)
         return " ".join(["pmmds", *names])
 
     def _flush(self) -> bool:
-        """Write the rest of the output now; at the interpreter's exit a closed pipe would print a traceback."""
+        """Flush the output now, because a closed pipe would print a traceback at interpreter exit."""
         try:
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -117,7 +117,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _logged(text: str, command: str) -> str:
-    """Append a traceback to the log file of the home; returns a sentence that says where it is."""
+    """Append a traceback to the home's log file; return a sentence with the file's path."""
     try:
         from pmmds_core.config.settings import home_of_environment
     except ImportError:
@@ -132,18 +132,18 @@ def _logged(text: str, command: str) -> str:
         _append(file, f"{datetime.now(UTC).isoformat()} {command}\n{text}\n")
     except OSError as error:
         return f"Its traceback could not be written to {folder} ({error.strerror})."
-    return f"The traceback is in {file}; include it if you report this."
+    return f"The traceback is in {file}; include it in a bug report."
 
 
 def _append(file: Path, text: str) -> None:
-    """The file is private, because a traceback may contain values of rows."""
+    """Append to a file that only its owner can read, because a traceback may contain customer data."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(file, flags, 0o600), "a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(text)
 
 
 def _discard_output() -> None:
-    """Point standard output at the null device, so that the interpreter's own flush at exit cannot fail."""
+    """Redirect standard output to the null device, so that the interpreter's flush at exit cannot fail."""
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Shows what a command is waiting for and for how long: one updated line on a terminal, else a line at intervals.
+"""Shows what a command is waiting for and for how long: one updated line on a terminal, otherwise a line at intervals.
 
 Not here: the conditions (commands/).
 """
@@ -18,11 +18,11 @@ _CLEAR = "\r\033[K"
 
 @contextmanager
 def waiting(what: str | Callable[[], str], *, interval: float | None = None) -> Iterator[None]:
-    """Report the wait on standard error until the block ends. Nothing is printed in the first interval.
+    """Report the wait on standard error until the block ends, starting after the first interval.
 
     Args:
-        what: what is awaited, e.g. `mlflow; log: …`; a function is called for each report.
-        interval: seconds between reports; None: 1 on a terminal, else 10.
+        what: what the command waits for, such as `mlflow; log: …`, or a function that returns it.
+        interval: seconds between reports. None means 1 on a terminal and 10 otherwise.
     """
     screen, done = sys.stderr, threading.Event()
     is_terminal = screen.isatty()
@@ -39,7 +39,7 @@ def waiting(what: str | Callable[[], str], *, interval: float | None = None) -> 
 
 
 def say_above(sentence: str) -> None:
-    """Print a line of progress to standard error while a wait is reported."""
+    """Print a line of progress above the line that reports the wait."""
     print(f"{_CLEAR if sys.stderr.isatty() else ''}{sentence}", file=sys.stderr, flush=True)
 
 
@@ -54,7 +54,7 @@ def _report(screen: TextIO, what: str | Callable[[], str], every: float, done: t
 
 
 def _cut(text: str) -> str:
-    """The text cut to the terminal's width, because a wrapped line could not be replaced."""
+    """Truncate the text to the terminal's width, because a wrapped line could not be overwritten."""
     import shutil
 
     width = shutil.get_terminal_size().columns - 1

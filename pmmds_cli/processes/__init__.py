@@ -1,1 +1,1 @@
-"""Ports, process definitions, the supervisor, health checks and doctor. Not here: commands (commands/)."""
+"""Process definitions, ports, the supervisor, health checks and `pmmds doctor`. Not here: commands (commands/)."""

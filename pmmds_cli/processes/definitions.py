@@ -29,7 +29,7 @@ _PORT_VARIABLES = {
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running process. It is ready when `url` responds; without a `url`, when it runs.
+    """One long-running process. It is ready when `url` responds or, without a `url`, when it is running.
 
     `grpc_health` is the service name for the gRPC health check on `port`.
     """
@@ -46,24 +46,24 @@ class Process:
 
     @property
     def command(self) -> str:
-        return shlex.join(self.argv).replace("%", "%%")  # supervisor expands percent signs
+        return shlex.join(self.argv).replace("%", "%%")  # supervisord expands percent signs
 
 
 def local_processes(settings: Settings) -> list[Process]:
-    """Serving, Dagster's web server and daemon, and the MLflow server unless an external one is configured."""
+    """Return the service, Dagster's web server and daemon, and the MLflow server unless an external one is set."""
     mlflow = [_mlflow(settings)] if settings.resolved_mlflow_database_url else []
     return [_serving(settings), *mlflow, *_dagster(settings)]
 
 
 def single_processes(settings: Settings) -> dict[str, Process]:
-    """The processes that `pmmds run` can start: the processes of `pmmds up`, and Dagster's code server."""
+    """Return the processes that `pmmds run` can start: those of `pmmds up` and Dagster's code server."""
     return {p.name: p for p in (_serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))}
 
 
 def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
-    """Return the environment of child processes: the current environment with absolute paths and process variables.
+    """Return the environment of child processes: this process's variables with absolute paths, and Dagster's variables.
 
-    PMMDS_CONFIG names the file of settings, so that a child reads the same one in any working directory.
+    PMMDS_CONFIG is set to the settings file, so that a child reads the same file in any working directory.
     """
     merged = {**os.environ, "PMMDS_HOME": str(settings.home_path), VARIABLE: str(find_config(None) or NO_FILE)}
     if any(p.name.startswith("dagster") for p in processes):
@@ -76,7 +76,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
             merged[f"PMMDS_{path.upper()}"] = str(Path(value).expanduser().absolute())
     if settings.mlflow_artifact_root:
         merged["PMMDS_MLFLOW_ARTIFACT_ROOT"] = settings.resolved_artifact_root
-    # MLflow's server sends telemetry and starts workers that PMMDS does not need.
+    # Turn off the MLflow server's telemetry and the background workers that PMMDS does not need.
     merged.update(
         {
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -87,7 +87,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     )
     for process in processes:
         merged.update(process.variables)
-    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set an empty value, which boto3 rejects
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set this variable to an empty value, which boto3 rejects
         merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
 
@@ -107,7 +107,7 @@ def _serving(settings: Settings) -> Process:
 
 
 def _mlflow(settings: Settings) -> Process:
-    """The database URL contains a password, so it is passed in a variable, which other users cannot read."""
+    """Define the MLflow server. Its database URL contains a password, so it is passed in a private variable."""
     from pmmds_core.stores.artifacts.mlflow_app import APP_NAME, host_variables
 
     base = client_url(settings.mlflow_host, settings.mlflow_port)
@@ -143,7 +143,7 @@ def _dagster(settings: Settings) -> list[Process]:
 
 
 def _code_location(settings: Settings) -> list[str]:
-    """Options that point the web server and the daemon to the code location: a code server or a module."""
+    """Return the options that point the web server and the daemon to a code server or a module."""
     from pmmds_assets.instance.dagster_home import MODULE
 
     if not settings.dagster_code_server:
@@ -162,7 +162,7 @@ def _code_server(settings: Settings) -> Process:
 
 
 def check_ports(processes: Sequence[Process]) -> None:
-    """Raises PortTakenError, which names the port and the setting that changes it."""
+    """Check that every port is free. Raises PortTakenError, which names the port and its setting."""
     for process in processes:
         if process.port and not is_free(process.host, process.port):
             raise port_taken(process)
@@ -171,12 +171,12 @@ def check_ports(processes: Sequence[Process]) -> None:
 
 
 def port_taken(process: Process) -> PortTakenError:
-    """The error for a process whose port is in use."""
+    """Return the error for a process whose port is in use."""
     return _port_taken(process, process.port, _PORT_VARIABLES[process.name])
 
 
 def grpc_port_taken(process: Process) -> PortTakenError:
-    """The error for a service whose gRPC port is in use."""
+    """Return the error for a service whose gRPC port is in use."""
     return _port_taken(process, process.grpc_port, "PMMDS_GRPC_PORT")
 
 

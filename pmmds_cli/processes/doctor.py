@@ -1,4 +1,4 @@
-"""The checks of `pmmds doctor`: each uses a component as PMMDS does, and changes nothing.
+"""The checks of `pmmds doctor`. Each one uses a component in the same way as PMMDS, and changes nothing.
 
 Not here: health checks of processes (health_check.py).
 """
@@ -17,7 +17,7 @@ from pmmds_core.errors import PmmdsError
 from pmmds_core.policies.decision import PENDING_APPROVAL
 from pmmds_core.runtime.plurals import counted, plural
 
-# Reading a complete part takes about a second per 200,000 rows.
+# Reading a complete archived part takes about a second per 200,000 rows.
 _N_READ_WHOLE = 5
 MIN_FREE_BYTES = 500 * 1024 * 1024
 
@@ -50,7 +50,7 @@ def diagnose() -> list[Finding]:
         "alerts": _alerts,
     }
     return [
-        Finding("settings", True, "every PMMDS_* variable is valid"),
+        Finding("settings", True, "all PMMDS_* variables are valid"),
         *(_check(n, f, deployment) for n, f in checks.items()),
     ]
 
@@ -94,7 +94,7 @@ def _database(deployment: Deployment) -> str:
 
 
 def archive(deployment: Deployment) -> str:
-    """Check every archived part against its record; for the newest parts, compare the content as well."""
+    """Check every archived part against its record, including the content of the newest parts."""
     with deployment.archive.snapshot() as connection:
         parts = deployment.archive.parts(connection)
     newest = parts[-_N_READ_WHOLE:]
@@ -104,13 +104,12 @@ def archive(deployment: Deployment) -> str:
         raise PmmdsError(
             f"{len(problems)} of {counted(len(parts), 'archived part')} "
             f"{plural(len(problems), 'differs', 'differ')} from the records: {problems[0]}.",
-            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+            next_step="Set PMMDS_ARCHIVE_PATH to the archive's folder, or restore the files.",
         )
     if contradicted := deployment.archive.contradicted():
         raise PmmdsError(
             f"{counted(len(contradicted), 'row of the database has', 'rows of the database have')} the request id "
-            "of an archived row and other values, "
-            f"such as {contradicted[0]}; the archived rows count.",
+            f"of an archived row but different values, such as {contradicted[0]}; PMMDS uses the archived rows.",
             next_step="Find out which login wrote them. The next run of archive_job removes them.",
         )
     if not parts:
@@ -120,7 +119,7 @@ def archive(deployment: Deployment) -> str:
 
 
 def _storage(deployment: Deployment) -> str:
-    """The size of each kind of data."""
+    """Return the size of each kind of data."""
     from pmmds_core.workflows.retention import storage_sizes
 
     sizes = sorted(storage_sizes(deployment).items(), key=lambda pair: -pair[1])
@@ -144,7 +143,7 @@ def _production(deployment: Deployment) -> str:
     waiting = [x.decision_id for x in deployment.decisions.recent(100) if x.state == PENDING_APPROVAL]
     pending = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
     causes = sorted({str(r.cause) for r in deployment.retrainings.given_up(timedelta(days=7), datetime.now(UTC))})
-    given_up = f"; retraining given up, manual action needed: {', '.join(causes)}" if causes else ""
+    given_up = f"; retraining stopped, manual action needed: {', '.join(causes)}" if causes else ""
     return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{pending}{given_up}"
 
 
@@ -167,7 +166,7 @@ def _alerts(deployment: Deployment) -> str:
 
 
 def _targets(deployment: Deployment) -> str:
-    """The notification targets. Imports apprise only if there are any."""
+    """Check the notification targets. Import apprise only if there are any."""
     if not deployment.alert_urls:
         return "no notification targets configured (PMMDS_ALERT_URLS)"
     from pmmds_core.stores.lifecycle.notifier import unknown_urls

@@ -1,7 +1,8 @@
 """Health checks of the processes, for containers.
 
-`python -m pmmds_cli.processes.health_check NAME` does the same as `pmmds run NAME --check` but starts faster, because
-it runs every few seconds. Only the daemon's check imports Dagster, whose storage has the heartbeats.
+`python -m pmmds_cli.processes.health_check NAME` does the same as `pmmds run NAME --check` but starts faster, which
+matters because containers run it every few seconds. Only the daemon's check imports Dagster, to read the heartbeats
+from its storage.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MAX_SILENCE_SECONDS = 180.0
 
 
 def main(name: str) -> int:
-    """Print one sentence; returns the exit code, 0 if the process is healthy."""
+    """Print one sentence and return the exit code, which is 0 if the process is healthy."""
     from pmmds_cli.processes.definitions import single_processes
     from pmmds_core.config.settings import load_settings
 
@@ -41,7 +42,7 @@ def main(name: str) -> int:
 
 
 def check_process(process: Process, settings: Settings) -> str:
-    """One sentence if the process is healthy. Raises ServiceUnavailableError with the problem."""
+    """Return one sentence if the process is healthy. Raises ServiceUnavailableError with the problem otherwise."""
     if process.name == "serving":
         return _check_serving(process, settings.admin_token)
     if process.name == "dagster-daemon":
@@ -53,8 +54,8 @@ def check_process(process: Process, settings: Settings) -> str:
 
 
 def _get(name: str, url: str, token: str = "") -> Any:
-    """The JSON or text of a GET, also with status 503."""
-    # Proxies of the environment do not apply to this machine.
+    """Return the JSON or text of a GET response, even if its status is 503."""
+    # Ignore proxy variables of the environment; the process is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     if token:
         opener.addheaders = [("Authorization", f"Bearer {token}")]
@@ -75,7 +76,7 @@ def _get(name: str, url: str, token: str = "") -> Any:
 
 
 def _check_serving(process: Process, token: str) -> str:
-    """Healthy without a model, as in a new deployment, but not without database and spool."""
+    """Check the service. It may lack a model, as in a new deployment, but needs its database and spool."""
     document = _get(process.name, f"{process.page}healthz", token)
     parts = document["parts"] if isinstance(document, dict) else {}
     wrong = [
@@ -89,7 +90,7 @@ def _check_serving(process: Process, token: str) -> str:
 
 
 def _check_daemon(settings: Settings) -> str:
-    """The daemon has no port: each of its parts writes a heartbeat to Dagster's storage every half minute."""
+    """Check the daemon's heartbeats in Dagster's storage, because it has no port. Each part writes one every 30 s."""
     from pmmds_cli.client.job_runner import shared_instance
 
     instance = shared_instance(settings)
@@ -111,7 +112,7 @@ def _check_grpc(process: Process) -> str:
     target = authority(client_host(process.host), process.port)
     with grpc.insecure_channel(target) as channel:
         try:
-            stub: Any = health_pb2_grpc.HealthStub(channel)  # the type stubs lack its methods
+            stub: Any = health_pb2_grpc.HealthStub(channel)  # the type stubs lack the methods of HealthStub
             said = stub.Check(health_pb2.HealthCheckRequest(service=process.grpc_health), timeout=_CHECK_SECONDS)
         except grpc.RpcError as error:
             raise ServiceUnavailableError(f"{process.name} did not respond at {target} ({error.code()}).") from None

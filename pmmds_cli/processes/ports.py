@@ -1,4 +1,4 @@
-"""TCP ports of this machine: free ports, and the process that listens on a port."""
+"""Finds free TCP ports on this machine, and checks which process listens on a port."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_free(host: str, port: int) -> bool:
-    """True if a process could listen there now; another process may be faster."""
+    """Return True if the port is free now. Another process may still take it first."""
     with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -22,7 +22,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, int]:
-    """Return a different free port for each name, the requested port if it is free. The ports are not reserved."""
+    """Return a distinct free port for each name, preferably the requested one. The ports are not reserved."""
     ports: dict[str, int] = {}
     for name, port in wanted.items():
         while port in ports.values() or not is_free(host, port):
@@ -32,7 +32,7 @@ def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, 
 
 
 def any_free(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
+    """Return a port that was free when it was checked."""
     with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
@@ -44,7 +44,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def listens(pid: int, port: int) -> bool:
-    """True if a process or one of its descendants listens on a port; False if the process has exited."""
+    """Return True if a process or one of its descendants listens on a port; False if the process has exited."""
     import psutil
 
     try:

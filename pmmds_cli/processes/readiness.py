@@ -14,12 +14,12 @@ from pmmds_cli.processes.definitions import Process
 from pmmds_cli.processes.supervisor import ProcessState, Supervisor
 from pmmds_core.errors import ServiceError
 
-# A busy machine takes more than two minutes for a fresh home.
+# On a busy machine, the first start with a new home takes more than two minutes.
 START_SECONDS = 300.0
 
 
 def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> None:
-    """Wait for every process, and report which are missing, for how long, and where their logs are.
+    """Wait until every process is ready, and report which ones are missing, for how long, and where they log.
 
     Raises PortTakenError, or ServiceError with the last log lines of a process that did not become ready.
     """
@@ -39,7 +39,7 @@ def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> No
 
 
 def _missing(supervisor: Supervisor, pending: Sequence[Process]) -> str:
-    """The processes that are not ready, with those that exited and are restarted, and the log of the first."""
+    """Return the names of the processes that are not ready, marking restarts, and the log of the first one."""
     states = {s.name: s for s in supervisor.states()}
     names = [
         f"{p.name} (exited, restarting)" if p.name in states and states[p.name].state == "BACKOFF" else p.name
@@ -53,7 +53,7 @@ def _not_ready(supervisor: Supervisor, process: Process) -> ServiceError:
     log = supervisor.log_of(process.name)
     return ServiceError(
         f"{process.name} was not ready after {START_SECONDS:.0f} seconds. Last lines of {log}: {last_log_lines(log)}",
-        next_step=f"Read `pmmds logs {process.name}`; stop the other processes with `pmmds down`.",
+        next_step=f"Read `pmmds logs {process.name}`, or stop the other processes with `pmmds down`.",
     )
 
 
@@ -62,7 +62,7 @@ def _state(supervisor: Supervisor, process: Process) -> ProcessState | None:
 
 
 def _is_ready(process: Process, state: ProcessState | None) -> bool:
-    """True if the process itself answers; another program may have taken its port while it was starting."""
+    """Return True if this process itself answers, not another program that took its port first."""
     from pmmds_cli.processes.ports import listens
 
     if state is None or not state.pid:
@@ -80,18 +80,18 @@ def _raise_if_failed(process: Process, state: ProcessState | None) -> None:
         return
     if process.port and not is_free(process.host, process.port) and not listens(state.pid, process.port):
         raise port_taken(process)
-    # Only after it exited: a worker that has bound its port but does not listen yet looks the same.
+    # Check this only after an exit, because a port that is bound but not yet listening looks the same.
     if process.grpc_port and state.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
         raise grpc_port_taken(process)
     if state.state == "FATAL":
         raise ServiceError(
             f"{process.name} exited during startup. Last lines of {state.log}: {last_log_lines(state.log)}",
-            next_step=f"Read `pmmds logs {process.name}`; stop the other processes with `pmmds down`.",
+            next_step=f"Read `pmmds logs {process.name}`, or stop the other processes with `pmmds down`.",
         )
 
 
 def answers(url: str) -> bool:
-    """True if a GET returns 2xx within a second."""
+    """Return True if a GET returns 2xx within a second."""
     import httpx
 
     try:

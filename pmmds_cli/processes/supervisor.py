@@ -20,7 +20,7 @@ from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError, Service
 from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.runtime.private_folders import make_private
 
-# The path of a Unix socket may have 107 bytes; longer homes use the directory for temporary files.
+# A Unix socket path is limited to 107 bytes. If the home's path is too long, use the temporary directory.
 _MAX_SOCKET = 100
 
 
@@ -53,7 +53,7 @@ class Supervisor:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """A lock against concurrent starts. Raises AlreadyRunningError."""
+        """Hold a lock that prevents concurrent starts. Raises AlreadyRunningError."""
         try:
             make_private(self.folder.parent)
             self.folder.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ class Supervisor:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Variables that the configuration refers to: in the file, " #" in a path would begin a comment."""
+        """Return the variables that the configuration refers to. A path in the file itself could not contain " #"."""
         logs = str(self.logs)
         return {
             "SUPERVISOR_RUN": str(self.folder),
@@ -120,7 +120,7 @@ class Supervisor:
         return self._call("getState", when_stopping={}) is not None
 
     def states(self) -> list[ProcessState]:
-        """Every process; empty if the supervisor does not run."""
+        """Return the state of every process; empty if the supervisor is not running."""
         found = self._call("getAllProcessInfo", when_stopping=[]) or []
         return [
             ProcessState(
@@ -135,7 +135,7 @@ class Supervisor:
         ]
 
     def log_of(self, name: str) -> Path:
-        """The log file of a process."""
+        """Return the path of a process's log file."""
         return self.logs / f"{name}.log"
 
     def pid(self) -> int | None:
@@ -144,11 +144,11 @@ class Supervisor:
         return None if found is None else int(found)
 
     def shutdown(self) -> None:
-        """Request a stop of every process and the supervisor; returns at once."""
+        """Ask the supervisor to stop all processes and exit; return immediately."""
         self._call("shutdown")
 
     def _call(self, method: str, *, when_stopping: Any = None) -> Any:
-        """The result of an RPC; None if the supervisor does not run, `when_stopping` while it is shutting down."""
+        """Return an RPC's result; None if the supervisor is not running, `when_stopping` during its shutdown."""
         import xmlrpc.client
 
         from supervisor.xmlrpc import SupervisorTransport

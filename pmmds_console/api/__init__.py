@@ -7,6 +7,7 @@ route.py       a route and its request
 lists.py       the lists
 documents.py   single resources
 routes.py      the route table
+changes.py     the actions, and who the caller is
 openapi.py     the OpenAPI document of the route table
 endpoint.py    HTTP: threads, timeouts, ETags
 """

@@ -1,6 +1,6 @@
 """HTTP around a route: checked parameters, ETags, and every error as a problem.
 
-Not here: access (access.py), threads and timeouts (reading.py), what a route reads (lists.py, documents.py).
+Not here: access (access.py), threads and timeouts (threads.py), what a route reads (lists.py, documents.py).
 """
 
 from __future__ import annotations
@@ -16,29 +16,34 @@ from starlette.responses import Response
 from pmmds.resources import Page
 from pmmds_console.api.parameters import parse
 from pmmds_console.api.route import Asked, Route
-from pmmds_console.problems import HEADERS, response_of
-from pmmds_console.reading import Boundary, StoreReads
+from pmmds_console.problems import HEADERS, ProblemError, response_of
+from pmmds_console.threads import StoreThreads
 from pmmds_core.deployment import Deployment
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def endpoint(route: Route, reads: StoreReads) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(route: Route, deployment: Deployment, threads: StoreThreads) -> Callable[[Request], Awaitable[Response]]:
     """The Starlette endpoint of a route."""
 
-    def encoded(asked: Asked) -> tuple[bytes, str | None]:
-        found = route.read(asked)
-        return msgspec.json.encode(found), found.next if isinstance(found, Page) else None
-
     async def answer(request: Request) -> Response:
-        boundary = Boundary()
-        with boundary:
-            asked = _asked(request, route, reads.deployment)
-            body, following = await reads.run(lambda: encoded(asked), needs_database=route.needs_database)
+        try:
+            asked = _asked(request, route, deployment)
+            if route.needs_database:
+                body, following = await threads.run(lambda _: _encoded(route, asked))
+            else:
+                body, following = _encoded(route, asked)
             return _response(body, following, request)
-        return response_of(boundary.problem)
+        except ProblemError as error:
+            return response_of(error)
 
     return answer
+
+
+def _encoded(route: Route, asked: Asked) -> tuple[bytes, str | None]:
+    """The JSON of the response, and the reference of the next page."""
+    found = route.read(asked)
+    return msgspec.json.encode(found), found.next if isinstance(found, Page) else None
 
 
 def _asked(request: Request, route: Route, deployment: Deployment) -> Asked:

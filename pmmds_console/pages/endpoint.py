@@ -1,6 +1,6 @@
 """HTTP around a page: checked parameters, and every error as a page with its status.
 
-Not here: access (access.py), threads and timeouts (reading.py).
+Not here: access (access.py), threads and timeouts (threads.py).
 """
 
 from __future__ import annotations
@@ -10,27 +10,33 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pmmds_console.actions.notices import clear_notice, notice_of
 from pmmds_console.actor import actor_of
 from pmmds_console.api.parameters import parse
 from pmmds_console.pages.page import Page, PageRequest
 from pmmds_console.pages.rendering import PageRenderer
-from pmmds_console.reading import Boundary, StoreReads
+from pmmds_console.problems import ProblemError
 from pmmds_console.service_health import HealthReader
+from pmmds_console.threads import StoreThreads
 
 
 def endpoint(
-    page: Page, reads: StoreReads, renderer: PageRenderer, health: HealthReader
+    page: Page, threads: StoreThreads, renderer: PageRenderer, health: HealthReader
 ) -> Callable[[Request], Awaitable[Response]]:
-    """The Starlette endpoint of a page."""
+    """The Starlette endpoint of a page. A page is read and rendered in a thread, because its charts take time."""
 
     async def answer(request: Request) -> Response:
-        boundary = Boundary()
-        with boundary:
+        actor, notice = actor_of(request), notice_of(request)
+        try:
             values = parse(page.parameters, _given(request))
-            asked = PageRequest(reads.deployment, actor_of(request), values, health.read)
-            found = await reads.run(lambda: page.read(asked))
-            return renderer.page(request, page, found.title, found.content)
-        return renderer.problem(request, boundary.problem)
+            response = await threads.run(
+                lambda d: renderer.page(page, page.read(PageRequest(d, actor, values, health.read)), actor, notice)
+            )
+        except ProblemError as error:
+            return renderer.problem(error, actor)
+        if notice:
+            clear_notice(response)
+        return response
 
     return answer
 

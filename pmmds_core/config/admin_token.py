@@ -19,7 +19,7 @@ _OWN_USER_ONLY = 0o600
 
 
 def read_token(home: Path) -> str:
-    """The token of this home; empty if there is none.
+    """Return the admin token in this PMMDS_HOME; empty if there is none.
 
     Raises:
         SettingError: the file exists but cannot be read or is not a single line of text.
@@ -43,7 +43,7 @@ def read_token(home: Path) -> str:
 
 
 def ensure_token(home: Path) -> Path:
-    """The token file of this home, created with 256 random bits if there is none.
+    """Return the token file in this PMMDS_HOME; create it with 256 random bits if it does not exist.
 
     Raises:
         SettingError: the file cannot be read.

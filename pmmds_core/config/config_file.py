@@ -1,4 +1,4 @@
-"""Reads `pmmds.toml`: settings by theme, checked against their definitions.
+"""Reads `pmmds.toml`: settings grouped by theme and checked against their definitions.
 
 Not here: finding the file (find_config.py), the table and key of a setting (toml_paths.py), variables (settings.py).
 """
@@ -29,21 +29,22 @@ _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 class FileValue(msgspec.Struct, frozen=True):
-    """A setting's value and where it is, as `FILE:LINE`."""
+    """The value of a setting and its place in the file, as `FILE:LINE`."""
 
     value: Any
     origin: str
 
 
 class ConfigFile:
-    """The settings of one file.
+    """The settings in one `pmmds.toml`.
 
     Raises:
-        SettingError: the file cannot be read or is not TOML, or a table, a key or a value is not valid; names the line.
+        SettingError: the file cannot be read or is not TOML, or a table, a key or a value is not valid; the message
+            names the line.
     """
 
     def __init__(self, path: Path, kinds: Mapping[str, Any]) -> None:
-        """`kinds`: the type of each setting, by name."""
+        """Read the file. `kinds`: the type of each setting, by name."""
         self.path = path
         self._kinds = kinds
         text = _text(path)
@@ -56,7 +57,7 @@ class ConfigFile:
         }
 
     def get(self, name: str) -> FileValue | None:
-        """The value of a setting, for a secret also from the file that its key with `_file` names; None without one.
+        """The value of a setting; None if it is not set. A secret may also be in the file that its `_file` key names.
 
         Raises:
             SettingError: the file of a secret cannot be used.
@@ -68,26 +69,26 @@ class ConfigFile:
 
     @property
     def exposed_secrets(self) -> tuple[str, ...]:
-        """`table.key` of the secrets that other users of this machine can read in the file."""
+        """The secrets, as `table.key`, that other users of this machine can read in the file."""
         if not self.path.stat().st_mode & _READABLE_BY_OTHERS:
             return ()
         places = {name: ".".join(place) for place, name in self._names.items()}
         return tuple(places[name] for name, given in self._values.items() if _is_secret(name, str(given.value)))
 
     def _entries(self, document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-        """Place and value of every key. Raises SettingError for an unknown table or key."""
+        """Yield the place and value of every key. Raises SettingError for an unknown table or key."""
         tables = {place[0] for place in self._names if len(place) > 1}
         for key, value in document.items():
             if key in tables and isinstance(value, dict):
                 for inner, inner_value in value.items():
                     yield self._known((key, inner)), inner_value
             elif key in tables:
-                self._reject((key,), f"{key} must be one table", f"Write [{key}] once, and its keys below.")
+                self._reject((key,), f"{key} must be one table", f"Write [{key}] once, followed by its keys.")
             else:
                 yield self._known((key,)), value
 
     def _known(self, place: tuple[str, ...]) -> tuple[str, ...]:
-        """The place of a setting; raises SettingError, with the nearest name, for a place without one."""
+        """The place of a setting. For an unknown place, raises SettingError with the nearest known name."""
         if place not in self._names:
             self._reject_unknown(place)
         return place
@@ -99,7 +100,7 @@ class ConfigFile:
         self._reject(place, what, f"{advice}`pmmds config` lists all tables and keys.")
 
     def _nearest(self, place: tuple[str, ...]) -> str:
-        """The nearest key of the table, else the same or nearest key anywhere, or the nearest table."""
+        """Suggest the nearest key of the table, else the same or nearest key of any table, else the nearest table."""
         known = {".".join(p): p for p in self._names}
         same_table = {p[-1]: text for text, p in known.items() if p[:-1] == place[:-1]}
         if near := nearest(place[-1], same_table):
@@ -111,7 +112,7 @@ class ConfigFile:
         return anywhere[near] if near else ""
 
     def _checked(self, place: tuple[str, ...], value: Any) -> FileValue:
-        """The value of a known place as its setting's type. Raises SettingError if it is not allowed."""
+        """Convert the value at a known place to its setting's type. Raises SettingError if it is not allowed."""
         kind = self._kinds.get(self._names[place], str)
         try:
             converted = msgspec.convert(native(value, kind), kind, strict=True)
@@ -139,7 +140,7 @@ def warn_of_exposed_secrets(file: ConfigFile) -> None:
     _WARNED.add(file.path)
     _LOG.warning(
         "Warning: %s contains %s, and other users of this machine can read it. "
-        "Run `chmod 600 %s`, or keep the secret in a file of its own and name it with %s%s.",
+        "Run `chmod 600 %s`, or move the secret to a separate file and set %s%s to its path.",
         file.path,
         ", ".join(exposed),
         file.path,
@@ -154,7 +155,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise SettingError(
             f"{path} cannot be read: {error.strerror}.",
-            next_step="Make it readable, or name another with PMMDS_CONFIG.",
+            next_step="Make the file readable, or set PMMDS_CONFIG to another file.",
         ) from None
     except UnicodeDecodeError:
         raise SettingError(f"{path} is not UTF-8 text.", next_step="Save it as UTF-8.") from None
@@ -170,13 +171,13 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         line = found[1] if (found := _LINE.search(reason)) else str(text.count("\n") + 1)
         reason = _LINE.sub("", reason).removesuffix(" (at end of document)")
         raise SettingError(
-            f"{path}:{line}: This is not TOML: {reason[:1].lower()}{reason[1:]}.",
-            next_step='A line is `key = value`, with texts in quotes: level = "info".',
+            f"{path}:{line}: not valid TOML: {reason[:1].lower()}{reason[1:]}.",
+            next_step='Write each setting as `key = value`, with text in quotes, such as level = "info".',
         ) from None
 
 
 def _shown(value: Any) -> str:
-    """The value as in a TOML file, without passwords, and cut."""
+    """The value as it would be written in a TOML file, shortened and without passwords."""
     text = repr(without_password(value)) if isinstance(value, str) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

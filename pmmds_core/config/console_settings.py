@@ -1,6 +1,7 @@
 """Settings of the console.
 
-Not here: the other settings (settings.py, loop_settings.py), secrets' files (secret_files.py).
+Not here: access to the console (access_settings.py), the other settings (settings.py, loop_settings.py), files of
+secrets (secret_files.py).
 """
 
 from __future__ import annotations
@@ -9,21 +10,21 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pmmds_core.config.loop_settings import LoopSettings
+from pmmds_core.config.access_settings import AccessSettings
 from pmmds_core.config.values import Port, WebUrl
 
 
-class ConsoleSettings(LoopSettings, frozen=True, kw_only=True):
+class ConsoleSettings(AccessSettings, frozen=True, kw_only=True):
     """The second part of `Settings`."""
 
     console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
     console_port: Annotated[Port, Meta(description="Port of the console")] = 8010
     console_service_url: Annotated[
-        WebUrl, Meta(description="Service whose health the console shows; empty = the address the service listens on")
+        WebUrl, Meta(description="URL of the service whose health is shown; empty = the address the service listens on")
     ] = ""
     console_dagster_url: Annotated[
-        WebUrl, Meta(description="Dagster's pages, for links; empty = the address its web server listens on")
+        WebUrl, Meta(description="URL for links to Dagster's pages; empty = the address its web server listens on")
     ] = ""
     console_mlflow_url: Annotated[
-        WebUrl, Meta(description="MLflow's pages, for links; empty = the address its server listens on")
+        WebUrl, Meta(description="URL for links to MLflow's pages; empty = the address its server listens on")
     ] = ""

@@ -1,4 +1,4 @@
-"""Finds `pmmds.toml`: PMMDS_CONFIG, else the working directory and the folders above it.
+"""Finds `pmmds.toml`: the file in PMMDS_CONFIG, else the one in the working directory or the nearest folder above.
 
 Not here: its content (config_file.py).
 """
@@ -13,19 +13,19 @@ from pmmds_core.errors import SettingError
 
 FILE = "pmmds.toml"
 VARIABLE = "PMMDS_CONFIG"
-# An empty file: a process that gets it reads its settings from variables only.
+# A process for which PMMDS_CONFIG is this empty file reads its settings from variables only.
 NO_FILE = os.devnull
 _ROOT_USER = 0
 
 
 def find_config(environment: Mapping[str, str] | None) -> Path | None:
-    """The absolute path of the file of settings, or None.
+    """Return the absolute path of the settings file; None if there is none.
 
     Args:
-        environment: variables; only for None, which stands for those of this process, are folders searched.
+        environment: the variables to read. If None, those of this process are read, and folders are searched as well.
 
     Raises:
-        SettingError: PMMDS_CONFIG names no file, or the file found belongs to another user.
+        SettingError: PMMDS_CONFIG is not the path of a file, or the file found belongs to another user.
     """
     named = (os.environ if environment is None else environment).get(VARIABLE, "")
     if named == NO_FILE:
@@ -36,7 +36,7 @@ def find_config(environment: Mapping[str, str] | None) -> Path | None:
 
 
 def export_config() -> None:
-    """Set PMMDS_CONFIG of this process to the file it uses, for child processes with another working directory."""
+    """Set this process's PMMDS_CONFIG to the file in use, for child processes with another working directory."""
     file = find_config(None)
     if file is not None:
         os.environ[VARIABLE] = str(file)
@@ -45,7 +45,7 @@ def export_config() -> None:
 def _named(path: Path) -> Path:
     if not path.is_file():
         raise SettingError(
-            f"{VARIABLE} names {path}, which is not a file.", next_step=f"Name a {FILE}, or unset {VARIABLE}."
+            f"{VARIABLE} names {path}, which is not a file.", next_step=f"Set it to the path of a {FILE}, or unset it."
         )
     return path.absolute()
 
@@ -59,6 +59,6 @@ def _found() -> Path | None:
     if file is not None and file.stat().st_uid not in (_ROOT_USER, os.geteuid()):
         raise SettingError(
             f"{file} belongs to another user, so it is not used.",
-            next_step=f"If you trust it, set {VARIABLE}={file}; {VARIABLE}={NO_FILE} uses no file.",
+            next_step=f"If you trust it, set {VARIABLE}={file}. To use no file, set {VARIABLE}={NO_FILE}.",
         )
     return file

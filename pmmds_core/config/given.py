@@ -1,4 +1,4 @@
-"""Where the value of each setting comes from: a variable, a file that a variable names, or `pmmds.toml`.
+"""Finds the value of each setting in a variable, in a file that a variable names, or in `pmmds.toml`.
 
 Not here: the settings (settings.py), reading the file (config_file.py).
 """
@@ -19,7 +19,7 @@ DEFAULT = "default"
 
 
 class Given(msgspec.Struct, frozen=True):
-    """The value of a setting. `origin`: a variable, `FILE:LINE`, a file, or `default`."""
+    """The value of a setting. `origin`: the variable, `FILE:LINE` or file that it comes from, or `default`."""
 
     value: Any
     origin: str
@@ -30,7 +30,7 @@ def variable_name(field: str) -> str:
 
 
 def read_given(types: Mapping[str, Any], source: Mapping[str, str], file: ConfigFile | None) -> dict[str, Given]:
-    """The settings that are set: by a variable that is not empty, else in the file.
+    """Read the settings that are set by a non-empty variable, else in the file.
 
     Raises:
         SettingError: a value is not valid, or the file of a secret cannot be read.

@@ -1,4 +1,4 @@
-"""Every setting with its value, its origin, its place in `pmmds.toml` and its description, for `pmmds config`.
+"""Lists every setting with value, origin, place in `pmmds.toml` and description, for `pmmds config`.
 
 Not here: reading settings (settings.py).
 """
@@ -29,7 +29,7 @@ class SettingInfo(msgspec.Struct, frozen=True):
 
 
 def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
-    """Every setting in the order of `Settings`; secrets are masked. Arguments and errors: as for `load_settings`."""
+    """List every setting in the order of `Settings`, with secrets masked. Arguments and errors: see `load_settings`."""
     given = given_values(environment)
     settings = Settings(**{name: g.value for name, g in given.items()})
     rows = []
@@ -51,10 +51,10 @@ def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
 
 
 def find_setting(rows: Sequence[SettingInfo], key: str) -> SettingInfo:
-    """The row of a setting, by its variable or its place in pmmds.toml.
+    """Find the row of a setting by its variable or its place in pmmds.toml.
 
     Raises:
-        UsageError: there is no such setting; names the nearest.
+        UsageError: there is no such setting; the message suggests the nearest name.
     """
     by_key = {r.path: r for r in rows} | {r.variable: r for r in rows}
     if key in by_key:

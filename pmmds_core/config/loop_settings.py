@@ -1,4 +1,4 @@
-"""Settings of the loop: stores and retention, drift, alerts, retraining, training, promotion, shadow and rollback.
+"""Settings of the retraining loop: stores, retention, drift, alerts, training, promotion, shadow and rollback.
 
 Not here: settings of the service, Dagster and MLflow, and reading the environment (settings.py).
 """
@@ -180,6 +180,9 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     promotion_approval: Annotated[
         Literal["automatic", "manual"], Meta(description="Promote automatically, or wait for `pmmds approve`")
     ] = "automatic"
+    promotion_approvals: Annotated[
+        int, Meta(ge=1, le=2, description="Number of people who must approve a promotion that waits for approval")
+    ] = 1
 
     shadow: Annotated[OffOn, Meta(description="Score live traffic with the challenger in a shadow process")] = "off"
 

@@ -32,7 +32,7 @@ def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -
 
 
 def _secret_part(value: str) -> str:
-    """The decoded password of a URL; any other text unchanged."""
+    """Return the decoded password of a URL, or any other text unchanged."""
     if "://" not in value:
         return value.strip()
     try:

@@ -1,4 +1,4 @@
-"""Secrets in files, as containers and orchestrators mount them: PMMDS_<NAME>_FILE names the file.
+"""Reads secrets from files, such as those that containers mount; PMMDS_<NAME>_FILE names the file.
 
 Add a setting's name to SECRETS if its value is secret. Not here: reading the environment (settings.py).
 """
@@ -20,6 +20,7 @@ SECRETS = frozenset(
         "celery_broker_url",
         "admin_token",
         "alert_urls",
+        "console_oidc_client_secret",
     }
 )
 # Settings whose file may be empty. For other settings an empty file would select the default, so it is an error.
@@ -34,7 +35,7 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
     processes as variables.
 
     Raises:
-        SettingError: the file cannot be read, is empty or is not one line of text; its content is never in the message.
+        SettingError: the file cannot be read, is empty or is not one line of text; the message never shows its content.
     """
     given = source.get(variable, "")
     path = source.get(variable + SUFFIX, "") if name in SECRETS else ""
@@ -48,7 +49,7 @@ def secret_in(name: str, variable: str, path: str) -> str:
 
     Args:
         name: the setting.
-        variable: what names the file, for messages: a variable, or a line of pmmds.toml.
+        variable: the variable or line of pmmds.toml that names the file, for messages.
         path: the file.
 
     Raises:
@@ -57,7 +58,8 @@ def secret_in(name: str, variable: str, path: str) -> str:
     value = _read(variable, Path(path).expanduser())
     if not value and name not in _MAY_BE_EMPTY:
         raise SettingError(
-            f"{variable} names {path}, which is empty.", next_step="Write the secret to it, or set the value itself."
+            f"{variable} names {path}, which is empty.",
+            next_step="Write the secret to the file, or set the value itself.",
         )
     return value
 
@@ -70,7 +72,7 @@ def _read(variable: str, path: Path) -> str:
     except OSError as error:
         raise SettingError(
             f"{variable} names {path}, which cannot be read: {error.strerror}.",
-            next_step="Name a file with the secret that this user can read.",
+            next_step="Specify a secret file that this user can read.",
         ) from None
     except UnicodeDecodeError:
         text = "\n"

@@ -1,7 +1,7 @@
-"""Every PMMDS_* variable with its type, default and description. The only reader of settings in the environment.
+"""Every PMMDS_* variable with its type, default and description. Only this module reads settings from variables.
 
-The settings of the loop and the console are inherited (loop_settings.py, console_settings.py). A field added in any
-of these modules is parsed and shown by `pmmds config`; a test requires it in docs/settings.md.
+    This class adds the settings of the service, Dagster and MLflow to the inherited ones of stores, drift, retraining,
+    promotion, rollback and the console.
 Not here: where a value comes from (given.py, config_file.py), options of one run (run configuration in pmmds_assets).
 """
 
@@ -51,7 +51,8 @@ _EARLIEST = date(1970, 1, 1)
 class Settings(ConsoleSettings, frozen=True, kw_only=True):
     """All settings of one process. The `resolved_*` properties add defaults that depend on `home`.
 
-    Inherited: stores, drift, retraining, promotion, rollback and the console. Here: the service, Dagster and MLflow.
+    This class adds the settings of the service, Dagster and MLflow to the inherited ones of stores, drift, retraining,
+    promotion, rollback and the console.
     """
 
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
@@ -69,7 +70,7 @@ class Settings(ConsoleSettings, frozen=True, kw_only=True):
         Meta(
             pattern=r"^(/[A-Za-z0-9._~-]+)*$",
             description="Path prefix that a proxy removes, such as /churn; the server URL in /openapi.json",
-            extra={"expected": "a path such as /churn, without a slash at its end"},
+            extra={"expected": "a path such as /churn, without a trailing slash"},
         ),
     ] = ""
     http_cors_origins: Annotated[
@@ -216,7 +217,7 @@ class Settings(ConsoleSettings, frozen=True, kw_only=True):
 
     @property
     def timestamps(self) -> TimestampRange:
-        """The accepted timestamps of labels."""
+        """The range of timestamps that labels may have."""
         return TimestampRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
 
     @property
@@ -232,10 +233,10 @@ class Settings(ConsoleSettings, frozen=True, kw_only=True):
         return comma_list(self.drift_segment_features)
 
     def web_hosts(self, bound_to: str) -> frozenset[str]:
-        """Host names, lower case, that a web server accepts besides loopback.
+        """The lower-case host names that a web server accepts in addition to loopback.
 
         Args:
-            bound_to: the address it listens on; accepted too, unless it is the wildcard address.
+            bound_to: the address it listens on, which is accepted as well unless it is the wildcard address.
         """
         names = {without_brackets(name.lower()) for name in comma_list(self.web_allowed_hosts)}
         return frozenset(names if is_every_address(bound_to) else names | {bound_to.lower()})
@@ -263,7 +264,7 @@ def setting_types() -> dict[str, Any]:
 
 
 def given_values(environment: Mapping[str, str] | None = None) -> dict[str, Given]:
-    """The settings that a variable or `pmmds.toml` gives, with the place of each, and PMMDS_HOME beside the file.
+    """The settings from variables and `pmmds.toml` with their origins; PMMDS_HOME is by default next to the file.
 
     Args and errors: as for `load_settings`.
     """
@@ -288,8 +289,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings: a variable takes precedence over `pmmds.toml`, and that over the default.
 
     Args:
-        environment: variables to read; those of this process if None. Only for None, the working directory and the
-            folders above it are searched for `pmmds.toml`; otherwise PMMDS_CONFIG has to name it.
+        environment: the variables to read; None: those of this process. Only for None are the working directory and the
+            folders above it searched for `pmmds.toml`; otherwise PMMDS_CONFIG must name it.
 
     Raises:
         SettingError: a variable or a line of the file is not valid, the file of a secret cannot be read, or a secret is

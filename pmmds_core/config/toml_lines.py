@@ -1,4 +1,4 @@
-"""Line numbers of the keys and tables of a TOML text, for messages; tomllib reports none.
+"""Finds the line numbers of keys and tables in TOML text for messages, because tomllib does not report them.
 
 Not here: parsing the text (config_file.py).
 """
@@ -29,7 +29,7 @@ class KeyLines:
             self._lines.setdefault(path[:length], number)
 
     def line(self, path: tuple[str, ...]) -> int:
-        """The line, counted from 1, of the longest known beginning of `path`."""
+        """The line, counted from 1, of the longest prefix of `path` with a known line."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
                 return self._lines[path[:length]]

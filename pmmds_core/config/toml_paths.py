@@ -1,6 +1,6 @@
-"""The place of a setting in `pmmds.toml`: its table and key, derived from its name.
+"""Derives the place of a setting in `pmmds.toml`, its table and key, from its name.
 
-Add the first word of a new setting to `_TABLES` if its table has another name than the word.
+Add the first word of a new setting to `_TABLES` if the table's name differs from that word.
 Not here: reading the file (config_file.py).
 """
 
@@ -44,7 +44,7 @@ def toml_path(name: str) -> tuple[str, ...]:
 
 
 def path_text(name: str) -> str:
-    """`drift.psi_threshold`, `home`: the place of a setting as one word."""
+    """The place of a setting as one word, such as `drift.psi_threshold` or `home`."""
     return ".".join(toml_path(name))
 
 

@@ -1,4 +1,4 @@
-"""Makes URLs from paths, hosts and ports. No other module puts a path or a host into a URL.
+"""Builds URLs from paths, hosts and ports. Every other module uses these functions to do so.
 
 Not here: parsing the URL of a setting (stores/database/urls.py), Host headers (runtime/web_requests.py).
 """
@@ -13,7 +13,7 @@ from urllib.parse import quote
 def sqlite_url(file: Path) -> str:
     """The SQLAlchemy URL of a SQLite file; characters such as %, ?, # and spaces are escaped."""
     escaped = quote(str(file))
-    # MLflow would create the escaped name as a folder; it does so for the scheme `sqlite` only.
+    # For the scheme `sqlite`, and only for this scheme, MLflow would create a folder with the escaped name.
     scheme = "sqlite" if escaped == str(file) else "sqlite+pysqlite"
     return f"{scheme}:///{escaped}"
 
@@ -24,7 +24,7 @@ def file_url(path: Path) -> str:
 
 
 def authority(host: str, port: int) -> str:
-    """`127.0.0.1:8000`, `[::1]:8000`: host and port for gRPC and messages."""
+    """Host and port for gRPC and messages, such as `127.0.0.1:8000` or `[::1]:8000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -39,7 +39,7 @@ def client_url(host: str, port: int, path: str = "") -> str:
 
 
 def client_host(host: str) -> str:
-    """The address for a client on the same machine of a server that listens on `host`."""
+    """The address at which a client on the same machine can reach a server that listens on `host`."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Types of setting values, parsing them from text and masking them for display.
+"""Types of setting values, with functions that parse them from text and mask them for display.
 
 Not here: the settings (settings.py) and their list (listing.py).
 """
@@ -23,7 +23,7 @@ PositiveFloat = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 OpenShare = Annotated[float, Meta(gt=0, lt=1)]
 OffOn = Literal["off", "on"]
-# At most ten years.
+# A number of hours, at most ten years.
 Hours = Annotated[float, Meta(ge=0, le=87_600)]
 Day = Annotated[date, Meta(extra={"expected": "a day such as 2000-01-01"})]
 _RULE = "(spec|calibrated|joint|sequential)"
@@ -71,7 +71,7 @@ _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def parse(variable: str, raw: str, kind: Any) -> Any:
-    """Parse `raw` as `kind`. Raises SettingError that states the allowed values; passwords in URLs are masked."""
+    """Parse `raw` as `kind`. Raises SettingError with the allowed values; passwords in URLs are masked."""
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -82,7 +82,7 @@ def parse(variable: str, raw: str, kind: Any) -> Any:
 
 
 def expected(kind: Any, message: str) -> str:
-    """`expected …`: the values that a type allows, else what the message of msgspec says."""
+    """The allowed values of a type as `expected …`; if they are not known, msgspec's own message."""
     literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
     if literal is not None:
         return "expected one of " + ", ".join(get_args(literal))
@@ -112,7 +112,7 @@ def is_every_address(host: str) -> bool:
 
 
 def without_brackets(name: str) -> str:
-    """`fd00::5` for `[fd00::5]`; a name with a port is unchanged."""
+    """Remove the brackets of an IPv6 address such as `[fd00::5]`; a name with a port is unchanged."""
     return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 
@@ -126,7 +126,7 @@ def with_driver(url: str, driver: str) -> str:
 
 def masked(name: str, value: str) -> str:
     """A setting's value for display: secrets and passwords are masked."""
-    if name in ("admin_token", "alert_urls"):
+    if name in ("admin_token", "alert_urls", "console_oidc_client_secret"):
         return "(set)" if value else ""
     return without_password(value)
 
@@ -138,7 +138,7 @@ def has_password(value: str) -> bool:
 
 
 def without_password(value: str) -> str:
-    """A URL with its passwords masked; any other text unchanged."""
+    """Return a URL with its passwords masked, or any other text unchanged."""
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)
         user, host = rest.rsplit("@", 1)

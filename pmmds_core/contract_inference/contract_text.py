@@ -1,4 +1,4 @@
-"""A contract as YAML with a comment above each guess. The text is deterministic and parses to the same contract.
+"""Writes a contract as YAML with a comment above each guess. The text is deterministic and parses to the same contract.
 
 Not here: parsing (contracts/contract.py).
 """
@@ -13,9 +13,9 @@ from pmmds_core.contract_inference.draft import ColumnDraft, ContractDraft
 from pmmds_core.contracts.contract import Feature
 from pmmds_core.runtime.plurals import counted
 
-# YAML reads these as plain text and every scalar of a contract is text; anything else is quoted.
+# Scalars that need no quotes. All scalars of a contract are text, so all others are quoted.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-# YAML breaks lines at some of these, and rejects the others.
+# YAML breaks lines at some of these characters and rejects the others.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _WIDTH = 116
 
@@ -89,7 +89,7 @@ def _number(value: float) -> str:
 
 
 def _comments(indent: str, text: str, mark: str = "# ") -> Iterator[str]:
-    """Comment lines of at most 120 characters; a comment never contains a line end of a column's name."""
+    """Comment lines of at most 120 characters. Line ends in a column's name never end a comment."""
     import textwrap
 
     more = mark if mark == "# " else f"{mark}  "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pmmds_core.contracts.contract import Contract, Feature, Label
 
-# A column that identifies each row, for ColumnDraft.id_evidence.
+# Evidence for a column that identifies each row.
 UNIQUE = "a different value in every row"
 
 
@@ -29,7 +29,7 @@ class ColumnDraft:
 
 @dataclass(frozen=True)
 class LabelDraft:
-    """The label and one sentence without a period about its classes. `codes`: class by text of a cell."""
+    """The inferred label. `evidence`: one sentence without a period. `codes`: the class for each cell text."""
 
     label: Label
     evidence: str
@@ -39,7 +39,7 @@ class LabelDraft:
 
 @dataclass(frozen=True)
 class ContractDraft:
-    """An inferred contract. `columns`: all columns of the file besides the label, in its order."""
+    """An inferred contract. `columns`: all columns except the label, in the file's order."""
 
     contract: Contract
     label: LabelDraft
@@ -50,5 +50,5 @@ class ContractDraft:
 
     @property
     def left_out(self) -> tuple[ColumnDraft, ...]:
-        """Columns that are not features, without the row id."""
+        """The columns that are neither features nor the row id."""
         return tuple(c for c in self.columns if c.feature is None and c.source != self.contract.row_id)

@@ -1,4 +1,4 @@
-"""Infer a contract from a CSV or Parquet file. The result is checked with the reader that training uses.
+"""Infers a contract from a CSV or Parquet file. The result is checked with the reader that training uses.
 
 Kinds come from file_drift/inferred_kinds.py. Not here: the label (label.py), features (numeric.py, categorical.py), the
 contract's text (contract_text.py).
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 # Each feature is a column of the prediction log; PostgreSQL allows 1,600 columns in a table.
 MAX_FEATURES = 1500
-_NEXT_KIND = "Name words for missing values with --na, or the kind with --categorical or --numeric, or use --ignore."
+_NEXT_KIND = "Pass words for missing values with --na, or the column's name with --categorical, --numeric or --ignore."
 
 
 @dataclass(frozen=True)
 class InferenceOptions:
-    """What a user says about the file.
+    """The user's options for a file.
 
     `columns`: candidates for features; empty: all. `positive`: the label's value for class 1; empty: guessed.
     `file`: kinds, words for missing values, columns to leave out.
@@ -61,10 +61,11 @@ def infer_contract(path: Path, label: str, options: InferenceOptions) -> Contrac
         options: the user's corrections.
 
     Raises:
-        InputFileError: the file, the label or all other columns cannot be used. Says which option or line helps.
+        InputFileError: the file, the label or all other columns cannot be used. The message names an option or a
+            command that helps.
     """
     if path.is_dir():
-        raise InputFileError(f"{path} is a folder.", next_step="Name one CSV or Parquet file with --from.")
+        raise InputFileError(f"{path} is a folder.", next_step="Pass a single CSV or Parquet file with --from.")
     connection = connect()
     file = open_data_file(connection, path)
     _check(path, file, label, options)
@@ -84,7 +85,7 @@ def _check(path: Path, file: DataFile, label: str, options: InferenceOptions) ->
         reject_unknown([label], file.by_name, str(path))
     reject_unknown([*options.columns, *options.file.named], file.by_name, str(path))
     if label in {*options.columns, *options.file.named}:
-        raise InputFileError(f"The column {label!r} is the label.", next_step="Name it only with --label.")
+        raise InputFileError(f"The column {label!r} is the label.", next_step="Pass it only with --label.")
     if file.n_rows < MIN_ROWS:
         raise InputFileError(
             f"{path} has {counted(file.n_rows, 'row')}; training needs at least {MIN_ROWS}.",
@@ -104,7 +105,7 @@ def _candidates(file: DataFile, label: str, options: InferenceOptions) -> list[F
 
 
 class _Columns:
-    """Drafts of all columns besides the label."""
+    """Create drafts of all columns except the label."""
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class _Columns:
         return tuple(found[c.name] for c in self._file.columns if c.name in found)
 
     def _find_kinds(self) -> None:
-        """Raises InputFileError for the first column of an unclear kind, with the names of all of them."""
+        """Raise InputFileError for the first column whose kind is unclear; the message also names the others."""
         problems: dict[str, InputFileError] = {}
         for column in self._candidates:
             try:
@@ -146,7 +147,7 @@ class _Columns:
                 problems[column.name] = error
         if problems:
             first, *more = problems
-            also = f" The same holds for {listed(map(repr, more))}." if more else ""
+            also = f" The same applies to {listed(map(repr, more))}." if more else ""
             raise InputFileError(problems[first].message + also, next_step=_NEXT_KIND)
 
     def _numbers(self) -> dict[str, numeric.Numbers]:
@@ -170,7 +171,7 @@ class _Columns:
 
     def _numeric(self, column: FileColumn, name: str, numbers: numeric.Numbers) -> ColumnDraft:
         why = numeric.reason_to_leave_out(numbers, name)
-        is_id = "identifier" in why or "running id" in why
+        is_id = "identifier" in why or "sequential id" in why
         if why and not (is_id and column.name in self._options.file.numeric):
             return ColumnDraft(column.name, None, why, is_id and self._is_unique(column.name))
         cells = self._table.columns[column.name]
@@ -194,7 +195,7 @@ def _assembled(path: Path, table: TextTable, label: LabelDraft, columns: Sequenc
         reasons = "; ".join(f"{c.source!r}: {c.evidence}" for c in columns[:4]) or "it has no other column"
         raise InputFileError(
             f"{path} has no column besides the label that can be a feature ({reasons}).",
-            next_step="Add columns that describe a row, or set the kind of one with --categorical or --numeric.",
+            next_step="Add columns that describe a row, or set the kind of a column with --categorical or --numeric.",
         )
     name = snake_name(path.name.partition(".")[0], "data")
     contract = Contract(
@@ -209,7 +210,7 @@ def _assembled(path: Path, table: TextTable, label: LabelDraft, columns: Sequenc
 
 
 def _row_id(columns: Sequence[ColumnDraft]) -> str:
-    """The first column that identifies rows; one whose name says so comes first."""
+    """The first column that identifies rows and has `id` in its name, else the first that identifies rows."""
     candidates = [c.source for c in columns if c.is_row_id]
     named = [source for source in candidates if "id" in snake_name(source, "").split("_")]
     return next(iter(named or candidates), "")
@@ -220,14 +221,14 @@ def _warnings(label: LabelDraft) -> tuple[str, ...]:
     if share >= MIN_CLASS_SHARE:
         return ()
     sentence = (
-        f"Only {share:.2%} of the rows are of one class; data validation requires {MIN_CLASS_SHARE:.0%}, so "
+        f"Only {share:.2%} of the rows belong to the rarer class; data validation requires {MIN_CLASS_SHARE:.0%}, so "
         "pmmds train needs --no-validate."
     )
     return (sentence,)
 
 
 def _check_with_reader(path: Path, contract: Contract) -> None:
-    """Raises InputFileError if the reader of training refuses the file by its own contract."""
+    """Raise InputFileError if the reader that training uses rejects the file under its inferred contract."""
     try:
         read_source(path, contract)
     except DataError as error:

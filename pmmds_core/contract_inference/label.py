@@ -1,4 +1,4 @@
-"""The label: which of two values is class 1. Every other label is rejected with a line that makes one.
+"""Infers which of the label's two values is class 1. For any other label, the error shows a command that creates one.
 
 Not here: the words for each class that files may use (contracts/label_words.py).
 """
@@ -30,7 +30,7 @@ WORDS_FOR_POSITIVE = frozenset({"1", "true", "yes", "y", "t", "positive", "pos",
 
 
 def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -> LabelDraft:
-    """The label of a column with two values.
+    """Infer the label from a column with two values.
 
     Args:
         table: the file's cells.
@@ -39,7 +39,8 @@ def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -
         positive: the value of class 1; empty: a usual word for it such as yes, otherwise the rarer value.
 
     Raises:
-        InputFileError: the column is missing, has blank cells or not exactly two values, or none is `positive`.
+        InputFileError: the column is missing, has blank cells, does not have exactly two values, or does not have the
+            value `positive`.
     """
     reject_unknown([column], table.columns, str(path))
     cells = table.columns[column]
@@ -73,7 +74,7 @@ def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
     raise InputFileError(
         f"{path}: {len(blank):,} of {counted(table.n_rows, 'row')} ({len(blank) / table.n_rows:.0%}) have no label in "
         f"{column!r} ({table.row_word} {places}).",
-        next_step="Use a file of the rows that have one; this writes it: "
+        next_step="Use only the rows with a label; this command writes them to a file: "
         + _pandas_line(path, "labeled", f'd[~d[{_literal(column)}].fillna("").isin({_literal(["", *words])})]'),
     )
 
@@ -81,14 +82,14 @@ def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
 def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError:
     if len(values) == 1:
         return InputFileError(
-            f"{path}: the label {column!r} is {next(iter(values))!r} in every row; a model needs rows of two classes.",
-            next_step="Use a file with both classes, or another column as --label.",
+            f"{path}: the label {column!r} is {next(iter(values))!r} in every row; a model needs rows of both classes.",
+            next_step="Use a file with both classes, or pass another column as --label.",
         )
     common = [value for value, _ in values.most_common(4)]
     shown = ", ".join(map(repr, common)) + (", …" if len(values) > len(common) else "")
     return InputFileError(
         f"{path}: the label {column!r} has {len(values):,} values ({shown}); PMMDS trains binary classifiers.",
-        next_step="Use a column with two values as --label; this writes a file whose label is "
+        next_step="Pass a column with two values as --label. This command writes a file whose label is "
         f"{common[-1]!r} or not: "
         + _pandas_line(
             path, "binary", f"d.assign(**{{{_literal(column)}: d[{_literal(column)}] == {_literal(common[-1])}}})"
@@ -97,7 +98,7 @@ def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError
 
 
 def _pandas_line(path: Path, suffix: str, expression: str) -> str:
-    """A shell command that reads the file as `d` and writes `expression` in the working directory."""
+    """A shell command that reads the file as `d` and writes `expression` to a CSV file in the working directory."""
     name = _literal(str(path))
     if path.suffix in {".parquet", ".pq"}:
         read = f"p.read_parquet({name})"
@@ -108,12 +109,12 @@ def _pandas_line(path: Path, suffix: str, expression: str) -> str:
 
 
 def _literal(value: str | Sequence[str]) -> str:
-    """A Python literal with double quotes, which need no escapes in a shell's single quotes."""
+    """A Python literal with double quotes, which need no escaping within single quotes in a shell."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _values(cells: Cells) -> Counter[str]:
-    """Counts of the values, equal ones in their most frequent spelling."""
+    """Count the values; equal values are counted under their most frequent spelling."""
     written = Counter(decimal_text(cell) for cell in cells)
     spelling: dict[str, str] = {}
     counts: Counter[str] = Counter()

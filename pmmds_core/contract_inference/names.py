@@ -1,4 +1,4 @@
-"""Valid names for the contract from the names of columns and files.
+"""Derives valid names for the contract from the names of columns and files.
 
 Not here: the rules for names (contracts/contract.py, contracts/checks.py).
 """
@@ -14,7 +14,7 @@ _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def snake_name(text: str, otherwise: str) -> str:
-    """Lower-case letters, digits and _, starting with a letter: `seats_sold` for `Seats sold (%)` and `SeatsSold`.
+    """Convert a name to snake case, starting with a letter: `Seats sold (%)` and `SeatsSold` become `seats_sold`.
 
     Args:
         text: any name.
@@ -29,7 +29,7 @@ def snake_name(text: str, otherwise: str) -> str:
 
 
 def unique_names(sources: Sequence[str], taken: Collection[str]) -> list[str]:
-    """A valid name for each source column; a name that is taken gets `_value`, a repeated one a number.
+    """A valid name for each source column; a taken name gets the suffix `_value`, a repeated name a number.
 
     `taken`: names that no feature may have.
     """

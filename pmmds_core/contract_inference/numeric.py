@@ -1,4 +1,4 @@
-"""Numeric features: whole numbers or not, and a range with slack.
+"""Infers numeric features: whether they are whole numbers, and a range with slack.
 
 Not here: deciding that a column is numeric (file_drift/column_kinds.py).
 """
@@ -22,7 +22,7 @@ from pmmds_core.runtime.plurals import counted
 # Largest magnitude up to which a float represents every integer.
 _EXACT = 2**53
 _ID_NAME = re.compile(r"(^|_)(id|ids|uuid|guid|key|no|nr|num|number|code)$")
-# A column with an identifier's name is one if at least this share of its values is distinct.
+# A column that is named like an identifier is treated as one if at least this share of its values is distinct.
 MIN_DISTINCT_ID_SHARE = 0.5
 
 
@@ -42,7 +42,7 @@ class Numbers:
 
 
 def describe(values: NDArray[np.float64]) -> Numbers:
-    """Statistics of the values, (n_rows,), NaN for blank."""
+    """Compute statistics of the values, (n_rows,), with NaN for blank cells."""
     known = np.sort(values[~np.isnan(values)])
     n_blank = len(values) - len(known)
     if not len(known) or not np.isfinite(known[[0, -1]]).all():
@@ -61,25 +61,25 @@ def describe(values: NDArray[np.float64]) -> Numbers:
 
 
 def reason_to_leave_out(numbers: Numbers, name: str) -> str:
-    """Why a numeric column is no feature; empty if it is one. `name`: in the contract."""
+    """The reason why a numeric column cannot be a feature; empty if it can. `name`: its name in the contract."""
     if not numbers.is_finite:
         return "infinite numbers"
     n_known = numbers.n_rows - numbers.n_blank
     if n_known < MIN_KNOWN_SHARE * numbers.n_rows:
         return too_blank(numbers.n_blank, numbers.n_rows)
     if numbers.is_running_id:
-        return "whole numbers that differ in every row, like a running id"
+        return "whole numbers that differ in every row, like a sequential id"
     share = numbers.n_distinct / n_known
     if numbers.is_whole and numbers.n_distinct >= MIN_IDS and share >= MIN_DISTINCT_ID_SHARE and _ID_NAME.search(name):
         return (
-            f"{numbers.n_distinct:,} different whole numbers in {counted(n_known, 'row')} and the name of an identifier"
+            f"{numbers.n_distinct:,} different whole numbers in {counted(n_known, 'row')} and a name like an identifier"
         )
     return f"{numbers.low:g} in every row" if numbers.n_distinct == 1 else ""
 
 
 def too_blank(n_blank: int, n_rows: int) -> str:
-    """Why a column with many blank cells is no feature."""
-    return f"blank in {n_blank:,} of {counted(n_rows, 'row')}; data validation requires values in {MIN_KNOWN_SHARE:.0%}"
+    """The reason why a column with many blank cells cannot be a feature."""
+    return f"blank in {n_blank:,} of {counted(n_rows, 'row')}; at least {MIN_KNOWN_SHARE:.0%} must have values"
 
 
 def numeric_feature(
@@ -122,7 +122,7 @@ def slack_range(low: float, high: float) -> tuple[float, float]:
 
 
 def _outward(value: float, rounded_off: Callable[[float], int]) -> float:
-    """`value` rounded by math.floor or math.ceil to two significant digits."""
+    """Round `value` to two significant digits with math.floor or math.ceil."""
     if value == 0 or not math.isfinite(value):
         return math.copysign(sys.float_info.max, value) if value else 0.0
     exponent = math.floor(math.log10(abs(value))) - 1
@@ -131,7 +131,7 @@ def _outward(value: float, rounded_off: Callable[[float], int]) -> float:
 
 
 def evidence_of(numbers: Numbers, feature: Feature, kind_reason: str) -> str:
-    """What was observed, as one sentence without a period."""
+    """Describe what was observed in one sentence without a period."""
     kind = "whole numbers" if feature.type == "integer" else "numbers"
     blank = f"{numbers.n_blank:,} blank" if numbers.n_blank else "none blank"
     return f"{numbers.n_distinct:,} different {kind}, {numbers.low:.10g} to {numbers.high:.10g}, {blank}{kind_reason}"

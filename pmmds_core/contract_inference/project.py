@@ -1,4 +1,4 @@
-"""The project folder: contract.yaml, pmmds.toml and README.md, written completely or not at all.
+"""Writes the project folder (contract.yaml, pmmds.toml and README.md) completely or not at all.
 
 Not here: the contract's text (contract_text.py), reading pmmds.toml (config/).
 """
@@ -40,9 +40,9 @@ class Project:
 
 
 def check_free(folder: Path, *, force: bool) -> None:
-    """Raise UsageError if files of a project exist in `folder` and `force` is not given, or it is a file."""
+    """Raise UsageError if `folder` is a file, or contains files of a project and `force` is not given."""
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder.", next_step="Name a folder with --into.")
+        raise UsageError(f"{folder} is not a folder.", next_step="Pass a folder with --into.")
     present = [name for name in (CONTRACT, SETTINGS, README) if os.path.lexists(folder / name)]
     if present and not force:
         raise UsageError(
@@ -55,7 +55,7 @@ def write_project(draft: ContractDraft, data: Path, folder: Path) -> Project:
     """Write the files of a project.
 
     Raises:
-        InputFileError: a file cannot be written; files of this call are removed, and replaced ones restored.
+        InputFileError: a file cannot be written. New files are then removed, and replaced files are restored.
     """
     project = Project(folder.absolute(), data.absolute())
     text = contract_text(draft)

@@ -1,4 +1,4 @@
-"""Features that say nothing new: they repeat another column, or the label itself.
+"""Detects redundant features, which repeat another column or the label.
 
 Not here: columns that cannot be features by their own values (numeric.py, categorical.py).
 """

@@ -1,5 +1,5 @@
 """Contracts: the packaged one (YAML), loading and checking contracts, decoding and validating requests,
-and what a cell of a file or a category of a request means.
+and the meaning of cells in files and of categories in requests.
 
 Not here: reading data files by a contract (data/).
 """

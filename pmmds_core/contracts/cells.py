@@ -1,8 +1,8 @@
-"""The meaning of a cell in a file: its number or its category, the same in every format and engine.
+"""Defines the number or category that a cell of a file contains, the same for every format and engine.
 
-The definition in Python; stores/files/column_sql.py translates it for DuckDB and stores/files/spark_counts.py for
-Spark, and both are tested against it. Not here: numbers in local form (data/number_style.py) and the contract's own
-words for blanks (data/reader.py).
+This is the definition in Python. stores/files/column_sql.py translates it for DuckDB and stores/files/spark_counts.py
+for Spark, and both are tested against it. Not here: numbers in local form (data/number_style.py) and the contract's
+own words for blanks (data/reader.py).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ WORDS_FOR_NULL = frozenset(
     | {"-nan", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#div/0!", "#value!", "#ref!", "#num!"}
     | {"#name?", "#null!", "n.a.", "\\n", "(null)", "[null]", "(blank)", "–", "—", "..", "..."}
 )
-# What str.strip() removes and text files contain; the no-break spaces come from spreadsheets.
+# Characters that str.strip() removes and that occur in text files; the no-break spaces come from spreadsheets.
 BLANKS = " \t\r\n\f\x0b\u00a0\u202f\ufeff"
 
-# Dates and times as text. Without a contract they are left out, like columns of a date type.
+# Dates and times as text. Without a contract, columns of them are left out, like columns of a date type.
 _D, _M, _Y = "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "[0-9]{4}"
 _DAY = (
     rf"{_Y}-[0-9]{{2}}-[0-9]{{2}}|{_Y}/[0-9]{{1,2}}/[0-9]{{1,2}}|{_Y}\.[0-9]{{2}}\.[0-9]{{2}}"
@@ -45,7 +45,7 @@ _PERIOD = (
     rf"{_Y}[-/](0[1-9]|1[0-2])|{_M}/{_Y}|{_Y}[- ]?q[1-4]|q[1-4][-/ ]{_Y}|{_MONTH}[- ]({_Y}|[0-9]{{2}})"
     rf"|{_Y}-?w[0-9]{{2}}(-?[1-7])?|(kw|w) ?[0-9]{{1,2}}[-/ ]{_Y}"
 )
-# As pandas and Python write it: 3 days 04:05:06.
+# A duration as pandas and Python write it, such as 3 days 04:05:06.
 _DURATION = r"-?[0-9]+ days?,?( [+-]?[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?)?"
 DATE_PATTERN = rf"(({_DAY}|{_NAMED_DAY}|[0-9]{{1,2}}\. {_MONTH} {_Y})([t ,]+{_CLOCK})?|{_CLOCK}|{_PERIOD}|{_DURATION})"
 
@@ -80,7 +80,7 @@ def is_date(text: str) -> bool:
 
 
 def category_of(text: str, spelling: Spelling) -> str | None:
-    """The category in a text cell; None for a blank one, and for words for missing among booleans."""
+    """The category in a text cell; None for a blank cell and, among booleans, for a word that means missing."""
     if spelling == "exact":
         return text
     trimmed = text.strip(BLANKS)
@@ -101,13 +101,13 @@ def decimal_text(text: str) -> str:
 
 
 def are_booleans(texts: Collection[str]) -> bool:
-    """True for true and false in any case, or t and f, as PostgreSQL writes them. Yes and No are texts."""
+    """True for true and false in any case, or t and f, as PostgreSQL writes them. Yes and No are ordinary text."""
     lowered = {text.strip(BLANKS).lower() for text in texts}
     return bool(lowered) and (lowered <= {"true", "false"} or lowered == {"t", "f"})
 
 
 def spelling_of(categories: Collection[str]) -> Spelling:
-    """The spelling in which a column with these categories is read: equal values have one text.
+    """The spelling for reading a column with these categories, in which equal values have one text.
 
     `exact` if a category has blanks around it, because it could never equal a trimmed cell.
     """

@@ -24,7 +24,7 @@ MISSING = "missing"
 
 
 def first_problem(contract: Contract) -> Problem | None:
-    """Return path and message of the first mistake in a well-typed contract; None for a correct contract."""
+    """Return the path and message of the first mistake in a well-typed contract; None for a correct contract."""
     for problem in (*_label_problems(contract), *_feature_problems(contract), *_row_id_problems(contract)):
         return problem
     return None

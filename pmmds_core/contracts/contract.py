@@ -165,7 +165,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.digest == load_contract("").digest
 
     def example(self) -> dict[str, FeatureValue]:
-        """One valid row, typed."""
+        """One valid row with typed values."""
         return {f.name: f.typed_example for f in self.features}
 
 
@@ -173,7 +173,7 @@ def load_contract(path: str | Path) -> Contract:
     """Load a contract file, or the packaged Telco contract if `path` is empty.
 
     Raises:
-        ContractError: names the file, line and field, and what was expected.
+        ContractError: the contract is not valid. The message names the file, line and field, and the expected value.
     """
     if not str(path):
         text = resources.files("pmmds_core.contracts").joinpath(PACKAGED).read_text(encoding="utf-8")
@@ -184,7 +184,7 @@ def load_contract(path: str | Path) -> Contract:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ContractError(
             f"The contract {path} cannot be read: {reason}.",
-            next_step="Set PMMDS_CONTRACT to a readable YAML file, or unset it for the packaged one.",
+            next_step="Set PMMDS_CONTRACT to a readable YAML file, or unset it to use the packaged contract.",
         ) from None
     return parse_contract(text, str(path))
 

@@ -1,6 +1,6 @@
-"""What `pmmds db migrate` does with the difference between two contracts, without a database.
+"""Lists the differences between two contracts and how `pmmds db migrate` handles them, without using a database.
 
-The rules for columns are those of stores/database/schema.py. Not here: applying them.
+The rules for columns are those of stores/database/schema.py. Not here: applying the changes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Effect(StrEnum):
-    """What a change does.
+    """The effect of a change.
 
-    `migrated`: `pmmds db migrate` adds a column. `refused`: `pmmds db migrate` refuses it if prediction_logs has rows.
-    `retrain`: no migration; a new model is needed. `none`: documentation only.
+    `migrated`: `pmmds db migrate` adds a column. `refused`: `pmmds db migrate` rejects it if prediction_logs has rows.
+    `retrain`: no migration, but a new model is needed. `none`: only documentation changed.
     """
 
     MIGRATED = "migrated"
@@ -29,7 +29,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class ContractChange:
-    """One difference. `subject`: a feature or a field. `effect`: the consequence."""
+    """A difference between two contracts. `subject`: the feature or field that differs."""
 
     subject: str
     change: str
@@ -91,7 +91,7 @@ def _text(value: object) -> str:
 
 def _fields(old: Contract, new: Contract) -> Iterator[ContractChange]:
     if old.name != new.name or old.model_name != new.model_name:
-        change = f"{old.name}, {old.model_name} → {new.name}, {new.model_name}; another model in the registry"
+        change = f"{old.name}, {old.model_name} → {new.name}, {new.model_name}; a different registered model"
         yield ContractChange("name, model_name", change, Effect.RETRAIN)
     for field in ("source", "positive", "negative", "name"):
         before, after = getattr(old.label, field), getattr(new.label, field)

@@ -16,7 +16,7 @@ class LabelWords:
     """The accepted words of one contract.
 
     These are the contract's two values in any case, then 1 and 0, then true and false. The contract takes precedence:
-    if one of its values is 1 or 0, these numbers have only the contract's meaning, and the same holds for true and
+    if one of its values is 1 or 0, these numbers have only the contract's meaning, and the same applies to true and
     false.
     """
 
@@ -57,7 +57,7 @@ class LabelWords:
 
 
 def _folded(exact: Mapping[str, int]) -> dict[str, int]:
-    """Words in lower case; without the contract's own if they differ only in case."""
+    """The words in lower case, without the contract's own words if these differ only in case."""
     own = {word.casefold(): code for word, code in exact.items()}
     own = own if len(own) == len(exact) else {}
     folded: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""The request validator of a contract: one compiled check per feature; reports all errors in the contract's order.
+"""Compiles a contract into a request validator that reports all errors in the contract's order.
 
 Not here: HTTP and gRPC (pmmds_serving), checks of data frames (data/pandera_schema.py).
 """
@@ -24,7 +24,7 @@ _MAX_INTEGER, _MAX_FLOAT = 2**63 - 1, sys.float_info.max
 
 
 class InvalidValueError(ValueError):
-    """A value that the contract does not allow. The message is sent to the client."""
+    """Raised for a value that the contract does not allow. The message is sent to the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _invalid(feature: Feature, value: Any, expected: str) -> InvalidValueError:
 
 
 def _echo(value: Any) -> str:
-    """The value as in JSON, except that text is in single quotes; shortened."""
+    """The value as JSON, shortened, and with text in single quotes."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return _short(repr(value))

@@ -1,6 +1,6 @@
 """Messages for type errors in a contract, with the expected type and the value found.
 
-Extend it if contract.py uses a new kind of type. Not here: checks across fields (checks.py).
+Extend this module if contract.py uses a new kind of type. Not here: checks across fields (checks.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""YAML with line numbers, for error messages about contracts.
+"""Parses YAML with line numbers for error messages about contracts.
 
 Scalars stay text (`No` is not a boolean); the contract's types convert them (contract.py).
 """
@@ -28,7 +28,7 @@ class LinedDocument:
         return self.lines.get(path, 1)
 
 
-# Deeper than any contract. An alias that contains itself is infinitely deep.
+# Deeper than any real contract. The limit is needed because an alias that contains itself is infinitely deep.
 MAX_DEPTH = 12
 # Nested aliases can expand to billions of values.
 MAX_VALUES = 100_000
@@ -38,7 +38,7 @@ def read_lined(text: str, name: str) -> LinedDocument:
     """Parse `text`.
 
     Raises:
-        ContractError: invalid YAML or a duplicate key; names the file and line.
+        ContractError: the YAML is invalid or has a duplicate key; the message names the file and line.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -1,4 +1,4 @@
-"""Opens data files that may be compressed: gzip and Zstandard, recognized by their first bytes.
+"""Opens data files that may be compressed with gzip or Zstandard, which are recognized by their first bytes.
 
 Not here: what the content is (text_table.py, stores/files/data_file.py).
 """
@@ -29,14 +29,14 @@ _OTHER_FORMATS = {
 
 
 def compression_of(path: Path) -> Compression:
-    """Raises OSError if the file cannot be read."""
+    """Detect the compression from the file's first bytes. Raises OSError if the file cannot be read."""
     with path.open("rb") as file:
         start = file.read(4)
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "none")
 
 
 def open_decompressed(path: Path) -> BinaryIO:
-    """Open for reading. Raises OSError if the file cannot be read, there or later if it is damaged."""
+    """Open the file for reading. Raises OSError if it cannot be opened; reading raises OSError if it is damaged."""
     match compression_of(path):
         case "none":
             return path.open("rb")
@@ -48,10 +48,10 @@ def open_decompressed(path: Path) -> BinaryIO:
             return cast("BinaryIO", pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
 
 
-# What reading a damaged compressed file raises.
+# The errors that reading a damaged compressed file can raise.
 DAMAGED = (OSError, EOFError, zlib.error)
 
 
 def other_format(start: bytes) -> str:
-    """The format that these first bytes show, if it is neither CSV nor Parquet; else empty."""
+    """The file format that these first bytes indicate; empty if it may be CSV or Parquet."""
     return next((name for magic, name in _OTHER_FORMATS.items() if start.startswith(magic)), "")

@@ -1,4 +1,4 @@
-"""The delimiter and the column names of a CSV file, from its first lines.
+"""Detects the delimiter and the column names of a CSV file from its first lines.
 
 Not here: counting its rows (stores/files/csv_shape.py) and reading its cells (text_table.py, DuckDB).
 """
@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 DELIMITERS = (",", ";", "\t", "|")
-# Rows that are compared with the header to choose the delimiter.
+# Number of rows that are compared with the header to choose the delimiter.
 N_SAMPLED_ROWS = 20
-# The line by which Excel is told the delimiter.
+# The line that specifies the delimiter for Excel.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """`names`: stripped; empty for a column without a name. `n_header_lines`: lines up to the end of the header, which
-    may contain line ends in quotes. `n_skipped`: the lines before it: blank ones and `sep=;`.
-    `n_blank`: the empty ones among them.
+    """The delimiter and the header of a CSV file.
+
+    `names`: stripped; empty for a column without a name. `n_header_lines`: number of lines up to the end of the header,
+    which may contain line ends in quotes. `n_skipped`: number of lines before the header (blank lines and `sep=;`).
+    `n_blank`: number of empty lines among these.
     """
 
     delimiter: str
@@ -33,7 +35,7 @@ class CsvDialect:
 
 
 def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
-    """Choose the delimiter with which the first rows have as many cells as the header; of several, the one with most.
+    """Choose the delimiter that gives the first rows as many cells as the header, and of several the one with most.
 
     If every row has one cell more than the header, that cell is the last if it is always empty (a delimiter ends the
     lines), or the first if it holds row names, as R's write.table writes them. Either column has no name.
@@ -65,7 +67,7 @@ def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What a delimiter makes of the first lines. `fit`: 2 if all rows have the header's cells, 1 with row names."""
+    """The first lines split at a delimiter. `fit`: 2 if rows have the header's number of cells, 1 with row names."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -74,7 +76,7 @@ class _Candidate:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """A single column fits every file without the delimiter, so it is the last choice."""
+        """A file without the delimiter always fits as a single column, so a single column is the last choice."""
         n_names = len(self.names)
         return (self.fit if n_names > 1 else 0, n_names, self.fit)
 
@@ -103,9 +105,9 @@ def _candidate(lines: Sequence[str], delimiter: str) -> _Candidate:
 
 
 def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> bool:
-    """True for cells that differ and are quoted, text, or ascending whole numbers (by 1 beside a single column).
+    """True for cells that all differ and are quoted, text, or ascending whole numbers.
 
-    The 1 of an unquoted 1,5 is not a row name.
+    Numbers next to a single column must ascend by 1, because the 1 of an unquoted 1,5 is not a row name.
     """
     if len(set(cells)) < len(cells):
         return False
@@ -118,7 +120,7 @@ def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> b
 
 
 def name_problem(names: Sequence[str]) -> str:
-    """What is wrong with the names, or nothing."""
+    """The problem with the column names; empty if there is none."""
     if not any(names):
         return "line 1 has no column names"
     return ""

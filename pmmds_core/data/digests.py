@@ -1,4 +1,4 @@
-"""Digests of a data frame, of its rows regardless of order, and of each row; reproducible on every machine.
+"""Computes digests of a data frame, of its rows in any order, and of each row; they are the same on every machine.
 
 Not here: which digest identifies a row (row_identity.py).
 """

@@ -1,7 +1,7 @@
-"""The Great Expectations suite of a contract: run it on a frame, return the results as JSON and as an HTML page.
+"""Runs the Great Expectations suite of a contract on a frame and returns the results as JSON and as an HTML page.
 
-It has expectations on whole columns and on the data set; the schema's checks of single values are repeated so that the
-page is complete. Not here: reading rows (reader.py) and the schema (pandera_schema.py).
+The suite has expectations on whole columns and on the data set. It repeats the schema's checks of single values so
+that the page is complete. Not here: reading rows (reader.py) and the schema (pandera_schema.py).
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _shortened(value: Any, at_most: int = 120) -> str:
 
 
 def _exception(info: Mapping[str, Any]) -> str:
-    """Great Expectations reports errors, such as a missing column, per metric."""
+    """The first error of an expectation, such as a missing column. Great Expectations reports errors per metric."""
     nested = [i for i in info.values() if isinstance(i, Mapping)] or [info]
     messages = [str(i["exception_message"]) for i in nested if i.get("exception_message")]
     return f"not evaluated: {_shortened(messages[0])}" if messages else ""

@@ -1,4 +1,4 @@
-"""Numbers written in a local or decorated form: 1.234,56 or $1,234.56 or (12 %). Recognized only for whole columns.
+"""Reads numbers in a local or decorated form, such as 1.234,56, $1,234.56 or (12 %), if the whole column uses it.
 
 Not here: plain numbers and words for missing values (cells.py).
 """
@@ -13,7 +13,7 @@ from functools import cached_property
 
 from pmmds_core.contracts.cells import BLANKS, number_of
 
-# Spaces between groups of digits: no-break, thin and narrow no-break ones come from spreadsheets and R.
+# Spaces between groups of digits. No-break, thin and narrow no-break spaces come from spreadsheets and R.
 SPACES = " \u00a0\u2009\u202f"
 _CORE = re.compile(
     rf"^\(?(?P<sign>[+\-−]?)(?P<prefix>[^\W\d_]{{1,4}}\.[{SPACES}]*|[^\d.,()+\-−]{{0,6}})(?P<sign2>[+\-−]?)"
@@ -32,9 +32,9 @@ _DECORATED = re.compile(
 class NumberStyle:
     """How a column's numbers are written.
 
-    `decimal`: "." or ",". `thousands`: "" or the mark between groups of digits; " " stands for any space. `prefix`,
-    `suffix`: text that may surround a number, such as $ or %. `is_plain`: as in most files, without any of these;
-    otherwise parentheses or a minus sign at the end mean a negative number and − is a minus sign.
+    `decimal`: "." or ",". `thousands`: "" or the thousands separator; " " stands for any space. `prefix`,
+    `suffix`: text that may surround a number, such as $ or %. `is_plain`: True if none of these is used. In other
+    styles, parentheses or a minus sign at the end mean a negative number, and − is a minus sign.
     """
 
     decimal: str = "."
@@ -45,7 +45,7 @@ class NumberStyle:
 
     @cached_property
     def pattern(self) -> str:
-        """A regular expression for a whole cell in lower case, without blanks around it; for RE2 and Python."""
+        """A regular expression, for RE2 and Python, that matches a whole lower-case cell without surrounding blanks."""
         d = re.escape(self.decimal)
         grouped = rf"[1-9][0-9]{{0,2}}({_mark(self.thousands)}[0-9]{{2,3}})*{_mark(self.thousands)}[0-9]{{3}}|"
         whole = rf"({grouped if self.thousands else ''}[0-9]+)"
@@ -62,7 +62,7 @@ class NumberStyle:
 
     @property
     def example(self) -> str:
-        """1234.5 in this style, for messages."""
+        """The number 1234.5 written in this style, for messages."""
         return f"{self.prefix}1{self.thousands}234{self.decimal}5{self.suffix}"
 
     def number_of(self, text: str) -> float | None:
@@ -87,8 +87,9 @@ def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> l
 
     Args:
         texts: cells without blank ones and words for missing values.
-        decimal: the only decimal mark to consider; empty: both. Plain numbers that it does not fit stay plain.
-        thousands: the only mark of thousands to consider; empty: all, and none.
+        decimal: the only decimal mark to consider; empty: both. Plain numbers remain plain even if they use the other
+            mark.
+        thousands: the only thousands separator to consider; empty: all of them, or none.
     """
     cells = [text.strip(BLANKS) for text in texts]
     if cells and (decimal or thousands):
@@ -98,7 +99,7 @@ def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> l
 
 
 def looks_like_number(text: str) -> bool:
-    """True for a decimal number with text around it, in whatever form."""
+    """True for a decimal number in any form with text around it."""
     return _DECORATED.fullmatch(text.strip(BLANKS)) is not None
 
 
@@ -119,7 +120,7 @@ def _decorated_styles(cells: Sequence[str], decimal: str, thousands: str) -> lis
 
 
 def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tuple[str, str]]:
-    """Decimal and thousands marks that fit all bodies, without a mark of thousands that occurs nowhere."""
+    """Pairs of decimal mark and thousands separator that fit all bodies, without separators that never occur."""
     used = "".join(bodies)
     marks = [thousands] if thousands else ["", *(t for t in (",", ".", " ", "'") if any(m in used for m in _marks(t)))]
     pairs = [(d, t) for d in ([decimal] if decimal else [".", ","]) for t in marks if t != d]
@@ -128,12 +129,12 @@ def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tup
         for pair in pairs
         if all(re.fullmatch(NumberStyle(*pair, is_plain=False).pattern, b.strip(SPACES)) for b in bodies)
     ]
-    # Without a mark at all, both decimal marks fit; 1.5 is a plain number, not 1.5 thousand.
+    # If no mark occurs, both decimal marks fit. 1.5 is a plain number, not 15 with a thousands separator.
     return fitting[:1] if any(pair == (".", "") for pair in fitting) else fitting
 
 
 def _common(texts: Iterable[str]) -> str | None:
-    """The only text besides nothing, without blanks around it; None if there are several."""
+    """The only non-empty text, without surrounding blanks; None if there are several, empty if there is none."""
     distinct = {text.strip(BLANKS) for text in texts} - {""}
     return None if len(distinct) > 1 else next(iter(distinct), "")
 

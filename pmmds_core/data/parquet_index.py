@@ -1,6 +1,7 @@
-"""Which columns of a Parquet file hold an unnamed pandas index, by the file's own pandas metadata.
+"""Determines which columns of a Parquet file hold an unnamed pandas index, from the file's pandas metadata.
 
-One rule for every reader: a named index is a column like any other; an unnamed one (`__index_level_0__`) is left out.
+All readers use the same rule: a named index is a column like any other; an unnamed one (`__index_level_0__`) is
+left out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 _UNNAMED = re.compile(r"__index_level_\d+__")
-# What a column without a name is called in messages.
+# The name for unnamed columns in messages.
 WITHOUT_NAME = "(no name)"
 
 

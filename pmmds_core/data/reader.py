@@ -1,4 +1,4 @@
-"""Read source files by the contract: normalize column names, values and blanks, or reject the whole file.
+"""Reads source files according to the contract: normalizes column names, values and blanks, or rejects the whole file.
 
 Not here: file formats (text_table.py), checks of loaded frames (pandera_schema.py) and the choice of the
 file (stores/files/reference_source.py).
@@ -38,7 +38,7 @@ class SourceData:
     (float64 with NaN if nullable), other numbers float64, text is object with None.
     `row_ids`: (n_rows,) text of the contract's `row_id` column; None if the file does not have it.
     `digest`: content_digest(frame). `ignored_columns`: columns of the file that are not in the contract. `notes`:
-    sentences about numbers that were not written plainly.
+    sentences about columns with numbers in a local form.
     """
 
     name: str
@@ -59,8 +59,8 @@ def read_source(path: str | Path, contract: Contract, *, needs_label: bool = Tru
         needs_label: False for rows without labels; the frame then has no label column.
 
     Raises:
-        DataError: unreadable file, missing column or invalid value. Lists all problems with counts and example
-            lines (the header is line 1). No rows are loaded.
+        DataError: the file is unreadable, a column is missing or a value is invalid. The message lists all problems
+            with counts and example lines (the header is line 1). No rows are loaded.
     """
     return _normalize(read_table(Path(path)), contract, needs_label)
 
@@ -143,7 +143,7 @@ class _Column:
         blank = self._blanks(feature)
         values = self._numbers(feature, blank) if feature.is_numeric else self._categories(feature, blank)
         if feature.blank is None:
-            self._report(blank, "blank, but the contract does not define blanks")
+            self._report(blank, "blank, but the contract does not define what a blank means")
         return values
 
     def label(self, label: Label) -> NDArray[np.int64]:

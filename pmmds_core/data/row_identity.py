@@ -1,7 +1,7 @@
-"""Row keys, so that no row is both trained on and evaluated on.
+"""Row keys, which ensure that no row is used for both training and evaluation.
 
 By default a row is identified by its content. If more than 5% of the rows repeat another row's content, as with few
-features, a split by content would exclude all customers with some contents from training. Then a reference row is
+features, a split by content would exclude every customer with certain contents from training. Then a reference row is
 identified by its content, label and occurrence number, and a production row by its request id. Keys are the frame's
 index. Decision 36 gives the reasons. Not here: assigning rows to training or holdout (training/split.py).
 """
@@ -32,7 +32,7 @@ ROW_KEY = "row_key"
 REQUEST_ID = "request_id"
 # Above this share of duplicate rows, content cannot identify a row. Telco: 0.6% of 7,043 rows.
 MAX_REPEATED = 0.05
-# Value of a version's tag and of its data set; a version without the tag is BY_CONTENT.
+# Values of a version's tag `row_identity` and of its data set. A version without the tag uses BY_CONTENT.
 BY_CONTENT, BY_OCCURRENCE = "content", "occurrence"
 
 
@@ -59,7 +59,7 @@ def with_production_keys(labeled: pd.DataFrame) -> pd.DataFrame:
 
 
 def keys_of(frame: pd.DataFrame, columns: Sequence[str]) -> Keys:
-    """(n,) the keys in the index if it has them, else the digests of `columns`."""
+    """Row keys, (n,): those in the index if it has them, else the digests of `columns`."""
     if frame.index.name == ROW_KEY:
         return frame.index.to_numpy(dtype=np.int64)
     return row_digests(frame, columns)
@@ -72,7 +72,7 @@ def _index(keys: Keys) -> Any:
 
 
 def digests_of(content: bytes) -> Keys | None:
-    """(n,) keys from the bytes of a `.npy` file; None if it is not a non-empty int64 vector of the stated length.
+    """Read row keys, (n,), from a `.npy` file's bytes; None unless they are a non-empty int64 vector of that length.
 
     The length in the header is checked against the content before any allocation.
     """

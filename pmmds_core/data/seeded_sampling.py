@@ -1,4 +1,4 @@
-"""A seeded pseudo-random number per row digest, for reproducible splits and samples.
+"""Computes a seeded pseudo-random number per row digest, for reproducible splits and samples.
 
 Not here: splitting and sampling (training/split.py, training/mix.py).
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def seeded_uniform(digests: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """(n,) numbers in [0, 1), a function of digest and seed only (SplitMix64's finalizer)."""
+    """Numbers in [0, 1), (n,), that depend only on the digest and the seed (SplitMix64's finalizer)."""
     mixed = digests.astype(np.uint64)
     with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is intended
         mixed = mixed + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)

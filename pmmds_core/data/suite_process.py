@@ -1,4 +1,4 @@
-"""The Great Expectations suite in a separate process, so that its import does not delay a command.
+"""Runs the Great Expectations suite in a separate process, so that its import does not delay a command.
 
 The import takes seconds. `start` begins it in the background while the command imports Dagster and reads the data;
 `validate` calls a function while it waits for the result. Not here: the expectations (expectations.py), what is called
@@ -36,7 +36,7 @@ def validate(frame: pd.DataFrame, contract: Contract, meanwhile: Callable[[], ob
     Args:
         frame: rows as in `run_suite`.
         contract: their contract.
-        meanwhile: called here while the started process works; not called without one.
+        meanwhile: called in this process while the started process works; not called if no process was started.
 
     Raises the same errors as `run_suite`, and those of `meanwhile`.
     """

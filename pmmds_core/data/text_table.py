@@ -1,4 +1,4 @@
-"""Read a CSV or Parquet file as columns of uninterpreted text with line numbers.
+"""Reads a CSV or Parquet file as columns of uninterpreted text with line numbers.
 
 Not here: converting the text by a contract (reader.py).
 """
@@ -54,7 +54,7 @@ def read_table(path: Path) -> TextTable:
     A column without a name, such as an unnamed pandas index or row names, is left out.
 
     Raises:
-        DataError: unreadable, empty, or not a valid file of its format.
+        DataError: the file is unreadable, empty, or not valid in its format.
     """
     raw = _read_bytes(path)
     if raw.startswith(PARQUET_MAGIC) or path.suffix in PARQUET_SUFFIXES:
@@ -86,7 +86,7 @@ def _read_bytes(path: Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
         raise DataError(
             f"The data file {path} cannot be read: {reason}.",
-            next_step="Point PMMDS_DATA_PATH at a readable CSV or Parquet file.",
+            next_step="Set PMMDS_DATA_PATH to a readable CSV or Parquet file.",
         ) from None
     if not raw.strip():
         raise DataError(f"The data file {path} is empty.", next_step="Expected a header line and at least one row.")
@@ -99,7 +99,7 @@ def _parquet(raw: bytes, name: str) -> TextTable:
 
     try:
         table = pq.read_table(pa.BufferReader(raw))
-        # Old writers store text without the UTF-8 mark.
+        # Old Parquet writers store text without marking it as UTF-8.
         binary = [i for i, t in enumerate(table.schema.types) if pa.types.is_binary(t) or pa.types.is_large_binary(t)]
         for i in binary:
             table = table.set_column(i, table.schema.names[i], table.column(i).cast(pa.string()))
@@ -182,7 +182,7 @@ def _need_rows(table: TextTable) -> None:
 
 
 def _text(value: Any) -> str:
-    """A value as a CSV cell."""
+    """Convert a value to the text of a CSV cell."""
     if isinstance(value, float):
         if value != value:
             return ""

@@ -1,4 +1,4 @@
-"""Compare a window's counts with the reference's: every measure and a statement, per feature and for the score.
+"""Compares a window's counts with the reference's, with every measure and a statement per feature and for the score.
 
 Pure functions over counts in the reference's frozen bins. Not here: the measures (measures.py), rules and
 verdicts (policy.py, rules/) and counting (profiling/bins.py, stores/).
@@ -150,7 +150,7 @@ def _counts_of(feature: FeatureProfile, current_counts: Mapping[str, Counts], n_
 
 
 def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
-    """Compare one feature, without q-value. `current`: (n_bins,) counts in the profile's bins, all 0 without rows."""
+    """Compare one feature, without a q-value. `current`: (n_bins,) counts in the profile's bins, all 0 without rows."""
     bins, reference = feature.bins, np.asarray(feature.counts, dtype=np.int64)
     n_reference, n_current = int(reference.sum()), int(current.sum())
     is_comparable = n_reference > 0 and n_current > 0

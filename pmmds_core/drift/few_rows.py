@@ -1,4 +1,4 @@
-"""Drift reports on too few rows: their documents keep the row counts, the shares and the reasons, but no measure.
+"""Removes the measures from drift reports on too few rows, but keeps the row counts, the shares and the reasons.
 
 The PSI of a few rows is large without any drift, so no table, chart or metric may show it. The shares stay, because the
 rule `sequential` adds up the rows of many such windows. Not here: the minimum and the verdict (policy.py, rules/).
@@ -14,7 +14,7 @@ from pmmds_core.drift.comparison import Band, FeatureDrift
 from pmmds_core.drift.rules import calibrated, spec
 from pmmds_core.statistics.verdict import Verdict
 
-# The rules that every report has and that need nothing but rows.
+# Rules that are in every report and whose only requirement is a minimum number of rows.
 _NEED_ONLY_ROWS = (spec.RULE, calibrated.RULE)
 _WITHHELD: Mapping[str, Any] = {
     **dict.fromkeys(("psi", "kl_divergence", "js_divergence", "js_distance", "wasserstein_distance", "ks_distance")),
@@ -33,13 +33,13 @@ def without_measures(feature: FeatureDrift) -> FeatureDrift:
 
 
 def has_enough_rows(document: Mapping[str, Any]) -> bool:
-    """False if neither of the rules that need only rows was evaluated, so that no feature may look drifted."""
+    """False if the report has too few rows for a verdict, so that no feature may be shown as drifted."""
     verdicts = [r["verdict"] for r in document["rules"] if r["rule"] in _NEED_ONLY_ROWS]
     return not verdicts or any(v != Verdict.INSUFFICIENT_DATA for v in verdicts)
 
 
 def without_findings(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The report document (`policy.report_document`); with too few rows, without measures of features and pairs.
+    """Remove the measures of features and pairs from a `policy.report_document` if it has too few rows.
 
     Bands become `undetermined`, as in a report without current rows.
     """

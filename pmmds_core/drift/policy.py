@@ -1,4 +1,4 @@
-"""The drift policy: combine the verdicts of the named rules into one, and build the report document.
+"""The drift policy: combines the verdicts of the named rules into one and builds the report document.
 
 Not here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict
 (workflows/monitoring.py, the drift alert sensor).
@@ -33,9 +33,9 @@ _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band
 class DriftRule:
     """The settings of all rules.
 
-    `psi_threshold`, `min_features`, `feature_thresholds`: of the rule spec. `min_samples`: minimum rows on each side
-    for a verdict. `false_alarm_rate`: of calibrated and joint, per window, 0–1. `alert_rules`: the rules that determine
-    the verdict.
+    `psi_threshold`, `min_features`, `feature_thresholds`: settings of the rule `spec`. `min_samples`: minimum rows on
+    each side for a verdict. `false_alarm_rate`: rate per window, 0–1, of the rules `calibrated` and `joint`.
+    `alert_rules`: the rules that determine the verdict.
     """
 
     psi_threshold: float
@@ -109,7 +109,7 @@ def judge(
     )
     alerting = [r for r in verdicts if r.rule in rule.alert_rules]
     verdict = _combined({r.verdict for r in alerting})
-    # Too few rows must not look like a finding.
+    # With too few rows, no feature must be reported as drifted.
     over = [] if verdict is Verdict.INSUFFICIENT_DATA else over_threshold(features, rule.spec)
     moved = {name for r in alerting if r.verdict is Verdict.DRIFTED for name in r.flagged} | {f.feature for f in over}
     severity = max((f.band for f in features if f.feature in moved), key=_SEVERITY.index, default=Band.NONE)

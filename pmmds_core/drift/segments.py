@@ -1,4 +1,4 @@
-"""Drift within segments: current rows with one value of a categorical feature against the reference rows with it.
+"""Detects drift within segments: the current and the reference rows with one value of a categorical feature.
 
 A shift in one segment can be invisible in the whole window. Not here: counting the current rows
 (stores/monitoring/segment_counts.py), rules over whole windows (rules/).

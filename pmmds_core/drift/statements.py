@@ -1,6 +1,6 @@
 """One-sentence statements of the largest change in a feature, and the bins that changed most.
 
-For readers who know the data but no statistics: "contract: Month-to-month 55% → 71% of rows", "tenure: at most 12 in
+For readers who know the data but not statistics: "contract: Month-to-month 55% → 71% of rows", "tenure: at most 12 in
 31% → 45% of rows". Not here: measures (measures.py) and verdicts (policy.py).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from pmmds_core.profiling.bins import SCORE, FeatureBins, number_text
 from pmmds_core.statistics.arrays import Shares
 
-# Smaller changes would print the same percentage twice.
+# For smaller changes, both percentages would be the same after rounding.
 MIN_MOVE = 0.005
 MAX_MOVED_BINS = 3
 
@@ -36,7 +36,7 @@ def statement(bins: FeatureBins, reference: Shares | None, current: Shares | Non
     name = "score" if bins.feature == SCORE else bins.feature
     if reference is None or current is None:
         side = "the reference" if reference is None else "the window"
-        return f"{name}: no rows in {side}, nothing to compare"
+        return f"{name}: no rows in {side}, so there is nothing to compare"
     moves = [_special(bins, i, reference, current) for i in range(bins.n_bins) if i in special_indices(bins)]
     if bins.n_ordered:
         moves += _ordered(name, bins, reference, current)
@@ -47,7 +47,7 @@ def statement(bins: FeatureBins, reference: Shares | None, current: Shares | Non
 
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
-    """Indices of the bins null, unseen, out of range and not a number, as far as the layout has them."""
+    """Indices of the bins null, unseen, out of range and not a number, if the layout has them."""
     return frozenset(range(bins.n_values, bins.n_bins))
 
 

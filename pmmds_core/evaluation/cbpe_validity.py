@@ -20,7 +20,7 @@ from pmmds_core.statistics.arrays import Probabilities
 # A bin with a smaller share of the reference is too rare for the calibration.
 RARE_SHARE = 0.001
 MAX_UNSUPPORTED = 0.01
-# A PSI from here is major (drift/comparison.py): the calibration was fitted on a different score distribution.
+# From this PSI on, drift is major (drift/comparison.py): the calibration was fitted on a different score distribution.
 MAX_SCORE_PSI = 0.25
 MAX_REASONS = 3
 
@@ -40,7 +40,7 @@ def why_invalid(
         profile: profile of the version that served the rows.
         calibration: None for a version without one.
         scores: (n,) of the rows.
-        counts: feature, and `__score__`, to the rows' counts in the profile's bins; empty if not counted yet.
+        counts: the rows' counts in the profile's bins, by feature and `__score__`; empty if not counted yet.
         min_rows: minimum number of rows.
     """
     if calibration is None:
@@ -79,7 +79,8 @@ def _feature_reasons(profile: ReferenceProfile, counts: Mapping[str, NDArray[np.
     for feature in profile.features:
         share = unsupported_share(np.array(feature.counts, dtype=np.int64), counts[feature.bins.feature])
         if share > MAX_UNSUPPORTED:
-            reasons.append((share, f"{feature.bins.feature}: {share:.1%} of rows are rare in the reference"))
+            name = feature.bins.feature
+            reasons.append((share, f"{name}: {share:.1%} of rows have values that are rare in the reference"))
     return [reason for _, reason in sorted(reasons, reverse=True)]
 
 

@@ -35,12 +35,15 @@ class CandidateModel:
 
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """The measurements. Without a champion the champion's fields are None; latencies are milliseconds per row.
+    """The measurements of an evaluation.
 
-    `*_measures`: measure to value and 95% interval. `score_table`, `champion_score_table`: reliability tables.
-    `segments`, `small_segments`, `worst_segment`: fields of evaluation/segments.py. `replay`: of evaluation/replay.py;
-    only `n_rows` (0) without traffic. `shadow`: of shadow.ShadowAgreement, if the challenger scored live traffic before
-    the evaluation. `challenger_files`: `Bundle.files_digest` of the evaluated files; no other files may be promoted.
+    Without a champion, the champion's fields are None. Latencies are in milliseconds per row.
+
+    `*_measures`: value and 95% interval of each measure. `score_table`, `champion_score_table`: reliability tables.
+    `segments`, `small_segments`, `worst_segment`: fields of evaluation/segments.py. `replay`: fields of
+    evaluation/replay.py, or only `n_rows` (0) without traffic. `shadow`: fields of shadow.ShadowAgreement, if the
+    challenger scored live traffic before the evaluation. `challenger_files`: `Bundle.files_digest` of the evaluated
+    files; no other files may be promoted.
     """
 
     challenger_version: str

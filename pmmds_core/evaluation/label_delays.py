@@ -1,4 +1,4 @@
-"""Label delays: from the prediction to the label's observation and to its arrival.
+"""Computes label delays: the time from a prediction to the label's observation and to its arrival.
 
 Not here: reading labels (stores/predictions/labels.py).
 """
@@ -19,7 +19,7 @@ _STEPS = {"within an hour": _HOUR, "within a day": _DAY, "within a week": 7 * _D
 
 @dataclass(frozen=True)
 class LabelDelays:
-    """Delays in seconds, (n,) each, one entry per labeled request; negative if the clocks disagree.
+    """Delays in seconds, (n,) each, one entry per labeled request; negative if the clocks differ.
 
     `to_observation`: until the current label was observed. `to_arrival`: until the first label of the request arrived.
     """

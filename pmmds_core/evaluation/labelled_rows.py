@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class LabelledRows:
     """Logged rows with their labels, oldest prediction first; every array is (n_rows,).
 
-    `predicted_at`: datetime64[us] in UTC. `columns`: feature to float64 with NaN, or object with None.
+    `predicted_at`: datetime64[us] in UTC. `columns`: the values of each feature, float64 with NaN or object with None.
     """
 
     request_ids: NDArray[np.object_]

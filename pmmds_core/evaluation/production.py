@@ -19,7 +19,7 @@ from pmmds_core.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class VersionPerformance:
-    """One model version. The metrics are None, never zero, if there are too few rows, or too few of a class."""
+    """The performance of one model version. With too few rows, or too few of a class, metrics are None, never zero."""
 
     model_version: str
     n_rows: int
@@ -32,13 +32,13 @@ class VersionPerformance:
     brier_score: float | None = None
 
     def to_row(self) -> dict[str, Any]:
-        # A plain string: Dagster serializes no enums.
+        # A plain string, because Dagster does not serialize enums.
         return {**asdict(self), "verdict": self.verdict.value}
 
 
 @dataclass(frozen=True)
 class PerformanceReport:
-    """All versions that have labeled rows."""
+    """The performance of all versions that have labeled rows."""
 
     n_rows: int
     versions: tuple[VersionPerformance, ...]

@@ -1,6 +1,6 @@
-"""Traffic replay: recent requests scored by champion and challenger, to show how many predictions would change.
+"""Traffic replay: scores recent requests with champion and challenger to show how many predictions would change.
 
-Needs no labels. Not here: selecting recent rows (stores), evaluating the change (manual).
+Needs no labels. Not here: selecting recent rows (stores); a person evaluates the change.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ _N_BINS = 10
 
 @dataclass(frozen=True)
 class Replay:
-    """Changes of predictions by the challenger. Shares are of `n_rows`; `shift`: mean of challenger minus champion.
+    """How predictions would change with the challenger. Shares are of `n_rows`.
 
-    `bins`: shares of rows by tenth of the score, champion and challenger.
+    `shift`: mean of challenger minus champion. `bins`: shares of rows in each tenth of the score range, for champion
+    and challenger.
     """
 
     n_rows: int

@@ -1,4 +1,4 @@
-"""Champion and challenger per segment (value of a categorical feature): an overall gain can hide a regression.
+"""Compares champion and challenger per segment (value of a categorical feature): an overall gain can hide a regression.
 
 Pure functions. Not here: blocking a promotion because of a worse segment (policies/promotion.py).
 """
@@ -56,7 +56,7 @@ class SmallSegment:
 
 
 def segments_of(rows: Rows, contract: Contract) -> Segments:
-    """(feature, value) to the mask of its rows, in the contract's order of values."""
+    """The mask of each segment's rows, by (feature, value), in the contract's order of values."""
     masks: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for position, feature in enumerate(contract.features):
         if feature.is_numeric:

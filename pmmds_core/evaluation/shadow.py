@@ -1,7 +1,7 @@
 """Agreement of a shadow challenger with the served predictions, on rows that both scored.
 
-Add a measure here. Not here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py), evaluating
-the difference (manual).
+Add a measure here. Not here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py); a person evaluates
+the difference.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pmmds_core.statistics.classification import has_both_classes, paired_auc
 from pmmds_core.statistics.intervals import wilson
 
-# With fewer requests the shares and means say nothing about the challenger.
+# With fewer requests, the shares and means are too uncertain to describe the challenger.
 MIN_ROWS = 100
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -40,10 +40,10 @@ class ShadowedRows:
 
 @dataclass(frozen=True)
 class LabelledDisagreement:
-    """Labeled rows. `p_value`: two-sided sign test (exact McNemar) of "both are correct equally often".
+    """The comparison on labeled rows.
 
-    The ROC-AUCs and `auc_p_value` (DeLong, one-sided: the challenger is not better) are None with too few
-    labels of a class.
+    `p_value`: two-sided sign test (exact McNemar) of "both are correct equally often". The ROC-AUCs and `auc_p_value`
+    (DeLong, one-sided: the challenger is not better) are None with too few labels of a class.
     """
 
     n_labelled: int
@@ -60,8 +60,9 @@ class LabelledDisagreement:
 class ShadowAgreement:
     """Challenger compared with the served predictions; differences are challenger minus served.
 
-    `answered_by`: version to rows. `changed_low`, `changed_high`: 95% interval (Wilson). `quantiles`: share to
-    difference. `correlation`: Pearson; None if either is constant. `labelled`: None without labels.
+    `answered_by`: number of rows by serving version. `changed_low`, `changed_high`: 95% interval (Wilson). `quantiles`:
+    the difference at each quantile. `correlation`: Pearson; None if either is constant. `labelled`: None without
+    labels.
     """
 
     challenger_version: str
@@ -83,7 +84,7 @@ class ShadowAgreement:
 
 
 def agreement(challenger_version: str, rows: ShadowedRows) -> ShadowAgreement | None:
-    """Compare the two. None if there are no rows, which is not the same as agreement."""
+    """Compare the challenger with the served predictions. None if there are no rows, which does not mean agreement."""
     n = len(rows.shadow)
     if not n:
         return None
@@ -136,7 +137,7 @@ def _labelled(rows: ShadowedRows) -> LabelledDisagreement | None:
 
 
 def _sign_test(k: int, n: int) -> float:
-    """Two-sided, exact: P(|X - n/2| >= |k - n/2|) for n fair coin flips; log sums do not overflow for large n."""
+    """The exact two-sided p-value P(|X - n/2| >= |k - n/2|) for n fair coin flips; log sums avoid overflow."""
     tail = min(k, n - k)
     logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(tail + 1)]
     return min(1.0, 2.0 * math.fsum(math.exp(x) for x in logs))

@@ -1,4 +1,4 @@
-"""Compare two files or data frames for drift, without a deployment. Public API: `compare_files`, `compare_frames`.
+"""Compares two files or data frames for drift, without a deployment. Public API: `compare_files`, `compare_frames`.
 
 Not here: the measures (drift/) and reading the files (stores/files/).
 """

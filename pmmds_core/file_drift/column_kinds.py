@@ -1,4 +1,4 @@
-"""Kinds of a file's columns, inferred from the reference's types and values. Every inference is reported.
+"""Infers the kinds of a file's columns from the reference's types and values. Every inferred kind is reported.
 
 Not here: SQL (stores/files/column_sql.py), counting (stores/files/duckdb_counts.py) and bins (profile.py).
 """
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from pmmds_core.stores.files.duckdb_counts import CategoryCounts, FileCounter
     from pmmds_core.stores.files.file_options import FileOptions
 
-# Without a contract, only this many most frequent categories of a column have their own bin.
+# Without a contract, at most this many of a column's categories, the most frequent ones, have their own bin.
 MAX_CATEGORIES = 100
 # A column whose most frequent values cover a smaller share of the rows is an identifier.
 MIN_SHARE_IN_BINS = 0.1
-# Fewer different values may all differ without being identifiers.
+# With fewer values, a column may have no duplicates without being an identifier.
 MIN_IDS = 20
-# More distinct numbers among text are a numeric column with unknown words, not categories such as 1, 2, 3, 4+.
+# A text column with more distinct numbers is numeric with unknown words, unlike categories such as 1, 2, 3, 4+.
 MAX_NUMBERS_AMONG_CATEGORIES = 10
 _A_FEW = 4096
 
 
 @dataclass(frozen=True)
 class ColumnNote:
-    """The kind of a column, None if the column is left out; and the reason.
+    """The kind of a column (None if the column is left out) and the reason for it.
 
     `is_notable`: a reader of the result should see the reason.
     """
@@ -54,7 +54,7 @@ class ColumnNote:
 
     @property
     def remark(self) -> str:
-        """The reason as a sentence without a period for readers of the result; empty if it is not worth reading."""
+        """The reason as a sentence without a period, for readers of the result; empty if it is not notable."""
         if self.kind is None:
             return f"{self.column}: left out, {self.why}"
         return f"{self.column}: {self.why}" if self.is_notable else ""
@@ -81,7 +81,7 @@ class TextColumn:
 
     @property
     def missing(self) -> str:
-        """Which words mean missing in a numeric column, for the reason; empty if only blank cells do."""
+        """The words that mean missing in a numeric column, as text for the reason; empty if only blank cells do."""
         present = set(self.present)
         words = [f"{v!r} ({n:,} rows)" for v, n in self.values.counts.items() if v not in present]
         return f"; missing: {', '.join(words[:5])}" if words else ""
@@ -114,7 +114,7 @@ class TextColumn:
         return styles[0] if styles else None
 
     def style_with(self, decimal: str, thousands: str) -> NumberStyle | None:
-        """The style with these marks, if the column has marks of thousands and fits it."""
+        """The style with these marks, if the column fits it and has thousands separators."""
         style = NumberStyle(decimal, thousands, is_plain=False)
         return style if any(thousands in v for v in self.present) and self._fits(style) else None
 
@@ -124,7 +124,7 @@ class TextColumn:
         return not self.values.n_other_values or not self.n_texts_and_numbers(style)[0]
 
     def _fitting(self, sample: Sequence[str]) -> list[NumberStyle]:
-        """The styles of the sample that fit the column; marks of thousands may be only in the longest values."""
+        """The styles of the sample that fit the column. Thousands separators may occur only in the longest values."""
         styles = styles_of(sample, self.options.decimal, self.options.thousands)
         if not self.values.n_other_values or not styles:
             return styles
@@ -135,7 +135,7 @@ class TextColumn:
         return self._fitting([*sample, *longest])
 
     def n_texts_and_numbers(self, style: NumberStyle | None = None) -> tuple[int, int]:
-        """Numbers of cells with other text and with numbers in the style; None: plain."""
+        """The number of cells with other text, and of cells with a number in the style (None: plain)."""
         reading = read_number(self.column, self.column.name, style=style, na=self.options.na)
         return self.counter.texts_among_numbers(reading)
 
@@ -149,7 +149,7 @@ class TextColumn:
 
 
 def text_column(counter: FileCounter, file: DataFile, column: FileColumn, options: FileOptions) -> TextColumn:
-    """Count the values of a column; one scan."""
+    """Count the values of a column in one scan."""
     reading = read_category(column, column.name, na=options.na)
     return TextColumn(counter, file, column, counter.categories([reading], MAX_CATEGORIES)[0], options)
 
@@ -187,9 +187,9 @@ def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
 
 
 def is_running_id(values: NDArray[np.float64]) -> bool:
-    """True for whole numbers that differ in all rows although chance would repeat some: row numbers, running ids.
+    """True for whole numbers, such as sequential ids, that differ in all rows although random ones would repeat.
 
-    n distinct numbers drawn from a range of r numbers would repeat about n² / 2r times; 5 repeats are expected here.
+    n random numbers from a range of r numbers contain about n² / 2r repeats; at least 5 must be expected.
     `values`: (n,), NaN for null.
     """
     few = values[:_A_FEW]
@@ -209,7 +209,7 @@ def _number_note(text: TextColumn, style: NumberStyle) -> ColumnNote:
 
 
 def _reject_mixed(text: TextColumn) -> None:
-    """Raise InputFileError if most values are numbers, so that the other text means something unknown."""
+    """Raise InputFileError if most values are numbers, because the meaning of the other text is then unknown."""
     numbers = [value for value in text.present if styles_of([value], text.options.decimal, text.options.thousands)]
     if text.values.n_other_values:
         n_texts, n_numbers = text.n_texts_and_numbers()
@@ -224,7 +224,7 @@ def _reject_mixed(text: TextColumn) -> None:
         raise InputFileError(
             f"{text.file.path}: the column {text.column.name!r} mixes {n_numbers:,} numbers with {n_texts:,} other "
             f"values{example}.",
-            next_step="Name its words for missing values with --na, or its kind with --categorical or --numeric.",
+            next_step="Pass its words for missing values with --na, or its name with --categorical or --numeric.",
         )
 
 
@@ -238,7 +238,7 @@ def _category_note(text: TextColumn) -> ColumnNote:
         return ColumnNote(name, "categorical", f"text, {n_values} categories")
     if all(looks_like_number(value) for value in text.present):
         raise InputFileError(
-            f"{text.file.path}: the column {name!r} seems to have numbers in an unknown form, such as "
+            f"{text.file.path}: the column {name!r} seems to have numbers in an unknown format, such as "
             f"{text.present[0]!r}.",
             next_step="Write them as plain numbers, or pass --categorical or --ignore with the column's name.",
         )

@@ -1,4 +1,4 @@
-"""Compare two files and return a drift report, for `pmmds drift compare` and notebooks.
+"""Compares two files and returns a drift report, for `pmmds drift compare` and notebooks.
 
     from pmmds_core.file_drift.compare import compare_files
     result = compare_files("january.parquet", "february.parquet")
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from pmmds_core.contracts.contract import Contract
 
-# Larger files are not read as a profile.
+# A file larger than this is not a saved profile.
 MAX_PROFILE_BYTES = 50_000_000
 _N_STEPS = 4
 
@@ -50,8 +50,8 @@ _N_STEPS = 4
 class FileComparison:
     """Comparison of a current file with a reference.
 
-    `features`: in the reference's order. `notes`: the kind of each column. `profile`: of the reference; it can be saved
-    and used in its place. `warnings`: sentences about what was not compared.
+    `features`: in the reference's order. `notes`: the kind of each column. `profile`: the reference's profile, which
+    can be saved and used instead of the reference. `warnings`: sentences about what was not compared.
     """
 
     reference: str
@@ -71,7 +71,7 @@ class FileComparison:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Columns that were left out or read in a way that a reader should know, then the warnings."""
+        """Remarks on columns that were left out or interpreted specially, then the warnings."""
         return (*(note.remark for note in self.notes if note.remark), *self.warnings)
 
     @cached_property
@@ -177,7 +177,7 @@ def judged(
     """Count the current rows in the reference's bins, measure, and apply the rules.
 
     Args:
-        connection: that `now` was opened with.
+        connection: the connection that `now` was opened with.
         reference: path or name of the reference, for messages.
         now: the current rows.
         made: the reference's profile.
@@ -185,7 +185,7 @@ def judged(
         score: see `compare_files`.
         options: see `compare_files`.
         rule: see `compare_files`.
-        warning: about what is not compared; may be empty.
+        warning: a warning about columns that are not compared; may be empty.
 
     Raises:
         InputFileError: the current rows do not match the reference, the contract or the options.
@@ -213,7 +213,7 @@ def profile_of(
 ) -> tuple[FileProfile, str]:
     """The reference's profile, and a warning if the current file has additional columns."""
     if contract is not None:
-        _reject_kinds(options, "With a contract, the kinds and bins come from it")
+        _reject_kinds(options, "With a contract, the kinds and bins come from the contract")
         return profile_by_contract(connection, file, contract, score, options), ""
     reject_unknown((*columns, *sorted(options.named)), file.by_name, str(file.path))
     _reject_reserved_name(file, columns, score, options)
@@ -244,7 +244,7 @@ def _reject_kinds(options: FileOptions, why: str) -> None:
 
 
 def contract_of(given: Contract | str | Path | None) -> Contract | None:
-    """The contract of a file or of the packaged name; a contract or None is returned as it is."""
+    """Load the contract of a file or of the packaged name; return a contract or None unchanged."""
     if given is None or not isinstance(given, str | Path):
         return given
     from pmmds_core.contracts.contract import PACKAGED, load_contract
@@ -273,7 +273,7 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
 
 
 def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contract | None) -> Contract | None:
-    """The contract that the profile was made with; the packaged one is the default.
+    """The contract that the profile was created with; the packaged one is the default.
 
     Raises:
         InputFileError: the given contract is a different one, or one is required.
@@ -286,7 +286,7 @@ def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contra
         return contract
     made = "with a different contract" if profile.contract_digest else "without a contract"
     raise InputFileError(
-        f"The profile {path} was made {made}.",
+        f"The profile {path} was created {made}.",
         next_step="Pass the same --contract as when the profile was saved.",
     )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CurrentCounts:
-    """Counts in the profile's bins, (n_bins,) by feature and `__score__`. `notes`: columns not written plainly."""
+    """Counts in the profile's bins, (n_bins,) by feature and `__score__`. `notes`: on numbers in local form."""
 
     counts: Mapping[str, list[int]]
     notes: tuple[ColumnNote, ...]
@@ -109,7 +109,7 @@ class CurrentFile:
         again: dict[str, Reading],
         styles: dict[str, NumberStyle],
     ) -> None:
-        """Read a column with text again, if all of it is numbers in local form or true and false."""
+        """Read a text column again if all its text is numbers in local form, or true and false."""
         text = text_column(counter, self.file, column, self.options)
         rules = self._rules(name)
         if text.is_boolean:

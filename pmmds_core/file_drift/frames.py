@@ -1,4 +1,4 @@
-"""Compare two data frames: `compare_files` without files, for notebooks and pipelines.
+"""Compares two data frames like `compare_files`, for notebooks and pipelines.
 
 Not here: the comparison (compare.py), reading frames (stores/files/frames.py).
 """

@@ -1,4 +1,4 @@
-"""The kinds of all columns of a file: by the user's options, else by types, else by values.
+"""Determines the kinds of a file's columns from the user's options, else from types, else from values.
 
 Not here: the rules for one column (column_kinds.py), bins (profile.py).
 """
@@ -68,14 +68,14 @@ class ColumnKinds:
         if column.type.startswith(TIMESTAMP_TYPES) or (by_type is not None and "unsupported" in by_type.why):
             raise InputFileError(
                 f"{self._file.path}: the column {column.name!r} is {column.type.lower()}, which is not a number.",
-                next_step="Leave it out of --numeric.",
+                next_step="Remove it from --numeric.",
             )
         if by_type is None:
             style = self.text(column).style()
             if style is None and not self.text(column).n_texts_and_numbers()[1]:
                 raise InputFileError(
                     f"{self._file.path}: the column {column.name!r} has no numbers.",
-                    next_step="Leave it out of --numeric.",
+                    next_step="Remove it from --numeric.",
                 )
             self._set_style(column.name, style)
         return ColumnNote(column.name, "numeric", "by option")

@@ -36,7 +36,7 @@ N_BINS = 10
 
 @dataclass(frozen=True)
 class FileProfile:
-    """A profile, with the kind of each column and the reason for it. `styles`: how text columns write numbers."""
+    """A profile, with the kind of each column and the reason for it. `styles`: the number styles of text columns."""
 
     profile: ReferenceProfile
     notes: tuple[ColumnNote, ...]
@@ -100,7 +100,7 @@ def profile_by_values(
         if name == SCORE:
             return _score_bins(values)
         if name not in options.numeric and is_running_id(values):
-            kinds.leave_out(name, "whole numbers that differ in every row, like a running id")
+            kinds.leave_out(name, "whole numbers that differ in every row, like a sequential id")
         return fit_numeric_bins(name, values, options.bins.get(name, N_BINS))
 
     bins, counts = _fit_and_count(counter, [*numeric, *score_reading(counter, file, score, options)], fit)
@@ -158,7 +158,7 @@ def _score_bins(values: NDArray[np.float64]) -> FeatureBins:
 
 
 def score_reading(counter: FileCounter, file: DataFile, score: str, options: FileOptions) -> list[Reading]:
-    """How the score is read; nothing without a score.
+    """How to read the score column; empty without a score.
 
     Raises:
         InputFileError: the column is missing.
@@ -184,7 +184,7 @@ def _reject_no_score(
     if 2 * n_inside <= file.n_rows - n_null:
         raise InputFileError(
             f"{file.path}: only {n_inside:,} of {file.n_rows:,} values of the score {score!r} are numbers from 0 to 1.",
-            next_step="Name a column with probabilities in --score.",
+            next_step="Pass a column with probabilities as --score.",
         )
 
 

@@ -1,7 +1,7 @@
 """The model bundle: a folder of small files to serve a model version without MLflow, pandas or scikit-learn.
 
-A bundle is read, then verified by the caller, then loaded, in that order. Add here what a bundle consists of and how it
-is loaded. Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
+A bundle is first read, then verified by the caller, then loaded. Add new bundle files here, and the code to load them.
+Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ __all__ = [
     "write_bundle",
 ]
 
-# Maximum absolute difference between the probabilities of portable scorer and pipeline.
+# Maximum absolute difference between the probabilities of the portable scorer and the pipeline.
 GOLDEN_TOLERANCE = 1e-12
 
 
 class Golden(msgspec.Struct, frozen=True):
-    """Rows in the contract's order and their probabilities by the trained pipeline."""
+    """Rows with features in the contract's order, and the trained pipeline's probabilities for them."""
 
     rows: tuple[tuple[FeatureValue, ...], ...]
     probabilities: tuple[float, ...]
@@ -72,9 +72,10 @@ class Golden(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle, ready to score. `files_digest`: see the function of that name.
+    """A loaded bundle, ready to score.
 
-    `described`: verified bytes of the files that are decoded on access (calibration, reference rows), by file name.
+    `files_digest` is the result of the function `files_digest`. `described` has the verified bytes of the files that
+    are decoded on access (calibration, reference rows), by file name.
     """
 
     directory: Path
@@ -90,7 +91,7 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration | None:
-        """The map from score to probability on the reference; None if the bundle has no calibration."""
+        """The calibration on the reference data; None if the bundle has none."""
         return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
 
     @property
@@ -100,7 +101,7 @@ class Bundle:
 
 
 def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_files: Manifest) -> Manifest:
-    """Write `files` and a manifest with their sha256 into an existing, empty folder."""
+    """Write `files` and a manifest with their sha256 digests into an existing, empty folder."""
     for name, content in files.items():
         (directory / name).write_bytes(content)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
@@ -115,7 +116,7 @@ def load_bundle(directory: Path) -> Bundle:
 
 
 def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
-    """Load a bundle from bytes that were read and hashed; the disk is not read again.
+    """Load a bundle from bytes that were already read and hashed. Does not read the disk.
 
     Args:
         files: result of `read_bundle`, verified by the caller if necessary.
@@ -125,7 +126,7 @@ def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
     Raises:
         ArtifactCorruptError: the content is invalid, or the scorer does not reproduce the golden predictions.
         ModelNotTrustedError: it is a pickle and `may_unpickle` is False.
-        ModelError: it is a pipeline and a library that it needs is not installed here.
+        ModelError: it is a pipeline, and a library that it needs is not installed here.
     """
     if files.is_pickle and not may_unpickle:
         raise pickle_refused(files)
@@ -141,20 +142,20 @@ def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
 def pickle_refused(files: BundleFiles) -> ModelNotTrustedError:
     return ModelNotTrustedError(
         f"The model in {files.directory} is a pickled scikit-learn pipeline, and loading a pickle runs code.",
-        next_step="It is loaded only with PMMDS_MODEL_PICKLE=allowed and if a decision recorded its digest. "
-        "Candidates with a portable scorer need neither.",
+        next_step="It is loaded only if PMMDS_MODEL_PICKLE=allowed and a decision recorded its digest. Candidates with "
+        "a portable scorer require neither.",
     )
 
 
 def profile_of(files: BundleFiles) -> ReferenceProfile:
-    """The reference profile, without loading the scorer. Raises ArtifactCorruptError."""
+    """Return the reference profile without loading the scorer. Raises ArtifactCorruptError."""
     with CorruptIfItFails(files.directory):
         try:
             profile = ReferenceProfile.from_json(files.contents[PROFILE])
         except msgspec.DecodeError as error:
             raise ArtifactCorruptError(
                 f"The reference profile {files.directory / PROFILE} is invalid: {error}.",
-                next_step="Train a new model: `pmmds train`.",
+                next_step="Train a new model with `pmmds train`.",
             ) from None
         if tuple(f.bins.feature for f in profile.features) != files.manifest.feature_names:
             raise ArtifactCorruptError(
@@ -177,7 +178,9 @@ def _check_golden(scorer: Scorer, files: BundleFiles) -> None:
     golden = msgspec.json.decode(files.contents[GOLDEN], type=Golden)
     n_features = len(files.manifest.feature_names)
     if not golden.rows or any(len(row) != n_features for row in golden.rows):
-        raise ArtifactCorruptError(f"{files.directory} has no golden rows, or some without {n_features} features.")
+        raise ArtifactCorruptError(
+            f"The golden rows in {files.directory} are missing or do not have {n_features} features each."
+        )
     for actual, expected in zip(scorer.probabilities(golden.rows), golden.probabilities, strict=True):
         if not (abs(actual - expected) <= GOLDEN_TOLERANCE and 0.0 <= actual <= 1.0):
             raise ArtifactCorruptError(
@@ -187,7 +190,7 @@ def _check_golden(scorer: Scorer, files: BundleFiles) -> None:
 
 
 def _check_described(files: BundleFiles) -> None:
-    """Check files that are decoded on access, so that a loaded bundle stays usable."""
+    """Check the files that are decoded on access, so that decoding them later cannot fail."""
     if CALIBRATION in files.contents:
         check_calibration(Calibration.from_json(files.contents[CALIBRATION]))
     if ROWS in files.contents:

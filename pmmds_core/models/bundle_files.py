@@ -1,4 +1,4 @@
-"""Reads and hashes the files of a model bundle. Neither runs code of the bundle nor loads its content.
+"""Reads and hashes the files of a model bundle, without running its code or loading its content.
 
 Add checks that must precede verification here. Not here: loading (bundle.py), artifact verification
 (the callers).
@@ -30,7 +30,7 @@ CARD = "model_card.md"
 CALIBRATION = "calibration.json"
 
 
-# Maximum size of all files of a bundle together, and number of listed files.
+# Maximum total size of a bundle's files, and maximum number of files in the manifest.
 MAX_BYTES = 500_000_000
 MAX_MANIFEST_BYTES = 10_000_000
 MAX_FILES = 100
@@ -39,7 +39,7 @@ _REQUIRED = (SCORER, GOLDEN, PROFILE)
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """Description of a bundle. `files` maps each other file to its sha256."""
+    """Description of a bundle. `files` maps the name of every other file to its sha256 digest."""
 
     model_name: str
     scorer_kind: str
@@ -52,7 +52,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class BundleFiles:
-    """All files that the manifest lists, read and hashed; other files are never read."""
+    """All files listed in the manifest, read and hashed. Other files are never read."""
 
     directory: Path
     manifest: Manifest
@@ -70,7 +70,10 @@ class BundleFiles:
 
 
 def model_digest(manifest: Manifest) -> str:
-    """sha256 over the hashes of the files that determine predictions: equal data and seed give equal digests."""
+    """Return the sha256 over the hashes of the files that determine predictions.
+
+    It is equal for equal data and seeds.
+    """
     decisive = [manifest.files[SCORER], manifest.files[PROFILE], manifest.contract_digest]
     if PIPELINE in manifest.files:
         decisive.append(manifest.files[PIPELINE])
@@ -78,12 +81,12 @@ def model_digest(manifest: Manifest) -> str:
 
 
 def files_digest(manifest: bytes) -> str:
-    """sha256 of the manifest's bytes; changes if any file of the bundle changes."""
+    """Return the sha256 of the manifest, which changes if any file of the bundle changes."""
     return hashlib.sha256(manifest).hexdigest()
 
 
 def listed_names(manifest: bytes, place: Path) -> tuple[str, ...]:
-    """The names of the files that a manifest lists, besides its own. Raises ArtifactCorruptError.
+    """Return the names of the files listed in a manifest. Raises ArtifactCorruptError.
 
     Args:
         manifest: the bytes of the manifest file.
@@ -111,10 +114,7 @@ def read_bundle(directory: Path) -> BundleFiles:
 
 
 class CorruptIfItFails:
-    """Context manager that turns errors caused by a bundle's content into ArtifactCorruptError.
-
-    PmmdsErrors are not changed.
-    """
+    """Context manager that converts errors caused by a bundle's content to ArtifactCorruptError, except PmmdsErrors."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -140,8 +140,8 @@ def _manifest(listed: bytes, directory: Path) -> Manifest:
     odd = [name for name in manifest.files if not _PLAIN_NAME.fullmatch(name) or name == MANIFEST]
     if odd:
         raise ArtifactCorruptError(
-            f"The manifest in {directory} lists {odd[0][:100]!r}, which is not allowed: "
-            "a bundle's file has a plain name without a folder, and is not the manifest."
+            f"The manifest in {directory} lists {odd[0][:100]!r}, which is not allowed: list only plain file names "
+            f"without a folder, and not the manifest itself."
         )
     if len(manifest.files) > MAX_FILES:
         raise ArtifactCorruptError(
@@ -166,7 +166,10 @@ def _verified(path: Path, expected: str, max_bytes: int) -> bytes:
 
 
 def _read(path: Path, max_bytes: int) -> bytes:
-    """Content of a regular file of at most `max_bytes`; reading a pipe or device could block."""
+    """Return the content of a regular file of at most `max_bytes`.
+
+    Rejects pipes and devices, because reading them could block.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ArtifactCorruptError(f"The model file {path} is not a regular file.")

@@ -1,7 +1,7 @@
-"""Calibration of the model's probabilities on the reference, and CBPE: performance estimated without labels.
+"""Calibration of the model's probabilities on the reference data, and CBPE, which estimates performance without labels.
 
-Pure functions. Add an estimate here. Not here: its validity (evaluation/cbpe_validity.py), realized metrics
-(statistics/classification.py).
+Contains only pure functions. Add an estimate here. Not here: its validity (evaluation/cbpe_validity.py), realized
+metrics (statistics/classification.py).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# Bounds the size of a calibration, which is part of every bundle; more points would not improve accuracy.
+# Limits the size of a calibration, which is part of every bundle. More points would not improve accuracy.
 MAX_POINTS = 200
 _N_DRAWS = 200
 _SEED = 20260301
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """A non-decreasing map from score to probability: linear between the points, constant outside them.
+    """A non-decreasing function from score to probability: linear between the points, constant outside them.
 
-    `scores`, `probabilities`: the points, ascending. `n_rows`: number of reference rows it was fitted on.
+    `scores` and `probabilities` are the points, ascending. `n_rows` is the number of reference rows used for fitting.
     """
 
     scores: tuple[float, ...]
@@ -41,7 +41,7 @@ class Calibration(msgspec.Struct, frozen=True):
         return self.scores[-1]
 
     def apply(self, scores: Probabilities) -> Probabilities:
-        """(n,) scores as calibrated probabilities."""
+        """Convert (n,) scores to calibrated probabilities."""
         calibrated: Probabilities = np.interp(scores, self.scores, self.probabilities)
         return calibrated
 
@@ -54,17 +54,19 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 def check_calibration(calibration: Calibration) -> None:
-    """Raises ArtifactCorruptError unless it is a non-decreasing map from scores to probabilities."""
+    """Raise ArtifactCorruptError unless the calibration is a non-decreasing function from scores to probabilities."""
     scores, probabilities = calibration.scores, calibration.probabilities
     is_map = 0 < len(scores) == len(probabilities) and calibration.n_rows >= 0
     is_rising = all(a <= b for points in (scores, probabilities) for a, b in pairwise(points))
     if not (is_map and is_rising and all(0.0 <= x <= 1.0 for x in (*scores, *probabilities))):
-        raise ArtifactCorruptError("The model's calibration is not a non-decreasing map from scores to probabilities.")
+        raise ArtifactCorruptError(
+            "The model's calibration is not a non-decreasing function from scores to probabilities."
+        )
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected metrics, given that the calibration holds, with a 95% interval from labels drawn from it."""
+    """Expected metrics, assuming that the calibration is valid, with a 95% interval from simulated labels."""
 
     roc_auc: float
     roc_auc_low: float
@@ -73,7 +75,7 @@ class Estimate:
 
 
 def fit_calibration(scores: Probabilities, labels: Labels) -> Calibration:
-    """Isotonic regression of the label on the score.
+    """Fit an isotonic regression of the label on the score.
 
     Args:
         scores: (n,) out-of-fold probabilities.
@@ -90,11 +92,11 @@ def fit_calibration(scores: Probabilities, labels: Labels) -> Calibration:
 
 
 def estimate(scores: Probabilities, predictions: Labels, calibrated: Probabilities) -> Estimate:
-    """Confidence-based performance estimation (CBPE): expected metrics of rows without labels.
+    """Estimate the metrics of rows without labels by confidence-based performance estimation (CBPE).
 
     Args:
-        scores: (n,) the model's probabilities, which rank the rows.
-        predictions: (n,) its predictions, 0 or 1.
+        scores: (n,) probabilities from the model, which rank the rows.
+        predictions: (n,) predictions of the model, 0 or 1.
         calibrated: (n,) calibrated P(1) of each row.
     """
     correct = np.where(predictions == 1, calibrated, 1 - calibrated)
@@ -104,11 +106,11 @@ def estimate(scores: Probabilities, predictions: Labels, calibrated: Probabiliti
 
 
 def expected_auc(scores: Probabilities, calibrated: Probabilities) -> float:
-    """Expected ROC-AUC, as the ratio of the expected numbers of ordered pairs and of pairs.
+    """Return the expected ROC-AUC: the expected share of positive-negative pairs that are correctly ordered.
 
-    Σ c_i (1 − c_j) [s_i > s_j] + ½ [s_i = s_j] over i ≠ j, by Σ c_i (1 − c_j) over i ≠ j: the area under the curve of
-    expected confusion matrices, as in NannyML's CBPE, without pairs of a row with itself. NaN if no pair of rows can
-    have different labels. O(n log n).
+    This is Σ c_i (1 − c_j) ([s_i > s_j] + ½ [s_i = s_j]) over i ≠ j, divided by Σ c_i (1 − c_j) over i ≠ j. It equals
+    the area under the curve of expected confusion matrices, as in NannyML's CBPE, but without pairs of a row with
+    itself. The result is NaN if no pair of rows can have different labels. Takes O(n log n) time.
     """
     order = np.argsort(scores, kind="stable")
     c, s = calibrated[order], scores[order]
@@ -124,7 +126,7 @@ def expected_auc(scores: Probabilities, calibrated: Probabilities) -> float:
 
 
 def _drawn_aucs(scores: Probabilities, calibrated: Probabilities) -> NDArray[np.float64]:
-    """ROC-AUCs of labels drawn from the calibrated probabilities: the spread of a realized ROC-AUC."""
+    """Return the ROC-AUCs of simulated labels, whose spread is that of a realized ROC-AUC."""
     random = np.random.default_rng(_SEED)
     order = np.argsort(scores, kind="stable")
     c, s = calibrated[order], scores[order]

@@ -1,8 +1,8 @@
 """Feature contributions to one prediction, computed from the portable scorer.
 
-Logistic regression: exact. Boosted trees: path contributions (Saabas 2014), which also add up exactly but depend on the
-order of the splits; they are not Shapley values. Add a scorer here with its method. Not here: printing
-(pmmds_cli).
+For logistic regression, they are exact. For boosted trees, they are path contributions (Saabas 2014), which also add up
+exactly but depend on the order of the splits; they are not Shapley values. Add a scorer here with its method. Not here:
+printing (pmmds_cli).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Ro
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 
 EXACT = "exact: terms of the logistic regression minus their mean over the training rows"
-PATHS = "path contributions (Saabas): change of the trees' mean at each split of the row's path; not Shapley values"
+PATHS = "path contributions (Saabas): changes of the trees' mean at the splits on the row's path; not Shapley values"
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """`log_odds`: contribution of the value, relative to the mean of the training rows."""
+    """One feature's contribution. `log_odds` is relative to the mean of the training rows."""
 
     feature: str
     value: FeatureValue
@@ -30,7 +30,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`baseline` and the contributions add up to `log_odds`; the largest contributions come first."""
+    """An explained prediction. `baseline` and the contributions, largest first, add up to `log_odds`."""
 
     method: str
     baseline: float
@@ -43,8 +43,8 @@ def explain_row(scorer: Scorer, profile: ReferenceProfile, row: Row, contract: C
     """Explain the prediction of one row.
 
     Args:
-        scorer: scorer of the version that served the row.
-        profile: profile of the same version; provides the training rows' share of each category.
+        scorer: the scorer of the version that served the row.
+        profile: the same version's profile, which has each category's share of the training rows.
         row: the logged features in the contract's order.
         contract: names the features.
 
@@ -61,7 +61,7 @@ def explain_row(scorer: Scorer, profile: ReferenceProfile, row: Row, contract: C
     elif isinstance(scorer, BoostingScorer):
         method, baseline = PATHS, _boosting(scorer, row, add)
     else:
-        raise NotCompilableError(f"There are no contributions for a model of kind {scorer.kind}.")
+        raise NotCompilableError(f"Feature contributions are not available for a model of kind {scorer.kind}.")
     contributions = [Contribution(name, row[i], amounts[name]) for i, name in enumerate(contract.feature_names)]
     log_odds = baseline + sum(amounts.values())
     ordered = tuple(sorted(contributions, key=lambda c: -abs(c.log_odds)))
@@ -72,7 +72,10 @@ Add = Callable[[int, float], None]
 
 
 def _logistic(scorer: LogisticScorer, profile: ReferenceProfile, row: Row, add: Add) -> float:
-    """The mean term of a standardized number is zero; that of a categorical feature is its mean coefficient."""
+    """Return contributions to a logistic regression.
+
+    A standardized number has a mean term of zero, and a categorical feature has its mean coefficient.
+    """
     for term in scorer.numeric:
         value = row[term.index]
         number = term.impute if value is None else float(value)
@@ -87,7 +90,7 @@ def _logistic(scorer: LogisticScorer, profile: ReferenceProfile, row: Row, add: 
 
 def _mean_coefficient(profile: FeatureProfile, coefficients: dict[str, float]) -> float:
     total = sum(profile.counts)
-    counted = zip(profile.bins.categories, profile.counts, strict=False)  # unseen and missing values have no term
+    counted = zip(profile.bins.categories, profile.counts, strict=False)  # unseen and missing values contribute no term
     return sum(coefficients.get(category, 0.0) * n for category, n in counted) / total if total else 0.0
 
 
@@ -105,7 +108,10 @@ def _boosting(scorer: BoostingScorer, row: Row, add: Add) -> float:
 
 
 def node_means(tree: Tree) -> list[float]:
-    """(n_nodes,) mean leaf value over the training rows that reached each node; children follow their parent."""
+    """Return the mean leaf value of the training rows that reached each node, (n_nodes,).
+
+    Children follow their parent.
+    """
     means = list(tree.value)
     for node in reversed(range(len(means))):
         if tree.feature[node] >= 0:

@@ -1,4 +1,4 @@
-"""Scoring time per row of two scorers, measured alternately.
+"""Measures the scoring time per row of two scorers in alternation.
 
 Not here: the latency limit (policies/promotion.py).
 """
@@ -15,7 +15,7 @@ from pmmds_core.models.portable_scorer import Rows, Scorer
 
 LATENCY_ROWS = 400
 _ROUNDS = 15
-# The 4th and 12th of 15 independent ratios enclose the median with 96.5% probability (binomial, distribution-free).
+# The 4th and 12th smallest of 15 independent ratios enclose the median with 96.5% probability (binomial test).
 _LOW, _HIGH = 3, 11
 # Slow scorers (milliseconds per row) are measured on fewer rows.
 _MAX_ROUND_MS = 300.0
@@ -24,7 +24,7 @@ _MIN_ROWS = 5
 
 @dataclass(frozen=True)
 class ScoringTime:
-    """Milliseconds per row, and the challenger/champion ratio with its 96.5% interval."""
+    """Scoring times in milliseconds per row, and the challenger/champion ratio with its 96.5% interval."""
 
     challenger_ms: float
     champion_ms: float
@@ -35,9 +35,9 @@ class ScoringTime:
 
 
 def compare_scoring_time(challenger: Scorer, champion: Scorer, rows: Rows) -> ScoringTime:
-    """Time single-row calls of both scorers on the same rows, alternating which scorer goes first.
+    """Time single-row calls of both scorers on the same rows, alternating which scorer runs first.
 
-    The ratio of a round is the ratio of the two medians, so a single interrupted call has no effect, and a temporary
+    Each round's ratio is the ratio of the two medians, so a single interrupted call has no effect, and a temporary
     slowdown affects both scorers equally. The returned ratio is the median over the rounds.
     """
     slower = max(_call_ms(challenger, rows[0]), _call_ms(champion, rows[0]))
@@ -55,7 +55,7 @@ def compare_scoring_time(challenger: Scorer, champion: Scorer, rows: Rows) -> Sc
 
 
 def _round(first: Scorer, second: Scorer, rows: Rows) -> tuple[float, float]:
-    """Median milliseconds per call of each scorer."""
+    """Return each scorer's median time per call in milliseconds."""
     taken: tuple[list[float], list[float]] = ([], [])
     for i, row in enumerate(rows):
         turns = ((0, first), (1, second)) if i % 2 == 0 else ((1, second), (0, first))

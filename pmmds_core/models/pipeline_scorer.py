@@ -1,7 +1,7 @@
 """Fallback scorer for estimators without a portable scorer: the scikit-learn pipeline on a DataFrame.
 
-It is about a hundred times slower, needs pandas and scikit-learn in the serving process, and is stored as a pickle.
-Loading a pickle runs code, so bundle.open_bundle does it only for a caller that verified the digest of its bytes.
+It is about 100 times slower, needs pandas and scikit-learn in the serving process, and is stored as a pickle.
+Loading a pickle runs code, so bundle.open_bundle loads it only if the caller verified the digest.
 Not here: portable scorers (portable_scorer.py).
 """
 
@@ -22,7 +22,7 @@ _EXTRA = "pip install 'pmmds[dataframe]'"
 
 
 class FrameColumns(msgspec.Struct, frozen=True, tag=KIND, tag_field="kind"):
-    """`scorer.json` of a pipeline: the columns of its DataFrame and the scikit-learn version that created it."""
+    """Content of a pipeline's `scorer.json`: its DataFrame's columns and the scikit-learn version that created it."""
 
     names: tuple[str, ...]
     numeric: tuple[str, ...]
@@ -30,7 +30,10 @@ class FrameColumns(msgspec.Struct, frozen=True, tag=KIND, tag_field="kind"):
 
 
 class PipelineScorer:
-    """P(positive) by `predict_proba`. Column types as in training: float64 with NaN, or object with None."""
+    """Returns P(positive) from `predict_proba`.
+
+    Column types are as in training: float64 with NaN, or object with None.
+    """
 
     def __init__(self, columns: FrameColumns, pipeline: Any) -> None:
         self._columns = columns
@@ -48,7 +51,7 @@ class PipelineScorer:
         return self.probabilities([row])[0]
 
     def probabilities(self, rows: Sequence[Sequence[FeatureValue]]) -> list[float]:
-        """Score many rows in one DataFrame, whose creation is most of the cost."""
+        """Score many rows in one DataFrame, because creating it takes most of the time."""
         if not rows:  # scikit-learn rejects an empty frame
             return []
         import pandas as pd
@@ -60,21 +63,21 @@ class PipelineScorer:
 
 
 def wrap_pipeline(pipeline: Any, contract: Contract) -> PipelineScorer:
-    """The scorer of a fitted pipeline that takes the contract's columns."""
+    """Return the scorer of a fitted pipeline that uses the contract's columns."""
     import sklearn
 
     return PipelineScorer(FrameColumns(contract.feature_names, contract.numeric_names, sklearn.__version__), pipeline)
 
 
 def dump_pipeline(scorer: PipelineScorer) -> tuple[bytes, bytes]:
-    """The contents of `scorer.json` and `pipeline.pkl`."""
+    """Return the contents of `scorer.json` and `pipeline.pkl`."""
     import cloudpickle
 
     return msgspec.json.encode(scorer.columns, order="sorted"), cloudpickle.dumps(scorer._pipeline, protocol=5)
 
 
 def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
-    """Unpickle a pipeline; the caller has verified its bytes.
+    """Unpickle a pipeline whose bytes the caller has verified.
 
     Raises:
         ModelError: pandas, scikit-learn or a module of the model is not installed here.
@@ -87,7 +90,7 @@ def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
         importlib.import_module("pandas")  # predict_proba needs pandas
     except ImportError as error:
         raise ModelError(
-            f"The model in production is a scikit-learn pipeline, and {error.name} is not installed here.",
+            f"The model in production is a scikit-learn pipeline, but {error.name} is not installed here.",
             next_step=f"{_EXTRA} in the service's environment, or train a candidate with a portable scorer.",
         ) from None
     try:
@@ -99,6 +102,6 @@ def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
         ) from None
     except (AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError, cloudpickle.pickle.PickleError):
         raise ArtifactCorruptError(
-            f"The model's pipeline was created by scikit-learn {columns.scikit_learn}; "
+            f"The model's pipeline was created with scikit-learn {columns.scikit_learn}, and version "
             f"{sklearn.__version__} cannot read it."
         ) from None

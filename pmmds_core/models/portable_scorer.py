@@ -1,7 +1,7 @@
 """Portable scorers: a trained pipeline's parameters as JSON, scored in plain Python.
 
 The serving process needs no pickle, scikit-learn or pandas. Add a scorer class for each estimator that training can
-choose. Not here: compiling a pipeline and comparing the two (scorer_compiler.py).
+choose. Not here: compiling a pipeline and comparing the result with it (scorer_compiler.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Scorer(Protocol):
 
 
 class LinearNumeric(msgspec.Struct, frozen=True):
-    """(value - mean) / scale * coefficient; `impute` (the median) replaces a missing value."""
+    """The term (value - mean) / scale * coefficient; `impute` (the median) replaces a missing value."""
 
     index: int
     impute: float
@@ -73,9 +73,10 @@ class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag
 
 
 class Tree(msgspec.Struct, frozen=True, array_like=True):
-    """One regression tree as parallel columns, one entry per node; a leaf has feature -1.
+    """One regression tree as parallel columns with one entry per node; a leaf has feature -1.
 
-    `threshold`: go left when value <= threshold. `n_rows`: training rows that reached each node, for explanations.
+    A value goes left if it is <= `threshold`. `n_rows` counts the training rows that reached each node, for
+    explanations.
     """
 
     feature: tuple[int, ...]
@@ -87,7 +88,7 @@ class Tree(msgspec.Struct, frozen=True, array_like=True):
     n_rows: tuple[int, ...]
 
     def next_node(self, node: int, value: float) -> int:
-        """The child node for a value; NaN is missing."""
+        """Return the child node for a value; NaN means missing."""
         go_left = self.missing_left[node] if value != value else value <= self.threshold[node]
         return self.left[node] if go_left else self.right[node]
 
@@ -122,7 +123,7 @@ class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", 
         return [self.probability(row) for row in rows]
 
     def encode(self, row: Row) -> list[float]:
-        """Tree input: numeric values, then category codes; NaN for a missing or unknown value."""
+        """Return the tree input: numeric values, then category codes. Missing and unknown values are NaN."""
         x = [math.nan if (v := row[i]) is None else float(v) for i in self.numeric]
         x.extend(c.codes.get(row[c.index], math.nan) for c in self.categorical)  # type: ignore[arg-type]
         return x
@@ -139,7 +140,7 @@ def _walk(tree: Tree, x: list[float]) -> float:
 
 
 def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)), without overflow at either end."""
+    """Return 1 / (1 + exp(-x)) without overflow for any x."""
     if x >= 0:
         return 1.0 / (1.0 + math.exp(-x))
     e = math.exp(x)
@@ -153,7 +154,7 @@ def load_scorer(raw: bytes) -> Scorer:
     """Decode a scorer.
 
     Raises:
-        ArtifactCorruptError: not the JSON of a known scorer.
+        ArtifactCorruptError: `raw` is not the JSON of a known scorer.
     """
     try:
         scorer: Scorer = msgspec.json.decode(raw, type=AnyScorer)
@@ -163,5 +164,5 @@ def load_scorer(raw: bytes) -> Scorer:
 
 
 def dump_scorer(scorer: AnyScorer) -> bytes:
-    """Return canonical JSON: equal parameters give equal bytes."""
+    """Return canonical JSON, in which equal parameters give equal bytes."""
     return msgspec.json.encode(scorer, order="sorted")

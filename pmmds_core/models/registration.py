@@ -24,8 +24,9 @@ VALIDATION_PATH = "validation"
 class ModelToRegister:
     """A model version to register.
 
-    `pipeline`: the fitted scikit-learn pipeline. `example`: a few feature rows for signature and input example.
-    `artifacts`: artifact folder to local folder. `training_rows`: (n,) int64 digests of the training rows.
+    `pipeline` is the fitted scikit-learn pipeline. `example` has a few feature rows for the signature and input
+    example. `artifacts` maps artifact folders to local folders. `training_rows` has the (n,) int64 digests of the
+    training rows.
     """
 
     model_name: str

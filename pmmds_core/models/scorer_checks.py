@@ -13,17 +13,17 @@ from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Sc
 
 # Larger parameters could overflow to infinity, and infinity minus infinity is NaN.
 LARGEST, SMALLEST_SCALE = 1e100, 1e-100
-# Maximum over all trees together; far more than scikit-learn trains.
+# Maximum number of nodes in all trees; scikit-learn trains far fewer.
 MAX_NODES = 5_000_000
-# Bounds the work for one row.
+# Limits the time to score one row.
 MAX_LEVELS = 500
 
 
 def check_scorer(scorer: Scorer, is_numeric: Sequence[bool]) -> None:
-    """Check a portable scorer against its features. `is_numeric`: per feature, in the contract's order.
+    """Check a portable scorer against its features. `is_numeric` has a value per feature, in the contract's order.
 
     Raises:
-        ArtifactCorruptError: scoring would fail, not terminate, or not return a probability.
+        ArtifactCorruptError: scoring could fail, run forever, or return a value that is not a probability.
     """
     if isinstance(scorer, LogisticScorer):
         _check_logistic(scorer, is_numeric)
@@ -65,7 +65,7 @@ def _check_tree(tree: Tree, n_inputs: int) -> None:
 
 
 def _check_links(tree: Tree) -> None:
-    """Children follow their parent and have one parent, so every walk ends at a leaf."""
+    """Check that every child has one parent and follows it, so that every path ends at a leaf."""
     n, levels, has_parent = len(tree.feature), [0] * len(tree.feature), set[int]()
     for node, feature in enumerate(tree.feature):
         if feature < 0:

@@ -1,4 +1,4 @@
-"""Compiles a fitted scikit-learn pipeline to a portable scorer and measures how far the two differ.
+"""Compiles a fitted scikit-learn pipeline to a portable scorer and measures the difference between the two.
 
 Add a compiler for each estimator that training can choose. Not here: scoring (portable_scorer.py),
 scikit-learn's private attributes (sklearn_trees.py).
@@ -27,13 +27,13 @@ from pmmds_core.models.sklearn_trees import baseline_of, trees_of
 if TYPE_CHECKING:
     import pandas as pd
 
-# Steps of the pipelines that training/pipelines.py builds.
+# Names of pipeline steps in training/pipelines.py.
 PREPROCESS, NUMERIC, CATEGORICAL, ESTIMATOR = "preprocess", "numeric", "categorical", "estimator"
 PARITY_TOLERANCE = 1e-12
 
 
 def compile_pipeline(pipeline: Any, contract: Contract) -> AnyScorer:
-    """The portable scorer of a fitted pipeline.
+    """Compile a fitted pipeline to a portable scorer.
 
     Raises:
         NotCompilableError: no portable scorer exists for the estimator.
@@ -43,7 +43,8 @@ def compile_pipeline(pipeline: Any, contract: Contract) -> AnyScorer:
     compiler = compilers.get(type(estimator).__name__)
     if compiler is None:
         raise NotCompilableError(
-            f"No portable scorer for {type(estimator).__name__}; supported: {', '.join(sorted(compilers))}."
+            f"There is no portable scorer for {type(estimator).__name__}. Supported estimators: "
+            f"{', '.join(sorted(compilers))}."
         )
     return compiler(pipeline.named_steps[PREPROCESS], estimator, contract)
 
@@ -64,7 +65,7 @@ def _compile_logistic(preprocess: Any, estimator: Any, contract: Contract) -> An
 
 
 def _scaling(preprocess: Any, contract: Contract) -> list[tuple[str, float, float, float]]:
-    """(feature, mean, scale, imputed value) per numeric feature."""
+    """Return (feature, mean, scale, imputed value) for each numeric feature."""
     if not contract.numeric_names:
         return []
     steps = preprocess.named_transformers_[NUMERIC].named_steps
@@ -95,7 +96,7 @@ def _compile_boosting(preprocess: Any, estimator: Any, contract: Contract) -> An
 
 
 def rows_of(frame: pd.DataFrame, contract: Contract) -> list[tuple[FeatureValue, ...]]:
-    """Scorer input: tuples in the contract's feature order, None for a missing value."""
+    """Return the scorer input: tuples in the contract's feature order, with None for a missing value."""
     columns = []
     for feature in contract.features:
         values = frame[feature.name].tolist()
@@ -111,20 +112,21 @@ def feature_cast(value: Any, kind: str) -> FeatureValue:
 
 
 def score_rows(scorer: Scorer, rows: Sequence[Sequence[FeatureValue]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(n,) probabilities of (n, features) rows."""
+    """Return (n,) probabilities for (n, features) rows."""
     return np.array(scorer.probabilities(rows), dtype=np.float64)
 
 
 def largest_difference(pipeline: Any, scorer: Scorer, frame: pd.DataFrame, contract: Contract) -> float:
-    """The largest absolute difference between the probabilities of pipeline and scorer on `frame`."""
+    """Return the largest absolute difference between the probabilities of pipeline and scorer on `frame`."""
     expected = pipeline.predict_proba(frame[list(contract.feature_names)])[:, 1]
     return float(np.max(np.abs(expected - score_rows(scorer, rows_of(frame, contract))), initial=0.0))
 
 
 def probe_rows(contract: Contract, seed: int, n_rows: int = 256, *, only_valid: bool = False) -> pd.DataFrame:
-    """Random rows with values that are rare in training data: bounds, values next to them, missing and unknown ones.
+    """Generate random rows with values that are rare in training data: limits, values next to them, missing and unknown
+    values.
 
-    With `only_valid` no category is unknown, and a value is missing only where the contract allows it.
+    With `only_valid`, no category is unknown, and values are missing only where the contract allows it.
     """
     import pandas as pd
 

@@ -1,8 +1,8 @@
-"""The only reader of scikit-learn's private attributes: the trees of a fitted HistGradientBoostingClassifier.
+"""Reads the trees of a fitted HistGradientBoostingClassifier from scikit-learn's private attributes.
 
-What it relies on is tested by pmmds_tests/core/models/test_sklearn_trees.py; pyproject.toml bounds the version of
-scikit-learn, and raising that bound means running this test. Not here: the portable scorer that is built
-from the trees (scorer_compiler.py), scikit-learn's public attributes.
+No other module reads them. pyproject.toml limits the version of scikit-learn; before raising the limit, run
+pmmds_tests/core/models/test_sklearn_trees.py, which tests them. Not here: the portable scorer that is built from the
+trees (scorer_compiler.py), scikit-learn's public attributes.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 from pmmds_core.errors import NotCompilableError
 from pmmds_core.models.portable_scorer import Tree
 
-# JSON has no infinity, which is the threshold of a split that only separates missing values.
+# Replaces infinity, the threshold of a split that only separates missing values, because JSON has no infinity.
 _MAX_THRESHOLD = 1e308
 
 
 def baseline_of(estimator: Any) -> float:
-    """The log-odds to which the leaf values of all trees are added."""
+    """Return the baseline log-odds, to which the leaf values of all trees are added."""
     return float(np.ravel(estimator._baseline_prediction)[0])
 
 
 def trees_of(estimator: Any) -> tuple[Tree, ...]:
-    """The trees of a fitted binary classifier, in the order in which they were fitted.
+    """Return the trees of a fitted binary classifier, in the order in which they were fitted.
 
     Raises:
         NotCompilableError: a tree has categorical splits, or there is more than one tree per iteration (multiclass).

@@ -1,4 +1,4 @@
-"""Promotion, rollback, retraining and alert policies, decision states and message text: pure functions.
+"""Promotion, rollback, retraining and alert policies, decision states and message text, as pure functions.
 
 Not here: acting on them (workflows/).
 """

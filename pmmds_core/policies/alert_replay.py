@@ -1,4 +1,4 @@
-"""Which alerts other thresholds would have raised on stored reports: a pure function over past windows.
+"""Computes which alerts other thresholds would have raised on stored reports, as a pure function of past windows.
 
 It opens and resolves alerts as monitoring does. Not here: counting features (stores/monitoring/drift_trends.py), when
 an alert is resolved (alert_resolution.py).
@@ -16,7 +16,10 @@ from pmmds_core.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class ReplayedAlert:
-    """An alert that would have been raised. `n_reports`: drifted reports it covers; `resolved_at`: None if open."""
+    """An alert that would have been raised.
+
+    `n_reports` counts its drifted reports; `resolved_at` is None if it is open.
+    """
 
     opened_at: datetime
     last_seen_at: datetime
@@ -25,11 +28,11 @@ class ReplayedAlert:
 
 
 def replay_alerts(windows: Sequence[JudgedWindow], n_stable: int) -> list[ReplayedAlert]:
-    """The alerts on these windows, oldest first. Promotions are the recorded ones: a window names its version.
+    """Return the alerts on these windows, oldest first. Promotions are the recorded ones: a window names its version.
 
     Args:
-        windows: with the verdicts of the replayed rule, oldest first.
-        n_stable: number of consecutive stable reports that resolves an alert.
+        windows: past windows with the verdicts of the replayed rule, oldest first.
+        n_stable: number of consecutive stable reports required to resolve an alert.
     """
     alerts: list[ReplayedAlert] = []
     since: list[JudgedWindow] = []

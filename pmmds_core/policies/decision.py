@@ -1,7 +1,7 @@
 """A promotion decision and its states, as plain values.
 
-Add a state here and its transition in stores/lifecycle/promotion_lock.py. Not here: the policy (promotion.py),
-rows (stores), the order of the steps (workflows/promotion.py).
+Add a state here, and its transitions in stores/lifecycle/promotion_lock.py. Not here: the policy (promotion.py),
+database rows (stores), the order of the steps (workflows/promotion.py).
 
     pending_approval ──► judged ──► moving ──► recorded
            │                │          │
@@ -21,29 +21,30 @@ JUDGED = "judged"  # the intent to move the alias is recorded
 MOVING = "moving"  # the production pointer has moved; the alias may have
 RECORDED = "recorded"  # the alias has moved, or no move was needed
 REJECTED = "rejected"  # rejected manually
-ABORTED = "aborted"  # nothing was moved; see the state's reason
+ABORTED = "aborted"  # the alias was not moved, for the reason in state_reason
 
 CHAMPION_CHANGED = "champion changed"
 CHALLENGER_GONE = "challenger deleted from the registry"
 FILES_CHANGED = "the version's files differ from those that were evaluated or promoted"
 
-# Key in a decision's document: Bundle.files_digest of the version, recorded when the decision moved the alias.
+# Key in a decision's document for the version's Bundle.files_digest, recorded when the decision moved the alias.
 BUNDLE_DIGEST = "bundle_digest"
-# Key in its evaluation: Bundle.files_digest of the evaluated files.
+# Key in the decision's evaluation for the Bundle.files_digest of the evaluated files.
 JUDGED_FILES = "challenger_files"
 
-# Kinds of decision: the promotion policy; a manual or automatic rollback; an alias move made directly in MLflow.
+# Kinds of decision: by the promotion policy, a manual or automatic rollback, an alias move made directly in MLflow.
 PROMOTION, ROLLBACK, MANUAL = "promotion", "rollback", "manual"
-# Kinds that can record a version's files. A manual move is not evidence: its author is unknown.
+# Kinds whose record verifies a version's files. A move in MLflow does not, because its author is unknown.
 EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision. `document` is its JSON object.
+    """One decision.
 
-    `promoted`: True if the alias has to point to `challenger_version`. `changed_by`: the person who approved, rejected
-    or requested it. `fencing_token`: the pointer's token when this decision moved it.
+    `document` is its JSON object. `promoted` is True if the alias must point to `challenger_version`. `changed_by` is
+    the person who approved, rejected or requested it. `fencing_token` is the production pointer's token after this
+    decision moved it.
     """
 
     decision_id: str
@@ -69,15 +70,23 @@ class Decision:
         return f"{self.state}: {self.state_reason}" if self.state_reason else self.state
 
     def to_document(self) -> dict[str, Any]:
-        """The JSON object with the current state of the decision."""
+        """Return the JSON object with the decision's current state."""
         state = {"state": self.state, "state_reason": self.state_reason, "changed_by": self.changed_by}
         moved = self.moved_at.isoformat() if self.moved_at else None
         return {**self.document, **state, "fencing_token": self.fencing_token, "moved_at": moved}
 
 
 @dataclass(frozen=True)
+class Approval:
+    """A person's approval of a pending decision."""
+
+    approved_by: str
+    approved_at: datetime
+
+
+@dataclass(frozen=True)
 class ProductionPointer:
-    """The version in production and the decision that put it there. `fencing_token` grows with every move."""
+    """The version in production and the decision that put it there. `fencing_token` increases with every move."""
 
     version: str
     decision_id: str

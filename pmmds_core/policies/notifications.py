@@ -14,7 +14,7 @@ from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 
 @dataclass(frozen=True)
 class NotificationText:
-    """Content of a notification. `subject` identifies the change: each target is notified once per subject."""
+    """Content of a notification. `subject` identifies the change, so that each target is notified of it only once."""
 
     subject: str
     title: str
@@ -26,7 +26,7 @@ def pending_approval(decision: Decision) -> NotificationText:
     return NotificationText(
         _subject(decision, "pending"),
         f"{version} is pending approval",
-        f"{decision.promotion_reason} `pmmds approve {decision.decision_id} --by NAME`, or `pmmds reject`.",
+        f"{decision.promotion_reason} Run `pmmds approve {decision.decision_id} --by NAME` or `pmmds reject`.",
     )
 
 
@@ -48,7 +48,7 @@ def rollback_aborted(decision: Decision, why: str) -> NotificationText:
 
 
 def is_automatic_rollback(decision: Decision) -> bool:
-    """True for a rollback by the automatic rule; one that a person requested sends no notification."""
+    """Return True for a rollback by the automatic rule. Manual rollbacks send no notification."""
     return decision.kind == ROLLBACK and decision.changed_by == AUTOMATIC_ROLLBACK
 
 

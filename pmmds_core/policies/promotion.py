@@ -1,4 +1,4 @@
-"""The promotion policy: a pure function from an evaluation to a judgment and its reason text.
+"""The promotion policy, a pure function that turns an evaluation into a judgment with a reason text.
 
 Add a criterion here. Not here: measuring (evaluation/comparison.py), acting (workflows/promotion.py).
 """
@@ -21,9 +21,11 @@ _REASON_ORDER = ("improvement", "validation", "latency", "significance", "segmen
 
 @dataclass(frozen=True)
 class PromotionPolicy:
-    """Thresholds of the criteria. `significance`: `advisory` reports the DeLong test, `required` makes it blocking.
+    """Thresholds of the criteria.
 
-    `forbid_worse_segment`: a segment whose ROC-AUC drops significantly, by more than `segment_margin`, is blocking.
+    If `significance` is `advisory`, the DeLong test is only reported; if it is `required`, the test is blocking. With
+    `forbid_worse_segment`, a challenger is held if any segment's ROC-AUC drops significantly and by more than
+    `segment_margin`.
     """
 
     min_improvement: float = 0.001
@@ -35,10 +37,10 @@ class PromotionPolicy:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion of a judgment. A criterion that is not `blocking` is reported but does not affect the decision.
+    """One criterion of a judgment. Only `blocking` criteria affect the decision; the others are only reported.
 
-    `value`: the measurement, None if it could not be evaluated; such a criterion is never passed. `threshold`: the
-    limit for the value, including the operator.
+    `value` is the measurement, or None if it could not be evaluated; such a criterion never passes. `threshold` is the
+    limit including its operator.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class PromotionJudgment:
-    """The outcome, with every criterion and the reason as text."""
+    """The outcome of the policy, with every criterion and the reason text."""
 
     promoted: bool
     primary_metric_improvement: float | None
@@ -119,7 +121,7 @@ def _too_slow(ratio: float, policy: PromotionPolicy) -> str:
 
 
 def _decimals(value: float, bound: float, minimum: int) -> int:
-    """Return enough decimals to distinguish a value from the bound it misses: 0.00096 is not shown as "+0.0010"."""
+    """Return how many decimals distinguish a value from the limit it misses: 0.00096 must not be shown as "+0.0010"."""
     enough = (n for n in range(minimum, 9) if round(value, n) != round(bound, n) or value == bound)
     return next(enough, 9)
 
@@ -135,7 +137,10 @@ def _significance(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Crite
 
 
 def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
-    """Evaluate segments. A segment counts as worse only beyond the margin and if q is significant."""
+    """Evaluate the segments.
+
+    A segment counts as worse only if its loss exceeds the margin and its q-value is significant.
+    """
     threshold = f"≥ -{policy.segment_margin:g}, or chance (q ≥ {SIGNIFICANCE_LEVEL:g})"
     role = "required" if policy.forbid_worse_segment else "advisory"
     compared = [s for s in evaluation.segments or [] if s["difference"] is not None]

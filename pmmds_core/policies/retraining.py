@@ -1,6 +1,6 @@
-"""Rules for starting a retraining and choosing its trigger: pure functions for the sensor and manual requests.
+"""Rules for starting a retraining and choosing its trigger, as pure functions for the sensor and manual requests.
 
-Add a rule here. Not here: finding active triggers (workflows/retraining_triggers.py), rows (stores),
+Add a rule here. Not here: finding active triggers (workflows/retraining_triggers.py), database rows (stores),
 launching runs (pmmds_assets/sensors.py).
 """
 
@@ -15,21 +15,21 @@ from pmmds_core.runtime.time_windows import DAY
 
 # Outcomes of a retraining.
 RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "held", "blocked_no_labels", "failed"
-# Finished; its model is pending approval.
+# The retraining has finished, and its model is pending approval.
 WAITING = "pending_approval"
 # Trigger types in order of priority.
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
-# Triggers that stay active after a held model; other triggers end when a model was evaluated.
+# These triggers stay active if the model is held; the others end as soon as a model was evaluated.
 _PERSISTENT = (ALERT, PERFORMANCE)
-# Dagster ends a run after half an hour; a record that is `running` long after that belongs to a killed process.
+# Dagster ends a run after 30 minutes, so a record that is `running` much longer belongs to a killed process.
 MAX_RUN = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
 class RetrainingTrigger:
-    """A reason to retrain. `key`: identifies the trigger when attempts are counted; starts with the trigger type.
+    """A reason to retrain. Attempts are counted by `key`, which starts with the trigger type.
 
-    `n_labels_since`: labels that arrived since the start of its last attempt.
+    `n_labels_since` is the number of labels that arrived since its last attempt started.
     """
 
     trigger_type: str
@@ -41,7 +41,10 @@ class RetrainingTrigger:
 
 @dataclass(frozen=True)
 class PastRetraining:
-    """A recorded retraining. `cause`: the trigger's key; None if manual. `n_new_labels`: labels new to the champion."""
+    """A recorded retraining.
+
+    `cause` is the trigger's key (None if manual); `n_new_labels` counts labels new to the champion.
+    """
 
     cause: str | None
     attempt: int
@@ -53,9 +56,10 @@ class PastRetraining:
 
 @dataclass(frozen=True)
 class RetrainingLimits:
-    """`cooldown`: between attempts of one trigger. `max_attempts`: per trigger; after that it needs manual action.
+    """Limits on retrainings. `cooldown` is the minimum time between a trigger's attempts.
 
-    `max_per_day`: retrainings in 24 hours, for all triggers. `min_labels`: labels that a retraining needs.
+    After `max_attempts`, a trigger needs manual action. `max_per_day` limits the retrainings of all triggers in 24
+    hours. `min_labels` is the number of labels required for a retraining.
     """
 
     cooldown: timedelta
@@ -66,7 +70,7 @@ class RetrainingLimits:
 
 @dataclass(frozen=True)
 class RequestRetraining:
-    """Start this attempt for this trigger; None for a manual request while no trigger is active."""
+    """A decision to start this attempt for this trigger (None for a manual request while no trigger is active)."""
 
     trigger: RetrainingTrigger | None
     attempt: int
@@ -78,7 +82,10 @@ class RequestRetraining:
 
 @dataclass(frozen=True)
 class Wait:
-    """Do not start a retraining now. `needs_person`: it needs manual action; waiting is not enough."""
+    """A decision not to start a retraining now.
+
+    `needs_person` is True if waiting is not enough and manual action is needed.
+    """
 
     reason: str
     needs_person: bool = False
@@ -96,11 +103,11 @@ def next_retraining(
 
     Args:
         triggers: active triggers in order of priority.
-        past: all attempts of these triggers, and every retraining of the last day, in any order.
-        is_in_flight: True if Dagster has a retraining queued or running.
-        now: current time. Records after it stem from a clock that was set back: up to a day ahead they count as if
-            they had just happened; further ahead they count only as attempts.
-        limits: cool-down and bounds.
+        past: all attempts of these triggers and all retrainings of the last day, in any order.
+        is_in_flight: True if a retraining is queued or running in Dagster.
+        now: the current time. Later records exist if the clock was set back: up to a day ahead, they count as if they
+            had just happened; beyond that, they count only as attempts.
+        limits: the retraining limits.
     """
     if not triggers:
         return Wait("No retraining trigger is active.")
@@ -124,15 +131,16 @@ def by_person(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """Return the outcome of a manual request, which ignores cool-down and attempt limit, and the daily cap if forced.
+    """Return the outcome of a manual request, which ignores the cool-down and attempt limit and, if forced, the daily
+    cap.
 
     Args:
         trigger: the trigger whose next attempt this is; None if none is active.
         past: same as in `next_retraining`.
-        is_in_flight: same as in `next_retraining`; two retrainings never run at once, not even if forced.
-        is_forced: ignore the daily cap and a model that is pending approval.
-        now: current time.
-        limits: bounds.
+        is_in_flight: same as in `next_retraining`; two retrainings never run at once, even if forced.
+        is_forced: True to ignore the daily cap and a model that is pending approval.
+        now: the current time.
+        limits: the retraining limits.
     """
     obstacle = _in_progress(past, is_in_flight, now)
     if obstacle is None and not is_forced:
@@ -144,7 +152,7 @@ def by_person(
 
 
 def gives_up(trigger_key: str | None, outcome: str, attempt: int, max_attempts: int) -> bool:
-    """True if the trigger needs manual action after this attempt."""
+    """Return True if the trigger needs manual action after this attempt."""
     if trigger_key is None or attempt < max_attempts:
         return False
     return outcome in (FAILED, BLOCKED_NO_LABELS) or (outcome == HELD and _is_persistent(trigger_key))
@@ -163,7 +171,7 @@ def _waits_for_approval(past: Sequence[PastRetraining]) -> Wait | None:
 
 
 def _cap(past: Sequence[PastRetraining], now: datetime, limits: RetrainingLimits) -> Wait | None:
-    """A sliding window of 24 hours, because a calendar day would allow a burst around midnight."""
+    """Apply the daily cap to the last 24 hours, because calendar days would allow a burst around midnight."""
     recent = sorted(p.started_at for p in past if now - DAY < p.started_at <= now + DAY)
     if len(recent) < limits.max_per_day:
         return None
@@ -205,7 +213,7 @@ def _step(
 
 
 def _missing_labels(blocked: PastRetraining, limits: RetrainingLimits) -> int:
-    """Return the number of labels that the blocked attempt lacked; at least a few, because all may be of one class."""
+    """Return how many labels the blocked attempt lacked, but at least a few, because all may be of one class."""
     return max(limits.min_labels - (blocked.n_new_labels or 0), limits.min_labels // 10, 1)
 
 

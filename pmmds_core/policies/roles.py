@@ -1,4 +1,4 @@
-"""What a person or a program may do in the console and its API: view, operate or approve.
+"""Roles of people and programs in the console and its API: viewer, operator and approver.
 
 Not here: privileges of database logins (stores/database/roles.py).
 """
@@ -9,7 +9,7 @@ from enum import IntEnum
 
 
 class Role(IntEnum):
-    """A role includes the permissions of every lower one."""
+    """A role, which includes the permissions of all lower roles."""
 
     VIEWER = 1
     """Reads everything."""
@@ -25,5 +25,5 @@ class Role(IntEnum):
 
     @classmethod
     def from_word(cls, word: str) -> Role:
-        """The role with this name. Raises KeyError for any other text."""
+        """Return the role with this name. Raises KeyError for any other text."""
         return {role.word: role for role in cls}[word]

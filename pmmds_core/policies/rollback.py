@@ -1,4 +1,4 @@
-"""The automatic rollback policy: a pure function over measurements before and after a promotion.
+"""The automatic rollback policy, a pure function over measurements before and after a promotion.
 
 Add a guardrail here. Not here: measuring (stores/predictions/served_answers.py,
 stores/lifecycle/service_counters.py), acting (workflows/rollback.py).
@@ -16,14 +16,14 @@ from pmmds_core.statistics.verdict import Verdict
 if TYPE_CHECKING:
     from pmmds_core.statistics.classification import AucInterval
 
-# Recorded as the requester of an automatic rollback.
+# The name recorded as the requester of an automatic rollback.
 AUTOMATIC_ROLLBACK = "automatic rollback"
 ROLL_BACK, KEEP, PERIOD_OVER = "roll_back", "keep", "period_over"
 
 
 @dataclass(frozen=True)
 class RequestTotals:
-    """HTTP prediction requests since the service started. `n_errors`: requests with a 5xx response."""
+    """HTTP prediction requests since the service started. `n_errors` counts those with a 5xx response."""
 
     n_requests: int
     n_errors: int
@@ -31,8 +31,10 @@ class RequestTotals:
 
 @dataclass(frozen=True)
 class ServedAnswers:
-    """Served predictions of one version in a period. `latency_ms`: median. `roc_auc`: realized, with its interval; None
-    unless enough labels of both classes have arrived.
+    """Served predictions of one version in a period.
+
+    `latency_ms` is the median. `roc_auc` is realized, with its interval; it is None until enough labels of both classes
+    have arrived.
     """
 
     n_rows: int
@@ -43,7 +45,10 @@ class ServedAnswers:
 
 @dataclass(frozen=True)
 class RollbackBounds:
-    """`min_rows`: minimum requests, rows or labels for a verdict. `period`: time for which a promotion is watched."""
+    """Limits on the measurements after a promotion.
+
+    A promotion is watched for `period`. `min_rows` is the minimum number of requests, rows or labels for a verdict.
+    """
 
     period: timedelta
     min_rows: int
@@ -54,7 +59,10 @@ class RollbackBounds:
 
 @dataclass(frozen=True)
 class RollbackVerdict:
-    """`reasons`: the violated bounds; with `insufficient_data`, the measurements that could not be evaluated."""
+    """The policy's verdict.
+
+    `reasons` lists the violated limits or, with `insufficient_data`, the missing measurements.
+    """
 
     verdict: str
     reasons: tuple[str, ...]
@@ -62,7 +70,7 @@ class RollbackVerdict:
 
 @dataclass(frozen=True)
 class WatchedTotals:
-    """The service's counters at the first reading for a decision (`baseline`) and at the last one."""
+    """The service's counters at the first reading for a decision (`baseline`) and at the most recent one (`last`)."""
 
     decision_id: str
     baseline: RequestTotals
@@ -75,7 +83,9 @@ class WatchedTotals:
 
 
 def advance(watched: WatchedTotals | None, decision_id: str, now: RequestTotals) -> WatchedTotals:
-    """The totals after another reading. A new decision starts at the previous reading, so that no request is missed.
+    """Return the totals after another reading.
+
+    A new decision starts at the previous reading, so that no request is missed.
 
     After a restart of the service, which resets its counters, only requests since the restart count.
     """
@@ -93,14 +103,14 @@ def judge_after_promotion(
     requests: RequestTotals | None,
     bounds: RollbackBounds,
 ) -> RollbackVerdict:
-    """Check a promotion by the measurements after it.
+    """Evaluate a promotion by the measurements after it.
 
     Args:
         age: time since the alias moved.
         before: predictions of the replaced version in the period before the alias moved.
         after: predictions of the promoted version since then.
         requests: the service's requests since then; None if it is unreachable.
-        bounds: tolerated deviations.
+        bounds: limits on the deviations.
     """
     if age > bounds.period:
         return RollbackVerdict(PERIOD_OVER, ())
@@ -114,7 +124,7 @@ def judge_after_promotion(
 
 
 def _errors(requests: RequestTotals | None, bounds: RollbackBounds) -> str | None:
-    """The violation as text, empty if the bound is met, None if there is insufficient data."""
+    """Return the violation as text; empty if the limit is met, None if there is insufficient data."""
     if requests is None or requests.n_requests < bounds.min_rows:
         return None
     rate = requests.n_errors / requests.n_requests
@@ -136,15 +146,15 @@ def _latency(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds
 
 
 def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds) -> str | None:
-    """A drop counts if it exceeds the bound and is significant: its 95% interval lies above zero."""
+    """Check for a drop that exceeds the limit and is significant, that is, its 95% interval lies above zero."""
     if before.roc_auc is None or after.roc_auc is None or min(before.n_labelled, after.n_labelled) < bounds.min_rows:
         return None
     from pmmds_core.statistics.auc_difference import (
         measure_drop,
-    )  # imported here, because importing numpy would slow down commands that only read decisions
+    )  # Imported here, because importing numpy would slow down commands that only read decisions.
 
     measured = measure_drop(before.roc_auc, after.roc_auc)
-    # Of two equally good models with 200 labels each, one is worse by 0.05 in one of seven cases by chance.
+    # Of two equally good models with 200 labels each, a given one is worse by 0.05 in one of seven cases by chance.
     if measured.drop <= bounds.max_metric_drop or measured.low <= 0:
         return ""
     interval = f"95%: {measured.low:.4f} to {measured.high:.4f}"

@@ -1,4 +1,4 @@
 """Feature bins, the queries that count them, the reference profile and binned reference rows.
 
-Not here: the engines that run the queries (stores/) and comparisons (drift/).
+Not here: running the queries (stores/) and comparing counts (drift/).
 """

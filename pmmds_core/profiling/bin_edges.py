@@ -1,9 +1,9 @@
-"""Chooses the edges of a numeric feature's bins on its reference values.
+"""Chooses the edges of a numeric feature's bins from its reference values.
 
-Two rules beside the quantiles: an edge lies between neighboring values, so that a value computed in another order or
-stored as float32 stays in its bin; and a bin that holds a single reference value, or any bin of a discrete feature,
-holds only values of the reference, so that a value the reference never had is visible.
-Not here: the bins and their counts (bins.py).
+Edges are quantiles, adjusted by two rules. First, an edge lies between neighboring values, so that a value with a
+rounding error or stored as float32 stays in its bin. Second, a bin with a single reference value, and every bin of a
+discrete feature, contains only reference values, so that a new value is counted as unseen. Not here: the bins and their
+counts (bins.py).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from pmmds_core.profiling.bins import FeatureBins
 
-# A number this close to a reference value, relative to its magnitude, is the same value: float32 has 6e-8.
+# A number counts as equal to a reference value up to this relative difference; that of float32 is 6e-8.
 TOLERANCE = 1e-6
-# Whole numbers are never merged, up to the largest that a float represents exactly.
+# The tolerance around whole numbers, so that two of them are never merged (below 2**53, where floats are exact).
 WHOLE_TOLERANCE = 0.25
-# The tolerance around a lone 0, whose scale is unknown.
+# The tolerance around 0 if it is the only value, because its scale is unknown.
 ZERO_TOLERANCE = 1e-9
-# A feature with more distinct values is not discrete.
+# A feature with more distinct values is not treated as discrete.
 MAX_DISCRETE_VALUES = 50
 _A_FEW = 4096
 
@@ -34,17 +34,18 @@ Group = tuple[float, float]
 def fit_numeric_bins(
     feature: str, values: NDArray[np.float64], n_bins: int, low: float | None = None, high: float | None = None
 ) -> FeatureBins:
-    """Bins at the quantiles of the values in range. Equal quantiles merge, so there may be fewer than `n_bins` bins.
+    """Return bins at the quantiles of the values in range.
 
-    A feature with at most `n_bins` distinct values has a bin for each value; all other numbers are unseen. They are
-    unseen too if there are at most MAX_DISCRETE_VALUES and none of them occurs only once.
+    Equal quantiles merge, so there may be fewer than `n_bins` bins. A feature with at most `n_bins` distinct values has
+    a bin for each value, and all other numbers are unseen. The same is true of other numbers if there are at most
+    MAX_DISCRETE_VALUES distinct values and none occurs only once.
 
     Args:
         feature: name of the feature.
         values: (n,), NaN for null.
-        n_bins: number of bins with equal shares of the reference.
-        low: the smallest value in range; None: no limit.
-        high: the largest value in range; None: no limit.
+        n_bins: number of bins, which have equal shares of the reference rows.
+        low: the smallest value in range; None for no limit.
+        high: the largest value in range; None for no limit.
     """
     empty = FeatureBins(feature, "numeric", low=low, high=high)
     # Adding 0.0 converts −0.0 to 0.0.
@@ -68,9 +69,9 @@ def fit_numeric_bins(
 
 
 def _discrete_values(values: NDArray[np.float64]) -> list[float]:
-    """The distinct values, ascending, if they are few and each occurs more than once; else none.
+    """Return the distinct values, ascending, if they are few and each occurs more than once; else none.
 
-    A value that occurs once suggests that another sample has further values: a count with a long tail, for example.
+    A value that occurs only once suggests that another sample has additional values, as with a long-tailed count.
     """
     if np.unique(values[:_A_FEW]).size > MAX_DISCRETE_VALUES:
         return []
@@ -79,7 +80,7 @@ def _discrete_values(values: NDArray[np.float64]) -> list[float]:
 
 
 def _runs(values: Sequence[float], *, is_whole: bool) -> list[Group]:
-    """Runs of neighboring values, ascending: consecutive whole numbers, or each value by itself."""
+    """Return groups of neighboring values, ascending: runs of consecutive whole numbers, or single values."""
     runs: list[Group] = []
     for value in values:
         if runs and is_whole and value == runs[-1][1] + 1:
@@ -90,28 +91,34 @@ def _runs(values: Sequence[float], *, is_whole: bool) -> list[Group]:
 
 
 def _groups(values: NDArray[np.float64], n_bins: int) -> list[Group]:
-    """The smallest and largest value of each bin, ascending. `values`: (n,) finite, at least one."""
-    # Most columns have many distinct values among the first rows; this avoids sorting them completely.
+    """Return the smallest and largest value of each bin, ascending.
+
+    `values` has shape (n,), is finite and not empty.
+    """
+    # Checking the first rows avoids sorting whole columns, because most have many distinct values there.
     if np.unique(values[:_A_FEW]).size <= n_bins:
         distinct = np.unique(values)
         if distinct.size <= n_bins:
             return [(float(v), float(v)) for v in distinct]
     at = np.floor((values.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
-    parts = np.split(np.partition(values, at), at + 1)  # every part ends with its quantile
+    parts = np.split(np.partition(values, at), at + 1)  # every part ends with its own quantile
     last = _ends_of_bins(np.array([part[-1] for part in parts[:-1]]), values)
     first = [float(values.min()), *(_next_larger(parts, end) for end in last)]
     return list(zip(first, [*last, float(values.max())], strict=True))
 
 
 def _ends_of_bins(quantiles: NDArray[np.float64], values: NDArray[np.float64]) -> list[float]:
-    """The distinct quantiles below the largest value; if there are none, the second-largest value."""
+    """Return the distinct quantiles below the largest value or, if there are none, the second-largest value."""
     largest = values.max()
     below = np.unique(quantiles[quantiles < largest])
     return [float(v) for v in below] if below.size else [float(values[values < largest].max())]
 
 
 def _next_larger(parts: Sequence[NDArray[np.float64]], value: float) -> float:
-    """The smallest number above `value`. `parts`: ascending; only the first one with a larger number is searched."""
+    """Return the smallest number above `value`.
+
+    The `parts` are ascending, so only the first with a larger number is searched.
+    """
     for part in parts:
         if (part.size and part[-1] > value) or part is parts[-1]:
             return float(part[part > value].min())
@@ -122,8 +129,8 @@ def _next_larger(parts: Sequence[NDArray[np.float64]], value: float) -> float:
 class _Cuts:
     """Cut points around groups of reference values.
 
-    `continued`: indices of the groups that belong to the bin of the preceding group. `is_discrete`: every group holds
-    only its values, not the numbers between it and the next.
+    `continued` has the indices of the groups that belong to the preceding group's bin. `is_discrete` is True if a group
+    contains only its values, not the numbers between it and the next group.
     """
 
     groups: Sequence[Group]
@@ -132,7 +139,7 @@ class _Cuts:
     is_discrete: bool = False
 
     def within(self, lowest: float, highest: float) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
-        """Edges in [lowest, highest], and the indices of the intervals that are gaps and that are joined."""
+        """Return the edges in [lowest, highest], the indices of the gaps, and the indices of the joined intervals."""
         edges: list[float] = []
         gaps: list[int] = []
         joined: list[int] = []
@@ -148,7 +155,7 @@ class _Cuts:
         return tuple(edges), tuple(gaps), tuple(joined)
 
     def _all(self) -> Iterator[tuple[float, int | None]]:
-        """Each cut, ascending, and the group in the interval after it; None for a gap."""
+        """Return each cut, ascending, with the index of the group in the interval after it; None for a gap."""
         if self._is_closed(0):
             yield self._below(0), 0
         for i, ((_, left), (right, _)) in enumerate(pairwise(self.groups)):
@@ -190,10 +197,10 @@ class _Cuts:
 
 
 def round_between(left: float, right: float) -> float:
-    """A number with few digits in the middle half between two values: left ≤ result < right."""
+    """Return a number with few digits in the middle half of the interval between two values: left ≤ result < right."""
     low, high = left + (right - left) / 4, right - (right - left) / 4
     middle = left + (right - left) / 2
-    if not left < low <= high < right:  # neighboring or huge numbers
+    if not left < low <= high < right:  # no such number lies between adjacent or huge floats
         return left
     digits = -math.floor(math.log10(right - left))
     candidates = (round(middle, d) for d in range(digits - 1, digits + 3))

@@ -1,7 +1,7 @@
-"""The counts that define a feature's bins: one definition that every engine translates to its own queries.
+"""Defines the counts for a feature's bins once; every engine translates the definition to its own queries.
 
-Not here: an engine's queries (stores/monitoring/bin_counts.py for SQLite and PostgreSQL,
-stores/files/duckdb_counts.py for DuckDB, stores/files/spark_counts.py for Spark) and the bins themselves (bins.py).
+Not here: the queries (stores/monitoring/bin_counts.py for SQLite and PostgreSQL, stores/files/duckdb_counts.py for
+DuckDB, stores/files/spark_counts.py for Spark) and the bins (bins.py).
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class BinQuery(msgspec.Struct, frozen=True):
 
 
 def bin_queries(bins: FeatureBins) -> tuple[BinQuery, ...]:
-    """The counts of one feature: all bins but one, which follows from the number of rows.
+    """Return the counts for one feature: all bins but one, which follows from the number of rows.
 
-    Numeric features use cumulative counts, so that each edge is one comparison.
+    Numeric features use cumulative counts, so that each edge requires only one comparison.
     """
     if bins.kind == "categorical":
         return (BinQuery(Predicate.NULL), *(BinQuery(Predicate.EQUALS, category) for category in bins.categories))

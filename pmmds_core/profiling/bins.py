@@ -1,7 +1,7 @@
-"""Bins of a feature: frozen on the reference, with a bin for every possible value.
+"""Bins of a feature, fixed on the reference data, with a bin for every possible value.
 
-Not here: choosing the edges (bin_edges.py), what a file's cell means (contracts/cells.py), statistics of the counts
-(drift/comparison.py) and engines (stores/), which run the queries of bin_queries.py and are tested against
+Not here: choosing the edges (bin_edges.py), interpreting a file's cells (contracts/cells.py), statistics of the counts
+(drift/comparison.py) and the engines (stores/), which run the queries in bin_queries.py and are tested against
 count_numeric and count_categorical.
 
 Bin layout, the same in every engine and report:
@@ -26,26 +26,26 @@ from pmmds_core.contracts.cells import number_of
 
 SCORE = "__score__"
 
-# Limits of an open range: infinities are out of range.
+# The limits of an unbounded range; infinities are out of range.
 LOWEST, HIGHEST = -sys.float_info.max, sys.float_info.max
 
 UNSEEN, OUT_OF_RANGE, NOT_A_NUMBER, NULL = "(unseen)", "(out of range)", "(not a number)", "(null)"
 
 
 class FeatureBins(msgspec.Struct, frozen=True, dict=True):
-    """Frozen bins of one feature.
+    """The fixed bins of one feature.
 
-    `edges`: inner cut points of a numeric feature, ascending: they define len(edges) + 1 right-closed intervals.
-    `gaps`: indices of the intervals without reference values; their values count as unseen. `joined`: indices of the
-    intervals that belong to the same bin as the preceding interval with reference values. Every other interval is an
-    ordered bin. `points`: the values of those ordered bins that hold a single reference value. `is_whole`: all
-    reference values are whole numbers, for labels. `categories`: values of a categorical feature. `low`, `high`:
-    inclusive range of a numeric feature; None: no limit, but infinities are out of range. Null means a missing value or
-    NaN; −0.0 is 0.
+    `edges`: inner cut points of a numeric feature, ascending. They define len(edges) + 1 right-closed intervals.
+    `gaps`: indices of the intervals without reference values. Values in them count as unseen. `joined`: indices of the
+    intervals that share a bin with the preceding interval that has reference values. Every other interval is an ordered
+    bin. `points`: the values of ordered bins that contain only one reference value. `is_whole`: True if all reference
+    values are whole numbers; affects labels. `categories`: values of a categorical feature. `low`, `high`: inclusive
+    range of a numeric feature; None means no limit, but infinities are always out of range. A missing value or NaN is
+    null; −0.0 equals 0.
 
     Raises:
-        ValueError: edges that do not increase or lie outside the range, gaps or joined intervals that are not
-            intervals, or duplicate categories.
+        ValueError: edges do not increase or lie outside the range, gaps or joined intervals do not exist, or categories
+            are duplicated.
     """
 
     feature: str
@@ -68,7 +68,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
             raise ValueError(f"the gaps of {self.feature} are not intervals between its edges")
         with_values = [i for i in range(len(self.edges) + 1) if i not in self.gaps]
         if not set(self.joined) <= set(with_values[1:]):
-            raise ValueError(f"the joined intervals of {self.feature} do not follow another one")
+            raise ValueError(f"the joined intervals of {self.feature} do not follow an interval with values")
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"duplicate categories of {self.feature}")
 
@@ -84,14 +84,14 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def n_values(self) -> int:
-        """Number of bins for values of the reference; they come first."""
+        """Number of bins for reference values. They come before the special bins."""
         return (
             len(self.edges) + 1 - len(self.gaps) - len(self.joined) if self.kind == "numeric" else len(self.categories)
         )
 
     @property
     def n_ordered(self) -> int:
-        """Number of leading bins that are ordered; 0 for a categorical feature."""
+        """Number of ordered bins, which come first; 0 for a categorical feature."""
         return self.n_values if self.kind == "numeric" else 0
 
     @property
@@ -104,7 +104,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def unseen_index(self) -> int:
-        """Bin of values that the reference does not have: other categories, numbers in a gap."""
+        """Bin of values that do not occur in the reference: other categories, and numbers in a gap."""
         return self.n_values
 
     @property
@@ -114,12 +114,12 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def not_a_number_index(self) -> int | None:
-        """Bin of text in a numeric column, which only files can contain."""
+        """Bin of text in a numeric column. Only files can contain such text."""
         return self.n_values + 2 if self.kind == "numeric" else None
 
     @cached_property
     def bin_of_interval(self) -> tuple[int, ...]:
-        """The bin of each interval between the edges, (len(edges) + 1,)."""
+        """Bin number of each interval between the edges, (len(edges) + 1,)."""
         bins, current = [], -1
         for i in range(len(self.edges) + 1):
             current += i not in self.gaps and i not in self.joined
@@ -128,7 +128,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def _ranges(self) -> list[tuple[float, float]]:
-        """Start and end of each ordered bin, with the gaps inside it."""
+        """Start and end of each ordered bin, including the gaps inside it."""
         ranges: list[tuple[float, float]] = []
         for i, (start, end) in enumerate(pairwise((-math.inf, *self.edges, math.inf))):
             if i in self.joined:
@@ -139,7 +139,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Display names of the bins, in order. A category that reads like a special bin is quoted."""
+        """Display names of the bins, in order. A category with the name of a special bin is quoted."""
         if self.kind == "categorical":
             return (*(repr(c) if c in (UNSEEN, NULL) else c for c in self.categories), UNSEEN, NULL)
         ordered = (self._label(start, end) for start, end in self._ranges)
@@ -147,7 +147,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def upper_limits(self) -> tuple[float, ...]:
-        """The largest number of each ordered bin as people would say it, (n_ordered,); the last may be infinite."""
+        """The largest number in each ordered bin, rounded for display, (n_ordered,). The last one may be infinite."""
         return tuple(self._upper(start, end) for start, end in self._ranges)
 
     def _upper(self, start: float, end: float) -> float:
@@ -170,7 +170,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
         return f"({number_text(lower)}, {number_text(upper)}]"
 
     def fold(self, intervals: Sequence[int] | NDArray[Any]) -> list[int]:
-        """Counts per interval, (len(edges) + 1,), as counts of the ordered bins and of unseen, (n_values + 1,)."""
+        """Sum counts per interval, (len(edges) + 1,), into counts of ordered bins and unseen, (n_values + 1,)."""
         folded = [0] * (self.n_values + 1)
         for target, n in zip(self.bin_of_interval, intervals, strict=True):
             folded[target] += int(n)
@@ -178,13 +178,13 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
 
 def number_text(value: float) -> str:
-    """A number for display: whole numbers in full, others with six digits."""
+    """Format a number for display: whole numbers in full, others with six significant digits."""
     return str(int(value)) if value == math.floor(value) and abs(value) < 1e15 else f"{value:g}"
 
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Counts per bin. `values`: (n,), NaN means null. Result: (n_bins,)."""
-    # Comparing with every edge takes a third of the time of a binary search per value.
+    """Count values per bin. `values` are (n,) numbers with NaN for null; the result is (n_bins,)."""
+    # Comparing all values with every edge takes a third of the time of a binary search for each value.
     up_to = [np.count_nonzero(values < bins.lowest)]
     up_to += [np.count_nonzero(values <= edge) for edge in (*bins.edges, bins.highest)]
     n_null = np.count_nonzero(np.isnan(values))
@@ -193,7 +193,7 @@ def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.
 
 
 def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Counts per bin of a numeric feature whose column may contain text. `values`: (n,) of str, number or None."""
+    """Count a numeric feature whose column may contain text. `values` are (n,) of str, number or None."""
     numbers = [number_of(value) for value in values]
     counts = count_numeric(bins, np.array([n for n in numbers if n is not None], dtype=np.float64))
     counts[bins.n_bins - 2] = numbers.count(None)
@@ -201,7 +201,7 @@ def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.in
 
 
 def count_categorical(bins: FeatureBins, values: NDArray[Any]) -> NDArray[np.int64]:
-    """Counts per bin. `values`: (n,) of str; None or NaN means null. Result: (n_bins,)."""
+    """Count values per bin. `values` are (n,) strings with None or NaN for null; the result is (n_bins,)."""
     index = {c: i for i, c in enumerate(bins.categories)}
     counts = np.zeros(bins.n_bins, dtype=np.int64)
     for value in values:

@@ -1,6 +1,6 @@
-"""The reference profile: frozen bins and reference counts, per feature and for the score.
+"""The reference profile: fixed bins and reference counts for each feature and the score.
 
-It takes a few kilobytes, is part of the model version, and profiles with the same bins can be merged.
+It takes a few kilobytes and is part of the model version. Profiles with the same bins can be merged.
 Not here: comparing it with current rows (drift/comparison.py).
 """
 
@@ -37,7 +37,7 @@ class FeatureProfile(msgspec.Struct, frozen=True):
     """Bins of one feature with the number of reference rows in each.
 
     Raises:
-        ValueError: the number of counts is not the number of bins.
+        ValueError: the number of counts differs from the number of bins.
     """
 
     bins: FeatureBins
@@ -49,9 +49,10 @@ class FeatureProfile(msgspec.Struct, frozen=True):
 
 
 class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
-    """Binned distribution of the reference. `score`: probabilities on the reference rows, if there is a model.
+    """Binned distribution of the reference data.
 
-    `contract_digest`: empty if the bins were made without a contract.
+    `score` has the probabilities of the reference rows, if there is a model. `contract_digest` is empty if there was no
+    contract.
     """
 
     contract_digest: str
@@ -68,7 +69,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
         return self.features if self.score is None else (*self.features, self.score)
 
     def recounted(self, counts: Mapping[str, Sequence[int]], n_rows: int) -> ReferenceProfile:
-        """The same bins with counts of other rows, (n_bins,) by feature and `__score__`."""
+        """Return a profile with the same bins and other counts, (n_bins,) by feature and `__score__`."""
         counted = tuple(FeatureProfile(f.bins, tuple(map(int, counts[f.bins.feature]))) for f in self.with_score)
         score = None if self.score is None else counted[-1]
         return ReferenceProfile(self.contract_digest, n_rows, counted[: len(self.features)], score)
@@ -78,12 +79,15 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     @staticmethod
     def from_json(raw: bytes) -> ReferenceProfile:
-        """Raises msgspec.DecodeError (ValidationError among them) for anything but a profile's JSON."""
+        """Decode a profile.
+
+        Raises msgspec.DecodeError (or its subclass ValidationError) if `raw` is not a profile's JSON.
+        """
         return msgspec.json.decode(raw, type=ReferenceProfile)
 
 
 def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64]) -> ReferenceProfile:
-    """Freeze the bins on reference rows.
+    """Create bins from reference rows, and count the rows in each.
 
     Args:
         contract: each feature's kind, values, range and number of bins.
@@ -102,27 +106,27 @@ def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64
 
 
 def bins_of_feature(feature: Feature, numbers: NDArray[np.float64]) -> FeatureBins:
-    """Bins by the contract: quantiles of the reference's `numbers`, (n,), or the allowed values of a category."""
+    """Return bins by the contract: quantiles of the reference's `numbers`, (n,), or a category's allowed values."""
     if not feature.is_numeric:
         return FeatureBins(feature.name, "categorical", categories=feature.all_values)
     return fit_numeric_bins(feature.name, numbers, feature.n_bins, feature.minimum, feature.maximum)
 
 
 def merge(profiles: Sequence[ReferenceProfile]) -> ReferenceProfile:
-    """The exact profile of all rows together.
+    """Merge profiles into the exact profile of all their rows.
 
     Raises:
-        DataError: no profiles, or profiles with different bins.
+        DataError: there are no profiles, or their bins differ.
     """
     if not profiles:
-        raise DataError("No profiles to merge.", next_step="Pass at least one.")
+        raise DataError("There are no profiles to merge.", next_step="Pass at least one profile.")
     first = profiles[0]
     for other in profiles[1:]:
         differing = _differing_bins(first, other)
         if differing:
             raise DataError(
                 f"The profiles cannot be merged: the bins of {differing} differ.",
-                next_step="Freeze the bins on one reference and count every partition with them.",
+                next_step="Create the bins from one reference, and count every partition with these bins.",
             )
     counts = {
         feature.bins.feature: [sum(parts) for parts in zip(*(p.with_score[i].counts for p in profiles), strict=True)]
@@ -132,7 +136,7 @@ def merge(profiles: Sequence[ReferenceProfile]) -> ReferenceProfile:
 
 
 def _differing_bins(first: ReferenceProfile, second: ReferenceProfile) -> str:
-    """A feature whose bins differ; empty if all are equal."""
+    """Return a feature whose bins differ; empty if all are equal."""
     left = {f.bins.feature: f.bins for f in first.with_score}
     right = {f.bins.feature: f.bins for f in second.with_score}
     if list(left) != list(right):
@@ -141,7 +145,7 @@ def _differing_bins(first: ReferenceProfile, second: ReferenceProfile) -> str:
 
 
 def count(bins: FeatureBins, values: NDArray[np.float64] | NDArray[np.object_]) -> NDArray[np.int64]:
-    """Counts per bin of one column, (n_bins,). Values of a numeric feature may be objects, including text."""
+    """Return one column's counts per bin, (n_bins,). Values of a numeric feature may be objects, including text."""
     if bins.kind == "categorical":
         return count_categorical(bins, values)
     if values.dtype == object:

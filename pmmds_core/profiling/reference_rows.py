@@ -1,6 +1,6 @@
-"""Binned reference rows: bin numbers of a sample of reference rows, stored with the model version.
+"""Binned reference rows: the bin numbers of a sample of the reference rows, stored with the model version.
 
-Counts describe one feature at a time; feature pairs and segments need rows. Not here: the rules that use
+Counts describe single features, while tests of feature pairs and segments need rows. Not here: the rules that use
 them (drift/rules/joint.py, drift/segments.py).
 """
 
@@ -23,13 +23,14 @@ Codes = NDArray[np.int32]
 
 # Larger references are sampled. 10,000 rows of 19 features take about 100 KB.
 MAX_ROWS = 10_000
-_ON_DISK = "<u2"  # little-endian, so that the file is the same on every machine
+_ON_DISK = "<u2"  # Little-endian, so that the file is the same on every machine
 
 
 class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
-    """Bin numbers of reference rows; contains neither values nor ids.
+    """Bin numbers of reference rows, without values or ids.
 
-    `packed`: zlib-compressed uint16, feature by feature, each (n_rows,). `profile_digest`: the profile of the bins.
+    `packed` has one (n_rows,) uint16 array after another, by feature, compressed with zlib. `profile_digest` is the
+    digest of the profile that defines the bins.
     """
 
     profile_digest: str
@@ -39,11 +40,16 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def codes(self) -> Codes:
-        """(n_rows, n_features), in the order of `features`. Raises ArtifactCorruptError for too many rows."""
+        """Bin numbers, (n_rows, n_features), in the order of `features`.
+
+        Raises ArtifactCorruptError if there are too many rows.
+        """
         n_bytes = len(self.features) * self.n_rows * np.dtype(_ON_DISK).itemsize
         if self.n_rows > MAX_ROWS:
-            raise ArtifactCorruptError(f"A version has at most {MAX_ROWS:,} reference rows, found {self.n_rows:,}.")
-        unpacked = zlib.decompressobj().decompress(self.packed, n_bytes + 1)  # limit the size of corrupt data
+            raise ArtifactCorruptError(
+                f"A version can have at most {MAX_ROWS:,} reference rows, but this one has {self.n_rows:,}."
+            )
+        unpacked = zlib.decompressobj().decompress(self.packed, n_bytes + 1)  # corrupt data must not decompress to more
         flat = np.frombuffer(unpacked, dtype=_ON_DISK)
         return flat.reshape(len(self.features), self.n_rows).T.astype(np.int32)
 
@@ -52,7 +58,7 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
 
     @staticmethod
     def from_json(raw: bytes) -> ReferenceRows:
-        """Raises msgspec.DecodeError for anything but the JSON of reference rows."""
+        """Decode reference rows. Raises msgspec.DecodeError if `raw` is not their JSON."""
         return msgspec.json.decode(raw, type=ReferenceRows)
 
 
@@ -62,7 +68,7 @@ def fit_reference_rows(
     """Bin at most MAX_ROWS of the profile's reference rows, drawn without replacement.
 
     Args:
-        profile: the frozen bins.
+        profile: the bins.
         columns: (n,) array by feature, as for reference_profile.fit_profile.
         scores: (n,) probabilities.
         seed: seed of the sample.
@@ -76,7 +82,7 @@ def fit_reference_rows(
 
 
 def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) -> Codes:
-    """(n, n_features) bin numbers, in the order of `profile.with_score`.
+    """Return bin numbers, (n, n_features), in the order of `profile.with_score`.
 
     Raises:
         DataError: a column is missing.
@@ -88,9 +94,9 @@ def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) ->
 
 
 def code_column(bins: FeatureBins, values: NDArray[Any]) -> Codes:
-    """The bin number of each value, (n,); np.bincount of the result equals count_numeric or count_categorical.
+    """Return the bin number of each value, (n,); np.bincount of the result equals count_numeric or count_categorical.
 
-    `values`: numbers with NaN for null, or str with None or NaN for null.
+    `values` are numbers with NaN for null, or strings with None or NaN for null.
     """
     if bins.kind == "categorical":
         index = {c: i for i, c in enumerate(bins.categories)}

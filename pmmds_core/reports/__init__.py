@@ -1,4 +1,1 @@
-"""Charts, HTML pages, their text and templates/.
-
-Not here: what they show, which is computed in drift/ and evaluation/.
-"""
+"""Charts and HTML pages, with their text and templates. Not here: computing the contents (drift/, evaluation/)."""

@@ -1,7 +1,8 @@
-"""Altair designs of the charts, without data. `python -m pmmds_core.reports.chart_designs` compiles them to
-templates/charts.compiled.json.
+"""Altair designs of the charts, without data.
 
-Add a chart here and compile. Not here: data and rendering (charts.py), which do not need Altair.
+`python -m pmmds_core.reports.chart_designs` compiles them to templates/charts.compiled.json.
+
+Add a chart here and compile it. Not here: data and rendering (charts.py), which do not need Altair.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ if TYPE_CHECKING:
     import altair as alt
 
 COMPILED = Path(__file__).parent / "templates" / "charts.compiled.json"
-# Colors are CSS variables and currentColor, so that the page's light or dark scheme applies to charts.
+# Colors are CSS variables and currentColor, so that charts follow the page's light or dark scheme.
 _INK, _LINE = "currentColor", "var(--line)"
 _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
 _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
-# Steps of the heatmap (PSI above chance): the bands of drift/comparison.py, and one step below.
+# Steps of the heatmap (PSI above chance): the bands in drift/comparison.py, and one step below them.
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
-# Pixels left of the plot in charts that stand above each other, so that their time axes agree.
+# Width in pixels to the left of the plot, which aligns the time axes of charts placed above each other.
 _EXTENT = 80
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
 
-# Labels carry a key of five characters, so that equal ones remain separate bars, rows or lines.
+# Each label starts with a unique five-character key, so that equal labels remain separate bars, rows or lines.
 _LABEL = "slice(datum.label, 5)"
 
 
 def designs() -> dict[str, alt.TopLevelMixin]:
-    """All charts by name; each reads the data sets that charts.py fills."""
+    """Return all charts by name. Each reads the data sets that charts.py provides."""
     return {
         "histogram": _histogram(),
         "heatmap": _heatmap(),
@@ -45,7 +46,10 @@ def designs() -> dict[str, alt.TopLevelMixin]:
 
 
 def compile_designs() -> dict[str, Any]:
-    """Vega specifications. Not called at run time: importing Altair and compiling take over a second."""
+    """Compile Vega specifications.
+
+    Not called at run time, because importing Altair and compiling take over a second.
+    """
     import vl_convert
 
     return {name: vl_convert.vegalite_to_vega(chart.to_dict()) for name, chart in designs().items()}
@@ -56,9 +60,11 @@ def to_text(compiled: Mapping[str, Any]) -> str:
 
 
 def _plain(chart: Any) -> Any:
-    """Common configuration: no background, the page's font and color; screen readers get only title and description.
+    """Apply the common configuration: no background, the page's font and color, and only title and description for
+    screen readers.
 
-    `labelLimit=0`: cutting labels would double the rendering time, because Vega measures each one several times.
+    `labelLimit=0` disables truncation, which would double the rendering time, because Vega measures each label several
+    times.
     """
     return (
         chart.configure(background="none", font="inherit", padding=2)
@@ -83,7 +89,7 @@ def _plain(chart: Any) -> Any:
 
 
 def _histogram() -> Any:
-    """Shares of rows in each bin, reference above current. Rows: label (keyed), side, share."""
+    """Return a histogram: the share of rows in each bin, reference above current. Rows: label (keyed), side, share."""
     import altair as alt
 
     side = alt.Scale(domain=["reference", "current"], range=["var(--reference)", "var(--current)"])
@@ -100,11 +106,14 @@ def _histogram() -> Any:
 
 
 def _heatmap() -> Any:
-    """A cell per feature and time range. Rows: feature, column (both keyed), excess (null: too few rows)."""
+    """Return a heatmap with a cell per feature and time range.
+
+    Rows: feature, column (both keyed), excess (null: too few rows).
+    """
     import altair as alt
 
     scale = alt.Scale(type="threshold", domain=list(HEAT_STEPS), range=list(HEAT_COLORS))
-    # Vega places labels by a share of the axis.
+    # Vega positions labels by a fraction of the axis.
     position = "round(datum.index * (domain('x').length - 1))"
     every_few = f"{position} % max(6, ceil(domain('x').length / 4)) == 0 ? {_LABEL} : ''"
     axis = alt.Axis(labelAngle=0, labelExpr=every_few, ticks=False, domain=False, labelOverlap=False)
@@ -120,14 +129,14 @@ def _heatmap() -> Any:
 
 
 def _names() -> alt.Axis:
-    """A vertical axis of keyed names."""
+    """Return a vertical axis of keyed names."""
     import altair as alt
 
     return alt.Axis(ticks=False, domain=False, labelOverlap=False, labelExpr=_LABEL)
 
 
 def _when() -> alt.X:
-    """A time axis; charts.py fills in its range and ticks."""
+    """Return a time axis; charts.py fills in its range and ticks."""
     import altair as alt
 
     axis = alt.Axis(grid=False, labelOverlap=False, labelFlush=False)
@@ -135,10 +144,13 @@ def _when() -> alt.X:
 
 
 def _history() -> Any:
-    """PSI over past reports, one line per feature. Rows: at (ms), feature (keyed), psi. Limits: psi (the threshold)."""
+    """Return a line chart of PSI in past reports, one line per feature.
+
+    Rows: at (ms), feature (keyed), psi. Limits: psi (the threshold).
+    """
     import altair as alt
 
-    # Lines also differ in their dashes, for readers who cannot distinguish five colors.
+    # Each line also has its own dash pattern, for readers who cannot distinguish five colors.
     legend = alt.Legend(labelExpr=_LABEL)
     color = alt.Color("feature:N", sort=None, title=None, scale=alt.Scale(range=_SERIES), legend=legend)
     base = alt.Chart(alt.NamedData("rows")).encode(
@@ -152,7 +164,7 @@ def _history() -> Any:
 
 
 def _daily() -> Any:
-    """A measure by day with its interval, over the wide, pale interval of its estimate.
+    """Return a chart of a daily metric with its interval, drawn over the wide, pale interval of its estimate.
 
     Rows: at (ms), value, low, high, what, and the sizes stroke, size (pixels), pale, opacity (0-1).
     """
@@ -184,7 +196,10 @@ def _daily() -> Any:
 
 
 def _events() -> Any:
-    """Events in a lane per kind, on the same time axis as `daily`. Rows: at (ms), lane (keyed), tone."""
+    """Return a chart of events with one lane per kind, on the same time axis as `daily`.
+
+    Rows: at (ms), lane (keyed), tone.
+    """
     import altair as alt
 
     tones = alt.Scale(domain=["good", "bad", "quiet"], range=["var(--good)", "var(--bad)", "var(--quiet)"])
@@ -207,7 +222,10 @@ def _events() -> Any:
 
 
 def _reliability() -> Any:
-    """Mean probability against the observed share. Rows: mean_probability, positive_share, low, high; diagonal: at."""
+    """Return a calibration chart: mean probability against observed share.
+
+    Rows: mean_probability, positive_share, low, high; diagonal: at.
+    """
     import altair as alt
 
     unit = alt.Scale(domain=[0, 1])
@@ -229,7 +247,10 @@ def _reliability() -> Any:
 
 
 def _bars() -> Any:
-    """Horizontal bars in the order of the rows. Rows: label (keyed), value, over (the threshold). Limits: at."""
+    """Return a chart of horizontal bars in the order of the rows.
+
+    Rows: label (keyed), value, over (the threshold). Limits: at.
+    """
     import altair as alt
 
     color = alt.Scale(domain=[False, True], range=["var(--current)", "var(--series-2)"])
@@ -244,7 +265,10 @@ def _bars() -> Any:
 
 
 def _line() -> Any:
-    """Values over ordered labels, a point at each, so that a single one is visible. Rows: label (keyed), value."""
+    """Return a line chart of values by ordered label.
+
+    A point marks each value, so that a single one is visible. Rows: label (keyed), value.
+    """
     import altair as alt
 
     position = "round(datum.index * (domain('x').length - 1))"

@@ -1,6 +1,6 @@
-"""Charts as inline SVG: the compiled designs filled with data and rendered by vl-convert.
+"""Fills the compiled chart designs with data and renders them as inline SVG with vl-convert.
 
-Add a function for each design. Not here: how a chart looks (chart_designs.py), pages and their text.
+Add a function for each design. Not here: the designs (chart_designs.py), pages and their text.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pmmds_core.reports.time_axis import DAY, TimeAxis, day_axis, minute_axis
 
 Rows = Sequence[Mapping[str, Any]]
 MAX_LABEL = 24
-# Characters of a cut label's end: names often differ only there.
+# Number of characters kept at the end of a shortened label, because names often differ only there.
 _TAIL = 9
 REALIZED = "realized"
-# Up to here an axis of counts has a tick at each number.
+# Up to this maximum, an axis of counts has a tick at every integer.
 MAX_COUNTED = 5
-# Pixels between the ends of the time axis of the designs `daily` and `events`.
+# Length of the time axis in the designs `daily` and `events`, in pixels.
 DAILY_WIDTH = 520
 _ROOT = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
-# Invisible paths and attributes that the root element can carry once make up half of Vega's output.
+# Invisible paths, and attributes that the root element can have once, make up half of Vega's output.
 _NOISE = re.compile(r'<path class="(?:background|foreground)"[^>]*/>| pointer-events="none"')
 _ATTRIBUTES = re.compile(
     r' class="[^"]*"| role="graphics-[^"]*"| aria-roledescription="[^"]*"| aria-hidden="true"| opacity="1"'
@@ -40,7 +40,7 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
 @dataclass(frozen=True)
 class ChartText:
-    """Title and description of a chart for screen readers. `key`: unique in the page."""
+    """Title and description of a chart for screen readers. `key` is unique in the page."""
 
     key: str
     title: str
@@ -49,7 +49,7 @@ class ChartText:
 
 @dataclass(frozen=True)
 class AxisFill:
-    """What an axis takes from the data: the scale's range, ticks as (position, label), the number format."""
+    """The data-dependent parts of an axis: the scale's range, ticks as (position, label), and the number format."""
 
     domain: tuple[float, float] | None = None
     ticks: Sequence[tuple[float, str]] = ()
@@ -57,7 +57,7 @@ class AxisFill:
 
 
 def histogram(text: ChartText, bins: Rows) -> str:
-    """Bins: label, reference_share, current_share; bins that are empty on both sides are omitted."""
+    """Render bins (label, reference_share, current_share). Bins that are empty on both sides are omitted."""
     shown = [b for b in bins if b["reference_share"] or b["current_share"]]
     sides = (("reference", "reference_share"), ("current", "current_share"))
     rows: list[dict[str, Any]] = [
@@ -71,7 +71,7 @@ def histogram(text: ChartText, bins: Rows) -> str:
 
 
 def heatmap(text: ChartText, cells: Rows) -> str:
-    """Cells: feature, column, order (of the column), excess (None if there were too few rows); column by column."""
+    """Render cells (feature, column, order, excess) column by column; `excess` is None if there are too few rows."""
     position = {name: i for i, name in enumerate(dict.fromkeys(cell["feature"] for cell in cells))}
     rows = [
         {
@@ -85,9 +85,9 @@ def heatmap(text: ChartText, cells: Rows) -> str:
 
 
 def history(text: ChartText, points: Rows, threshold: float) -> str:
-    """Points: at (aware datetime), feature, psi (None: nothing to compare, a gap in the line).
+    """Render points: at (aware datetime), feature, psi (None leaves a gap in the line).
 
-    The design has colors for five features. Empty without a PSI.
+    The design has colors for five features. Returns an empty string if there is no PSI.
     """
     if all(p["psi"] is None for p in points):
         return ""
@@ -100,9 +100,10 @@ def history(text: ChartText, points: Rows, threshold: float) -> str:
 
 
 def daily(text: ChartText, points: Rows, *, axis: TimeAxis | None = None, width: int = DAILY_WIDTH) -> str:
-    """Points: at (noon of the UTC day), value, low, high, what, is_valid. Empty without points.
+    """Render points: at (noon of the UTC day), value, low, high, what, is_valid.
 
-    `axis`: the time axis; None: that of the points. `width`: of the plot in pixels.
+    Returns an empty string without points. `axis` is the time axis, by default that of the points. `width` is the
+    width of the plot in pixels.
     """
     if not points:
         return ""
@@ -115,7 +116,7 @@ def daily(text: ChartText, points: Rows, *, axis: TimeAxis | None = None, width:
 
 
 def events(text: ChartText, points: Rows, axis: TimeAxis, *, width: int = DAILY_WIDTH) -> str:
-    """Points: at, lane, tone (good, bad or quiet); lanes in the order of their first point. Empty without points."""
+    """Render points: at, lane, tone (good, bad or quiet). Lanes are in the order of their first point."""
     if not points:
         return ""
     position = {name: i for i, name in enumerate(dict.fromkeys(p["lane"] for p in points))}
@@ -124,7 +125,10 @@ def events(text: ChartText, points: Rows, axis: TimeAxis, *, width: int = DAILY_
 
 
 def _sizes(point: Mapping[str, Any], pixels: float) -> dict[str, float]:
-    """Sizes of marks on a day of this width in pixels. The estimate's interval is wide and pale, behind the other."""
+    """Return the sizes of marks for this width of a day in pixels.
+
+    The estimate's interval is wide and pale, in the back.
+    """
     is_estimate = point["what"] != REALIZED
     return {
         "stroke": min(7.0, 0.7 * pixels) if is_estimate else min(1.4, 0.3 * pixels),
@@ -135,12 +139,12 @@ def _sizes(point: Mapping[str, Any], pixels: float) -> dict[str, float]:
 
 
 def reliability(text: ChartText, rows: Rows) -> str:
-    """Rows: mean_probability, positive_share, low, high."""
+    """Render rows (mean_probability, positive_share, low, high) as a calibration chart."""
     return _draw("reliability", text, rows=rows, diagonal=[{"at": 0}, {"at": 1}])
 
 
 def bars(text: ChartText, values: Mapping[str, float], threshold: float | None = None) -> str:
-    """Horizontal bars, the largest first; bars at or above the threshold have another color."""
+    """Render horizontal bars, largest first. Bars at or above the threshold have another color."""
     ordered = sorted(values.items(), key=lambda pair: -pair[1])
     rows = [
         {"label": _keyed(i, label), "value": value, "over": threshold is not None and value >= threshold}
@@ -153,25 +157,25 @@ def bars(text: ChartText, values: Mapping[str, float], threshold: float | None =
 
 
 def line(text: ChartText, points: Sequence[tuple[str, float]]) -> str:
-    """Values by label, in the order given; equal labels remain separate points."""
+    """Render values by label, in the given order. Equal labels remain separate points."""
     rows = [{"label": _keyed(i, label), "value": value} for i, (label, value) in enumerate(points)]
     return _draw("line", text, {"y": _of_values([value for _, value in points])}, rows=rows)
 
 
 def short(label: str) -> str:
-    """The label with its middle cut, at most MAX_LABEL characters; the table next to the chart has the full label."""
+    """Shorten a label to MAX_LABEL characters by cutting its middle. The table next to the chart has the full label."""
     clean = " ".join(label.split())
     return clean if len(clean) <= MAX_LABEL else f"{clean[: MAX_LABEL - _TAIL - 1]}…{clean[-_TAIL:]}"
 
 
 def percent_format(largest: float, n_ticks: int) -> str:
-    """The number format of shares up to `largest`, with the decimals that keep the ticks' labels different."""
+    """Return the number format for shares up to `largest`, with enough decimals for distinct tick labels."""
     decimals = 0 if largest <= 0 else max(0, -math.floor(math.log10(largest / n_ticks)) - 2)
     return f".{decimals}%"
 
 
 def _keyed(key: int, label: str) -> str:
-    """The label after a key of five characters, which the design does not show."""
+    """Return the label with a five-character key in front, which the design does not show."""
     return f"{key:04d} {short(label)}"
 
 
@@ -181,10 +185,10 @@ def _of_time(axis: TimeAxis) -> AxisFill:
 
 
 def _of_values(values: Sequence[float]) -> AxisFill:
-    """An axis from 0, which has a range even if every value is 0."""
+    """Return an axis that starts at 0 and has a range even if every value is 0."""
     largest = max(map(abs, values), default=0)
     is_small_count = 0 < largest <= MAX_COUNTED and all(isinstance(v, int) for v in values)
-    # Vega would divide an axis up to 1 row into fifths of a row.
+    # By default, Vega divides an axis from 0 to 1 row into fifths of a row.
     counts = [(float(n), str(n)) for n in range(int(largest) + 1)] if is_small_count else []
     return AxisFill(None if largest else (0.0, 1.0), counts)
 
@@ -201,7 +205,7 @@ def _draw(
     width: int = 0,
     **data: Iterable[Mapping[str, Any]],
 ) -> str:
-    """The SVG of a design. `width`: of the plot in pixels; 0: that of the design."""
+    """Return the SVG of a design. `width` is the width of the plot in pixels; 0 means that of the design."""
     import vl_convert
 
     spec = msgspec.json.decode(_compiled(name))
@@ -216,7 +220,7 @@ def _draw(
 
 
 def _fill_axis(spec: dict[str, Any], scale: str, fill: AxisFill) -> None:
-    """Set the range of a scale of the compiled design, and the ticks of its axes."""
+    """Set the range of a scale in the compiled design and the ticks of its axes."""
     if fill.domain is not None:
         found = next(s for s in spec["scales"] if s["name"] == scale)
         found["domain"] = list(fill.domain)
@@ -238,7 +242,7 @@ def _compiled(name: str) -> bytes:
 
 
 def _with_text(svg: str, text: ChartText) -> str:
-    """Vega's SVG with title and description, its natural size as width and height, without redundant attributes."""
+    """Add title, description, width and height to Vega's SVG, and remove redundant attributes."""
     root = _ROOT.match(svg)
     if root is None:
         raise ValueError(f"not an SVG by Vega: {svg[:80]!r}")
@@ -253,5 +257,5 @@ def _with_text(svg: str, text: ChartText) -> str:
 
 
 def _shortened(tag: re.Match[str]) -> str:
-    """One tag with coordinates rounded to a tenth of a pixel; text between tags is unchanged."""
+    """Round a tag's coordinates to a tenth of a pixel. Text between tags is not changed."""
     return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.1f}", _ATTRIBUTES.sub("", tag[0]))

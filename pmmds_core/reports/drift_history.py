@@ -1,4 +1,4 @@
-"""Time-dependent content of the drift report's page: PSI by hour of the window, and previous reports.
+"""Time-dependent content of the drift report page: hourly PSI in the window, and previous reports.
 
 Not here: rendering (charts.py), reading the database (stores/monitoring).
 """
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from pmmds_core.drift.report import DriftReport
     from pmmds_core.profiling.hourly_counts import HourlyCounts
 
-# With fewer rows, chance alone changes the PSI of ten bins by more than one step of the heatmap.
+# With fewer rows, the PSI of ten bins varies randomly by more than one step of the heatmap.
 MIN_ROWS_A_CELL = 50
 MAX_COLUMNS = 48
 
 
 @dataclass(frozen=True)
 class HeatCell:
-    """PSI of one feature in a range of hours above its expected value without drift; None if there are too few rows."""
+    """One feature's PSI in a range of hours, minus its expected value without drift; None if there are too few rows."""
 
     feature: str
     start: datetime
@@ -38,7 +38,10 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class PastReport:
-    """One report of the history. `psi`: feature to PSI; `worst`: the feature with the largest PSI, except the score."""
+    """One report in the history.
+
+    `psi` maps each feature to its PSI; `worst` is the feature with the largest PSI, not counting the score.
+    """
 
     window_end: datetime
     model_version: str
@@ -57,9 +60,10 @@ class PastReport:
 
 @dataclass(frozen=True)
 class PageContext:
-    """`cells`: in the profile's order of features, hours ascending. `hours_a_cell`: width of a cell in hours.
+    """Hourly PSI and past reports.
 
-    `reports`: this report and previous ones, newest first.
+    `cells` are in the profile's feature order with ascending hours; each is `hours_a_cell` wide. `reports` has this
+    report and previous ones, newest first.
     """
 
     cells: Sequence[HeatCell] = ()
@@ -68,7 +72,7 @@ class PageContext:
 
 
 def heat_cells(profile: ReferenceProfile, hours: HourlyCounts, width: int) -> list[HeatCell]:
-    """PSI above chance by feature and range of `width` hours; hours without rows have no cell.
+    """Return the PSI above chance by feature and range of `width` hours. Hours without rows have no cell.
 
     The mean PSI of two samples without drift (`psi_expected_by_chance`) is subtracted, down to 0, because hours with
     few rows have a high PSI without drift.
@@ -83,20 +87,20 @@ def heat_cells(profile: ReferenceProfile, hours: HourlyCounts, width: int) -> li
 
 
 def hours_a_cell(start: datetime, end: datetime) -> int:
-    """Hours per column, so that there are at most MAX_COLUMNS columns."""
+    """Return the number of hours per column that gives at most MAX_COLUMNS columns."""
     n_hours = max(1, -int((start - end).total_seconds() // 3600))
     return -(-n_hours // MAX_COLUMNS)
 
 
 def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:
-    """Stored reports as the page's history, in the order given."""
+    """Convert stored reports to the page's history, in the given order."""
     return [
         PastReport(
             r.window_end,
             r.model_version,
             r.n_current,
             r.verdict,
-            # Reports of older releases have measures of too few rows.
+            # Reports from older releases have measures even if there were too few rows.
             {f["feature"]: f["psi"] for f in without_findings(r.document)["features"]},
         )
         for r in reports
@@ -104,7 +108,7 @@ def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:
 
 
 def _merged_hours(hours: HourlyCounts, width: int) -> dict[datetime, dict[str, Any]]:
-    """Counts summed over ranges of `width` hours, starting at the first hour."""
+    """Sum counts over ranges of `width` hours, starting at the first hour."""
     merged: dict[datetime, dict[str, Any]] = {}
     ordered = sorted(hours)
     for hour in ordered:

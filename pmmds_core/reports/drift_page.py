@@ -1,4 +1,4 @@
-"""The drift report as one self-contained HTML page that works offline: head and template.
+"""Renders the drift report as a self-contained HTML page that works offline.
 
 Not here: the page's content (drift_view.py), charts (charts.py), measures and verdicts (drift/).
 """
@@ -24,9 +24,9 @@ TEMPLATE, STYLES = "drift_report.html", ("colors.css", "page.css")
 
 @dataclass(frozen=True)
 class PageHead:
-    """Head of the page of a production model. The window is [window_start, window_end), UTC.
+    """Head of a production model's page. The window is [window_start, window_end), UTC.
 
-    `remarks`: how columns were read; none, because the contract says it.
+    It has no `remarks`, because the contract specifies how columns are read.
     """
 
     model_name: str
@@ -49,7 +49,10 @@ class PageHead:
 
 @dataclass(frozen=True)
 class FilesHead:
-    """Head of the page of two files; the names are shown unchanged. `remarks`: how columns were read or left out."""
+    """Head of a page that compares two files, whose names are shown unchanged.
+
+    `remarks` lists how columns were read or why they were omitted.
+    """
 
     reference: str
     current: str
@@ -67,26 +70,26 @@ class FilesHead:
 
 
 def render_page(document: Mapping[str, Any], head: PageHead | FilesHead, context: PageContext | None = None) -> str:
-    """HTML of a report document (the shape of `pmmds drift compare --json`).
+    """Render a report document (format of `pmmds drift compare --json`) as HTML.
 
     Args:
-        document: verdict, rules and features.
-        head: what was compared.
-        context: data that is not in the document: PSI by hour, previous reports.
+        document: the verdict, rules and features.
+        head: describes what was compared.
+        context: data that is not in the document: hourly PSI and previous reports.
     """
     view = view_of(document, head.psi_threshold, context or PageContext())
     return environment().get_template(TEMPLATE).render(view=view, head=head, css=style())
 
 
 def style() -> str:
-    """The style sheets that are embedded in every page."""
+    """Return the style sheets that are embedded in every page."""
     templates = files("pmmds_core.reports").joinpath("templates")
     return "".join(templates.joinpath(name).read_text(encoding="utf-8") for name in STYLES)
 
 
 @cache
 def environment() -> Environment:
-    """Jinja environment with the package's templates and number filters; None is shown as a dash."""
+    """Return the Jinja environment with the package's templates and number filters, which show None as a dash."""
     from pmmds_core.runtime.html_templates import html_environment
 
     jinja = html_environment("pmmds_core.reports")

@@ -1,4 +1,4 @@
-"""Content of the drift report's page: the document sorted, with charts and text.
+"""Content of the drift report page: the sorted document with charts and text.
 
 Not here: HTML (templates/), rendering charts (charts.py), measuring (drift/).
 """
@@ -20,7 +20,7 @@ from pmmds_core.runtime.plurals import counted
 from pmmds_core.runtime.time_windows import HOUR
 from pmmds_core.statistics.verdict import Verdict
 
-# Keeps the page of a thousand features under a megabyte; the least significant features are in the table only.
+# Keeps a page with 1,000 features under 1 MB; only the most significant features have charts.
 MAX_CHARTS = 100
 MAX_HEAT_ROWS = 40
 MAX_SERIES = 5
@@ -37,7 +37,7 @@ class HeatmapView:
 
 @dataclass(frozen=True)
 class HistoryView:
-    """`svg` is empty if there is only one report."""
+    """The chart of previous reports. `svg` is empty if there is only one report."""
 
     svg: str
     text: str
@@ -46,7 +46,7 @@ class HistoryView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """Everything the template needs. `features`: the score last; `charted`: features with a chart."""
+    """The data for the template. The score is the last of `features`; `charted` are the features with a chart."""
 
     verdict: str
     tone: str
@@ -71,10 +71,10 @@ class ReportView:
 def view_of(
     document: Mapping[str, Any], psi_threshold: float, context: PageContext, *, n_charts: int = MAX_CHARTS
 ) -> ReportView:
-    """The page's content, without features if there are too few rows to compare them.
+    """Return the page's content, without features if there are too few rows to compare.
 
-    `n_charts`: the most significant features have a chart, and so has the score.
-    Raises KeyError if the document lacks a key of `drift.policy.report_document`.
+    The score and the `n_charts` most significant features have a chart. Raises KeyError if the document lacks a key of
+    `drift.policy.report_document`.
     """
     comparable = document["features"] if has_enough_rows(document) else []
     ordered = by_significance([_for_display(f, i) for i, f in enumerate(comparable)])
@@ -102,7 +102,7 @@ def view_of(
 
 
 def by_significance(features: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort by significance, then by PSI; features that could not be compared follow, the score is last."""
+    """Sort by significance, then by PSI. Features that could not be compared come next, and the score is last."""
 
     def key(f: Mapping[str, Any]) -> tuple[bool, float, float]:
         p = f["q_value"] if f["q_value"] is not None else f["p_value"]
@@ -125,7 +125,7 @@ def _for_display(feature: Mapping[str, Any], index: int) -> dict[str, Any]:
 
 
 def _missing_or_unknown(feature: Mapping[str, Any]) -> str:
-    """Shares of missing, unseen, lost and out-of-range values, if any."""
+    """Return the nonzero shares of missing, unseen, lost and out-of-range values as text."""
     before, now = feature["null_share_reference"] or 0.0, feature["null_share_current"] or 0.0
     shares = [f"missing {before:.1%} → {now:.1%}"] if before or now else []
     kinds = {"unseen": "unseen_share", "lost": "lost_share", "out of range": "out_of_range_share"}
@@ -133,26 +133,26 @@ def _missing_or_unknown(feature: Mapping[str, Any]) -> str:
 
 
 def _histogram_text(feature: Mapping[str, Any]) -> charts.ChartText:
-    """A summary of the chart; the table below it has all numbers."""
+    """Return a summary of the chart as text. The table below the chart has all numbers."""
     moved = "; ".join(
         f"{b['label']}: {b['reference_share'] or 0:.1%} to {b['current_share'] or 0:.1%}" for b in feature["moved_bins"]
     )
     unchanged = "No bin has changed." if feature["shown_bins"] else "No rows."
     return charts.ChartText(
         f"{feature['key']}-svg",
-        f"Shares of rows by bin of {feature['title']}, reference and current",
+        f"Share of rows in each bin of {feature['title']}, reference and current",
         f"Largest changes: {moved}." if moved else unchanged,
     )
 
 
 def _rules(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rules, those that raise an alert first."""
+    """Return the rules, those that raise an alert first."""
     rules = [{**r, "alerts": r["rule"] in document["alert_rules"]} for r in document["rules"]]
     return sorted(rules, key=lambda r: not r["alerts"])
 
 
 def _sentence(document: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> str:
-    """The verdict with the first reason of each rule that decided it; the table has all reasons."""
+    """Return the verdict with the first reason of each deciding rule. The table has all reasons."""
     verdict = document["verdict"]
     head = {
         Verdict.DRIFTED: "The data has drifted.",
@@ -169,7 +169,7 @@ def _sentence(document: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -
 
 
 def _dissenting(rules: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Rules that raise no alert but detected drift."""
+    """Return the rules that detected drift but do not raise an alert."""
     return [r["rule"] for r in rules if not r["alerts"] and r["verdict"] == Verdict.DRIFTED]
 
 
@@ -210,7 +210,7 @@ def _heatmap(
 
 
 def _columns(starts: Collection[datetime], hours: int) -> list[datetime]:
-    """Every start between the first and the last one, also of hours without rows."""
+    """Return every start between the first and the last, including those of hours without rows."""
     first, last = min(starts), max(starts)
     return [first + i * hours * HOUR for i in range((last - first) // (hours * HOUR) + 1)]
 
@@ -230,7 +230,7 @@ def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext)
     if len(context.reports) == 1:
         return HistoryView("", "", context.reports)
     names = (ordered or _last_compared(context.reports))[:MAX_SERIES]
-    # Of several reports on one window only the newest counts.
+    # If a window has several reports, only the newest is shown.
     newest = {report.window_end: report for report in reversed(context.reports)}
     points = [
         {"at": end, "feature": name, "psi": report.psi.get(name)}
@@ -246,7 +246,7 @@ def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext)
 
 
 def _last_compared(reports: Sequence[PastReport]) -> list[str]:
-    """The features of the newest report with enough rows, largest PSI first."""
+    """Return the features of the newest report with enough rows, largest PSI first."""
     measured = ({f: v for f, v in r.psi.items() if v is not None and f != SCORE} for r in reports)
     psi = next(filter(None, measured), {})
     return sorted(psi, key=lambda name: -psi[name])

@@ -1,6 +1,6 @@
-"""The evaluation as one self-contained HTML page.
+"""Renders an evaluation as a self-contained HTML page.
 
-Not here: measures (evaluation/), the judgment (policies/promotion.py).
+Not here: measuring (evaluation/), the judgment (policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TEMPLATE = "evaluation.html"
 
 
 def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: datetime) -> str:
-    """HTML of an evaluation; segments with the most significant loss first."""
+    """Render an evaluation as HTML, starting with the segments that have the most significant loss."""
     content = evaluation_content(evaluation)
     template = environment().get_template(TEMPLATE)
     return template.render(model_name=model_name, created_at=created_at, css=style(), **content)
 
 
 def evaluation_content(evaluation: ModelEvaluation) -> dict[str, Any]:
-    """The variables of evaluation_body.html, which this page and the console's page of a decision share."""
+    """Return the variables of evaluation_body.html, which this page and the console's decision page share."""
     return {
         "e": evaluation,
         "sentence": sentence(evaluation),
@@ -43,7 +43,7 @@ def evaluation_content(evaluation: ModelEvaluation) -> dict[str, Any]:
 
 
 def by_loss(segments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Segments with the most significant loss first; without a champion, by ascending ROC-AUC."""
+    """Sort segments by the significance of their loss or, without a champion, by ascending ROC-AUC."""
     return sorted(segments, key=lambda s: (-1.0 if s["p_value"] is None else s["p_value"], s["challenger"]))
 
 

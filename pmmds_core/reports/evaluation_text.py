@@ -1,6 +1,6 @@
-"""Text of an evaluation for the page, the model card and Dagster.
+"""Text about an evaluation for the page, the model card and Dagster.
 
-Not here: measurement (evaluation/), the judgment (policies/promotion.py).
+Not here: measuring (evaluation/), the judgment (policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pmmds_core.runtime.plurals import counted, plural
 from pmmds_core.statistics.p_values import format_p_value
 
 _DASH = "–"
-# Display names in order of importance.
+# Display names of the metrics, in order of importance.
 _MEASURES = {
     "roc_auc": "ROC-AUC",
     "average_precision": "PR-AUC",
@@ -29,11 +29,11 @@ _MEASURES = {
 
 
 def sentence(evaluation: ModelEvaluation) -> str:
-    """The result in two sentences, without the policy's verdict."""
+    """Return the result in two sentences, without the policy's verdict."""
     rows = counted(evaluation.n_holdout_rows, f"held-out {evaluation.holdout_kind} row")
     own = f"v{evaluation.challenger_version} has ROC-AUC {evaluation.challenger_metrics['roc_auc']:.4f}"
     if evaluation.champion_metrics is None or evaluation.delong_p_value is None:
-        return f"On {rows} {own}; there is no champion to compare it with."
+        return f"On {rows} {own}. There is no champion to compare it with."
     old = f"champion v{evaluation.champion_version} {evaluation.champion_metrics['roc_auc']:.4f}"
     improvement = evaluation.challenger_metrics["roc_auc"] - evaluation.champion_metrics["roc_auc"]
     finding = "significant" if evaluation.delong_p_value < SIGNIFICANCE_LEVEL else "not significant"
@@ -44,7 +44,7 @@ def sentence(evaluation: ModelEvaluation) -> str:
 
 
 def measure_rows(evaluation: ModelEvaluation) -> list[dict[str, str]]:
-    """Rows of measure, challenger and champion, with intervals if available."""
+    """Return table rows with measure, challenger and champion, with intervals if available."""
     names = [n for n in _MEASURES if n in evaluation.challenger_metrics or n in (evaluation.challenger_measures or {})]
     return [
         {
@@ -65,9 +65,9 @@ def _measure(name: str, metrics: Mapping[str, float] | None, measures: Mapping[s
 
 
 def worst_text(evaluation: ModelEvaluation) -> str:
-    """The segment with the most significant loss, or why none was compared."""
+    """Describe the segment with the most significant loss, or the reason why none was compared."""
     worst, n_small = evaluation.worst_segment, len(evaluation.small_segments or [])
-    left_out = f" {counted(n_small, 'segment')} had too few rows of a class." if n_small else ""
+    left_out = f" {counted(n_small, 'segment')} had too few rows in one class." if n_small else ""
     if worst is None:
         return f"No segment had enough rows to compare.{left_out}"
     where = f"{worst['feature']} = {worst['value']} ({counted(worst['n_rows'], 'row')})"
@@ -95,7 +95,7 @@ def timing_text(evaluation: ModelEvaluation) -> str:
 def replay_text(evaluation: ModelEvaluation) -> str:
     found = evaluation.replay
     if found is None:
-        return "There is no champion to replay traffic against."
+        return "There is no champion to compare with in a replay."
     if not found["n_rows"]:
         return "There were no predictions in the last 24 hours to replay."
     if "flipped_share" not in found:

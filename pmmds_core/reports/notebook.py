@@ -1,4 +1,6 @@
-"""Small HTML tables for notebooks: `_repr_html_` of comparisons and of the client's rows. Every value is escaped.
+"""Small HTML tables for notebooks, used by `_repr_html_` of comparisons and of the client's rows.
+
+All values are escaped.
 
 Not here: full pages (drift_page.py).
 """
@@ -13,7 +15,7 @@ from pmmds_core.runtime.html_templates import html_environment
 
 
 def html_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> str:
-    """A table with a caption above and notes below; numbers are rounded to four significant digits."""
+    """Return a table with a caption above and notes below. Numbers are rounded to four significant digits."""
     cells = [[(_text(value), isinstance(value, int | float)) for value in row] for row in rows]
     template = html_environment("pmmds_core.reports").get_template("notebook_table.html")
     return template.render(caption=caption, columns=columns, rows=cells, notes=notes)

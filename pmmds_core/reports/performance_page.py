@@ -1,7 +1,4 @@
-"""The performance report as one self-contained HTML page.
-
-Not here: measures (workflows/daily_performance.py).
-"""
+"""Renders the performance report as a self-contained page. Not here: measuring (workflows/daily_performance.py)."""
 
 from __future__ import annotations
 
@@ -17,15 +14,15 @@ from pmmds_core.runtime.plurals import counted, plural
 
 TEMPLATE = "performance_report.html"
 DAILY_TEXT = (
-    "Thin bars are 95% intervals of the realized ROC-AUC, wide pale bars those of the estimate without labels. "
-    "Points of estimates that are not valid are pale."
+    "Thin bars are 95% intervals of the realized ROC-AUC; wide, pale bars are those of the estimate without labels. "
+    "Invalid estimates have pale points."
 )
 Documents = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class PerformanceHead:
-    """Head of the page, for `n_days` UTC days that end with the day of `created_at`."""
+    """Head of the page, for the `n_days` UTC days up to and including that of `created_at`."""
 
     model_name: str
     n_days: int
@@ -33,7 +30,7 @@ class PerformanceHead:
 
 
 def render_performance(documents: Documents, head: PerformanceHead) -> str:
-    """HTML of the documents of `daily_performance.refresh_days`, newest day first."""
+    """Render the documents of `daily_performance.refresh_days` as HTML, newest day first."""
     measured = [d for d in documents if d["realized"] is not None]
     return (
         environment()
@@ -52,7 +49,7 @@ def render_performance(documents: Documents, head: PerformanceHead) -> str:
 
 
 def sentence(documents: Documents) -> str:
-    """The newest measured ROC-AUC and the number of missing labels."""
+    """Describe the newest realized ROC-AUC and the number of missing labels."""
     if not documents:
         return "There were no predictions in this period."
     missing = sum(d["n_labels_missing"] for d in documents)
@@ -93,7 +90,7 @@ def _daily(documents: Documents) -> str:
 
 
 def daily_points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The realized and the estimated point of a day and version, both at the day's noon."""
+    """Return the realized and the estimated point of a day and version, both at noon."""
     at = datetime.fromisoformat(document["day"]).replace(tzinfo=UTC, hour=12)
     points = []
     if document["realized"] is not None:

@@ -1,4 +1,4 @@
-"""Text of daily performance for terminal, page and Dagster.
+"""Text about daily performance for the terminal, the page and Dagster.
 
 Not here: measuring (workflows/daily_performance.py).
 """
@@ -10,14 +10,14 @@ from typing import Any
 
 CBPE_EXPLANATION = (
     "CBPE estimates performance without labels, from the model's probabilities calibrated on the reference. On the "
-    "Telco data its ROC-AUC error under covariate shift was 0.010 to 0.012. Under concept drift, or if an input is "
-    "broken, it is wrong and cannot detect that. An estimate outside the support of the reference is marked as not "
-    "valid; a valid estimate can still differ from the realized value."
+    "Telco data its ROC-AUC error under covariate shift was 0.010 to 0.012. Under concept drift or with a broken "
+    "input, the estimate is wrong, which cannot be detected without labels. It is marked as not valid if the rows are "
+    "outside the reference's range; a valid estimate can still differ from the realized value."
 )
 
 
 def realized_text(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
-    """A measure with its interval; if it was not measured, the reason (for ROC-AUC) or a dash."""
+    """Format a metric with its interval or, if it was not measured, the reason (for ROC-AUC) or a dash."""
     if document["realized"] is None:
         return document["reason"] if measure == "roc_auc" else "–"
     measured = document["realized"][measure]
@@ -26,7 +26,7 @@ def realized_text(document: Mapping[str, Any], measure: str, *, with_interval: b
 
 
 def estimate_text(document: Mapping[str, Any]) -> str:
-    """The estimate, and the reasons if it is not valid."""
+    """Format the estimate, with the reasons if it is not valid."""
     estimated = document["estimated"]
     value = "–" if estimated["roc_auc"] is None else f"{estimated['roc_auc']:.3f}"
     return value if estimated["is_valid"] else f"{value} not valid: {'; '.join(estimated['reasons'])}"

@@ -1,4 +1,4 @@
-"""Text of a shadow agreement for the page, the command line and Dagster.
+"""Text about a shadow challenger's agreement, for the page, the command line and Dagster.
 
 Not here: measuring (evaluation/shadow.py).
 """
@@ -19,7 +19,10 @@ NOTHING_SHADOWED = "The challenger has not scored live traffic yet (set PMMDS_SH
 
 
 def to_document(agreement: ShadowAgreement) -> dict[str, Any]:
-    """The agreement as JSON values; timestamps in ISO format. With fewer than MIN_ROWS requests, only the counts."""
+    """Return the agreement as JSON values with ISO timestamps.
+
+    With fewer than MIN_ROWS requests, it has only the counts.
+    """
     enough = agreement.n_rows >= MIN_ROWS
     document = {**asdict(agreement), "verdict": str(Verdict.MEASURED if enough else Verdict.INSUFFICIENT_DATA)}
     timestamps = {name: document[name].isoformat() for name in ("window_start", "window_end")}
@@ -29,7 +32,7 @@ def to_document(agreement: ShadowAgreement) -> dict[str, Any]:
 
 
 def shadow_text(found: Mapping[str, Any] | None) -> str:
-    """Two or three sentences about an agreement's document; NOTHING_SHADOWED if there is none."""
+    """Describe an agreement's document in two or three sentences; returns NOTHING_SHADOWED if there is none."""
     if not found:
         return NOTHING_SHADOWED
     served_by = ", ".join(f"v{version} {n:,}" for version, n in found["answered_by"].items())
@@ -49,7 +52,7 @@ def shadow_text(found: Mapping[str, Any] | None) -> str:
 
 
 def labeled_text(labelled: Mapping[str, Any] | None) -> str:
-    """How often each of the two was correct on labeled rows where they disagree."""
+    """Describe how often each of the two was correct on labeled rows where they disagree."""
     if labelled is None:
         return "None of these requests has a label yet."
     ranked = ""
@@ -69,7 +72,7 @@ def labeled_text(labelled: Mapping[str, Any] | None) -> str:
 
 
 def shadow_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The figures as rows of a table; with too few requests, their number only."""
+    """Return the figures as table rows. With too few requests, there is only their number."""
     if found["changed_share"] is None:
         return [{"figure": "requests", "value": f"{found['n_rows']:,}"}]
     difference = {

@@ -1,7 +1,7 @@
-"""Range and tick labels of a time axis: for one point, two points, gaps and years, without repeated labels.
+"""Range and tick labels of a time axis, without repeated labels, also for one or two points, gaps and several years.
 
-Vega divides the range evenly, so that two days get five ticks with two labels. Pure functions. Not here: how a chart
-looks (chart_designs.py).
+They replace those of Vega, which divides the range evenly, so that an axis of two days has five ticks with two
+different labels. Contains only pure functions. Not here: the designs of charts (chart_designs.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 MAX_TICKS = 6
 DAY, NOON = timedelta(days=1), timedelta(hours=12)
-# Share of the range that is free on each side, so that no point lies on the edge.
+# Fraction of the range left free on each side, so that no point lies on the edge.
 _MARGIN = 0.02
 _STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720))
 _DAY_STEPS, _MONTH_STEPS = (1, 2, 3, 4, 5, 7, 10, 14), (1, 3, 6, 12, 24, 60)
@@ -21,7 +21,10 @@ _MINUTE, _DATE, _DATE_OF_YEAR, _MONTH = "%d %b %H:%M", "%d %b", "%d %b %Y", "%b 
 
 @dataclass(frozen=True)
 class TimeAxis:
-    """`low`, `high`: the range. `ticks`: (time, label) in ascending order; every label occurs once."""
+    """A time axis.
+
+    `low` and `high` are its range. `ticks` has (time, label) in ascending order with distinct labels.
+    """
 
     low: datetime
     high: datetime
@@ -29,12 +32,12 @@ class TimeAxis:
 
 
 def day_axis(days: Sequence[datetime]) -> TimeAxis:
-    """The axis of values by day; each time is the noon of its UTC day."""
+    """Return the axis for daily values. Each time is noon of its UTC day."""
     return _axis(days, NOON, offset=NOON, by_day=True)
 
 
 def minute_axis(times: Sequence[datetime]) -> TimeAxis:
-    """The axis of values at any time, in UTC."""
+    """Return the axis for values at arbitrary times, in UTC."""
     return _axis(times, timedelta(minutes=30), offset=timedelta(0), by_day=False)
 
 
@@ -50,7 +53,7 @@ def _axis(times: Sequence[datetime], least: timedelta, *, offset: timedelta, by_
 
 
 def _spaced(times: Sequence[datetime]) -> list[datetime]:
-    """The newest time and those before it that leave room for their labels."""
+    """Select the newest time and earlier ones that leave room for their labels."""
     room = (times[-1] - times[0]) / MAX_TICKS
     kept = [times[-1]]
     for at in reversed(times[:-1]):
@@ -60,7 +63,7 @@ def _spaced(times: Sequence[datetime]) -> list[datetime]:
 
 
 def _regular(first: datetime, last: datetime, offset: timedelta, *, by_day: bool) -> tuple[list[datetime], str]:
-    """Round times at the smallest step that gives at most MAX_TICKS, and the pattern of their labels."""
+    """Return round times at the smallest step that gives at most MAX_TICKS ticks, and the format of their labels."""
     for step in () if by_day else _STEPS:
         ticks = list(_every(first, last, step))
         if len(ticks) <= MAX_TICKS:
@@ -74,7 +77,7 @@ def _regular(first: datetime, last: datetime, offset: timedelta, *, by_day: bool
 
 
 def _every(first: datetime, last: datetime, step: timedelta) -> Iterator[datetime]:
-    """Multiples of `step` since a midnight in [first, last]."""
+    """Yield the times in [first, last] that are multiples of `step` since 1970."""
     origin = datetime(1970, 1, 1, tzinfo=UTC)
     at = origin - ((origin - first) // step) * step
     while at <= last:
@@ -83,7 +86,7 @@ def _every(first: datetime, last: datetime, step: timedelta) -> Iterator[datetim
 
 
 def _days_before(first: datetime, last: datetime, n_days: int, offset: timedelta) -> Iterator[datetime]:
-    """The newest day in [first, last] and every n-th one before it, newest first."""
+    """Yield the newest day in [first, last] and every nth day before it, newest first."""
     at = (last - offset).replace(hour=0, minute=0, second=0, microsecond=0) + offset
     while at >= first:
         yield at
@@ -91,7 +94,7 @@ def _days_before(first: datetime, last: datetime, n_days: int, offset: timedelta
 
 
 def _every_months(first: datetime, last: datetime, n_months: int, offset: timedelta) -> Iterator[datetime]:
-    """First days of every n-th month of the calendar in [first, last]."""
+    """Yield the first day of every nth calendar month in [first, last]."""
     for month in range(first.year * 12 + first.month - 1, last.year * 12 + last.month):
         at = datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC) + offset
         if month % n_months == 0 and first <= at <= last:
@@ -99,7 +102,7 @@ def _every_months(first: datetime, last: datetime, n_months: int, offset: timede
 
 
 def _labeled(times: Sequence[datetime], pattern: str) -> Iterator[tuple[datetime, str]]:
-    """The times with their labels, with the year if there are several; a repeated label is left out."""
+    """Label the times, including the year if there are several years. Repeated labels are omitted."""
     if pattern == _DATE and len({t.year for t in times}) > 1:
         pattern = _DATE_OF_YEAR
     seen: set[str] = set()

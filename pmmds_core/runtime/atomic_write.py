@@ -1,4 +1,4 @@
-"""Atomic file writes: readers see the complete old file or the complete new one."""
+"""Atomic file writes: readers see either the complete old file or the complete new one."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pathlib import Path
 
 from pmmds_core.errors import InputFileError
 
-# Suffix of a file that is being written; a killed process may leave one behind.
+# Suffix of a file that is being written. A killed process may leave such a file behind.
 UNFINISHED = ".tmp"
 
 
 def check_writable(path: Path, not_over: Sequence[Path]) -> None:
-    """Check an output path before starting the work.
+    """Check an output path before the work starts.
 
     Raises:
-        InputFileError: its folder does not exist, it is a folder itself, or it is one of the input files.
+        InputFileError: the path's folder does not exist, or the path is a folder or one of the input files.
     """
     if not path.absolute().parent.is_dir():
         raise InputFileError(f"{path} cannot be written: its folder does not exist.", next_step="Create the folder.")
     if path.is_dir():
-        raise InputFileError(f"{path} cannot be written: it is a folder.", next_step="Specify a file in it.")
+        raise InputFileError(f"{path} cannot be written: it is a folder.", next_step="Specify a file in this folder.")
     if any(path.exists() and other.exists() and path.samefile(other) for other in not_over):
         raise InputFileError(f"{path} is one of the input files.", next_step="Write to another file.")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; its file replaces `path` when the block ends and is removed if the block raises.
+    """Yield a temporary path. The file there replaces `path` when the block ends, or is removed if the block raises.
 
     Raises:
         OSError: the file cannot be written; `path` is unchanged.
@@ -49,7 +49,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     Args:
         path: the file to write.
         content: its complete content.
-        mode: permission bits before the umask.
+        mode: permission bits, before the umask is applied.
     """
     with replacing(path) as unfinished:
         handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

@@ -1,4 +1,4 @@
-"""Exclusive lock files (`flock`): at most one process on this machine holds one; the kernel releases it on exit.
+"""Exclusive lock files (`flock`). Only one process on this machine can hold a lock; the kernel releases it on exit.
 
 Not here: database locks (stores/lifecycle/promotion_lock.py).
 """
@@ -18,7 +18,7 @@ def try_lock_file(lock_file: Path) -> IO[str] | None:
     Raises:
         OSError: the file cannot be written.
     """
-    lock = lock_file.open("a")  # does not truncate the holder's text
+    lock = lock_file.open("a")  # opening with "w" would truncate the holder's text
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -29,7 +29,7 @@ def try_lock_file(lock_file: Path) -> IO[str] | None:
 
 @contextmanager
 def locked_file(lock_file: Path) -> Iterator[None]:
-    """Wait for the lock, and hold it inside the block.
+    """Wait for the lock and hold it for the duration of the block.
 
     Raises:
         OSError: the file cannot be written.

@@ -14,9 +14,11 @@ from pmmds_core.runtime.plurals import counted, plural
 
 @cache
 def html_environment(package: str) -> Environment:
-    """The environment for `templates/` of an importable package; values are escaped, undefined names raise.
+    """Return the environment for the `templates/` of an importable package.
 
-    The filters `counted` and `plural` are those of runtime/plurals.py: `{{ 1 | counted("row") }}` is `1 row`.
+    It escapes values and raises for undefined names.
+
+    The filters `counted` and `plural` are from runtime/plurals.py: `{{ 1 | counted("row") }}` is `1 row`.
     """
     jinja = Environment(loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     jinja.filters.update(counted=counted, plural=plural)

@@ -1,6 +1,6 @@
-"""Logging setup: one JSON object per line, with timestamp, level and logger.
+"""Logging setup: each line is one JSON object with timestamp, level and logger.
 
-Error lines never contain customers' values: callers log the error's type and location, not its message.
+Error lines never contain customer data, because callers log the error's type and location, not its message.
 Not here: metrics (pmmds_serving/metrics/).
 """
 
@@ -21,7 +21,7 @@ import structlog
 class LineBuffer:
     """A stream for log lines. After `hold`, it buffers lines until the next `drain`.
 
-    At thousands of requests per second, one write per line would cost more than formatting the line.
+    At thousands of requests per second, writing each line separately would take longer than formatting it.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -30,7 +30,7 @@ class LineBuffer:
         self._held: list[bytes] | None = None
 
     def hold(self) -> None:
-        """Start buffering. The caller must call `drain` periodically; it is also called when the interpreter exits."""
+        """Start buffering. The caller must call `drain` periodically; it also runs when the interpreter exits."""
         self._held = []
         atexit.register(self.drain)
 
@@ -41,7 +41,7 @@ class LineBuffer:
         return len(line)
 
     def flush(self) -> None:
-        """Called by the logger after each line; a no-op while buffering."""
+        """Flush the stream; does nothing while buffering. The logger calls this after each line."""
         if self._held is None:
             self._stream.flush()
 
@@ -54,7 +54,7 @@ class LineBuffer:
 
 
 def _standard_error() -> BinaryIO:
-    """The byte stream of standard error. Celery's worker replaces sys.stderr with an object that has none."""
+    """Return the byte stream of standard error. Celery's worker replaces sys.stderr with an object without one."""
     stream: Any = sys.stderr if hasattr(sys.stderr, "buffer") else sys.__stderr__
     return cast("BinaryIO", stream.buffer)
 
@@ -66,7 +66,7 @@ def configure_logging(level: str, *processors: structlog.typing.Processor) -> No
     """Write structlog events to standard error as JSON lines.
 
     Args:
-        level: minimum level: debug, info, warning or error.
+        level: minimum level (debug, info, warning or error).
         processors: structlog processors that add fields to each line.
     """
     lines.min_level = logging.getLevelNamesMapping()[level.upper()]
@@ -79,7 +79,7 @@ def configure_logging(level: str, *processors: structlog.typing.Processor) -> No
 
 
 class FrequentLine:
-    """Info lines of one frequent event, in the format of `get_logger`.
+    """A fast logger for info lines about one frequent event, in the format of `get_logger`.
 
     Encodes a Struct directly instead of running structlog's processors (2 µs instead of 7 µs per line).
     """
@@ -89,19 +89,19 @@ class FrequentLine:
         self.encoded: Callable[[msgspec.Struct], bytes] = msgspec.json.Encoder().encode
 
     def write(self, fields: msgspec.Struct) -> None:
-        """Log one line with the Struct's fields, if the minimum level allows info."""
+        """Log one line with the Struct's fields unless the minimum level is above info."""
         if lines.min_level <= logging.INFO:
             lines.write(b'%s,"timestamp":"%s",%s\n' % (self._head, _now().encode(), self.encoded(fields)[1:]))
             lines.flush()
 
 
 def get_logger(name: str) -> Any:
-    """A logger that writes `name` as the field `logger`; configured at its first line."""
+    """Return a logger that writes `name` as the field `logger`. It is configured when it logs its first line."""
     return structlog.get_logger(logger_name=name)
 
 
 def _add_timestamp(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    event["logger"] = event.pop("logger_name", "pmmds")  # structlog reserves the key `logger`
+    event["logger"] = event.pop("logger_name", "pmmds")  # structlog reserves the keyword `logger`
     event["timestamp"] = _now()
     return event
 
@@ -115,7 +115,7 @@ def _to_json(_logger: Any, _method: str, event: structlog.typing.EventDict) -> b
 
 
 def place_of(trace: TracebackType | None) -> str:
-    """File and line where an error was raised, for logging errors whose message may contain customers' values."""
+    """Return the file and line where an error was raised, to log errors whose message may contain customer data."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

@@ -1,4 +1,4 @@
-"""Folders for customers' rows: accessible only to their owner, and synced to disk.
+"""Folders for customer data, accessible only to their owner and synced to disk.
 
 Not here: files (each store creates its own).
 """
@@ -14,7 +14,7 @@ _OWN_USER_ONLY = 0o700
 def make_private(folder: Path) -> None:
     """Create a folder with mode 0700; an existing folder keeps its mode.
 
-    Other users cannot reach files below it, so the files need no further restrictions.
+    Other users cannot reach the files in it, so the files themselves need no restrictions.
 
     Raises:
         OSError: the folder cannot be created.
@@ -27,7 +27,7 @@ def make_private(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """fsync a folder, so that created, renamed and deleted entries survive a power failure. Raises OSError."""
+    """Sync a folder to disk, so that created, renamed and deleted entries survive a power failure. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

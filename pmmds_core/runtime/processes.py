@@ -1,4 +1,4 @@
-"""Processes on this machine by id. Not here: starting and stopping them (pmmds_cli/processes/)."""
+"""Checks for processes on this machine by id. Not here: starting and stopping them (pmmds_cli/processes/)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def is_alive(pid: int) -> bool:
-    """True if a process with this id exists, regardless of its owner."""
+    """Return True if a process with this id exists, regardless of its owner."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,6 +1,6 @@
-"""Parses timestamps that come from outside: label files, HTTP and gRPC. One rule for all of them.
+"""Parses external timestamps (label files, HTTP and gRPC) by one set of rules.
 
-Add no other parser of timestamps. Not here: windows made of timestamps (time_windows.py), the settings of the range
+Do not add another timestamp parser. Not here: time windows (time_windows.py), the settings for the range
 (pmmds_core/config/loop_settings.py).
 """
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-# As ISO 8601 and RFC 3339, and as pandas, PostgreSQL and BigQuery write timestamps; without a zone it is UTC.
+# Accepts ISO 8601, RFC 3339 and the formats of pandas, PostgreSQL and BigQuery; without a zone, the time is UTC.
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?: ?(?:Z|UTC|[+-][0-9]{2}(?::?[0-9]{2}){0,2}))?)?"
@@ -20,7 +20,7 @@ _EXPECTED = "an ISO 8601 timestamp such as 2026-03-01T12:00:00Z"
 
 
 class InvalidTimestampError(ValueError):
-    """The value is not a timestamp in the accepted range; `expected` says what is."""
+    """The value is not a timestamp in the accepted range. `expected` describes the accepted values."""
 
     def __init__(self, expected: str) -> None:
         super().__init__(f"expected {expected}")
@@ -29,7 +29,7 @@ class InvalidTimestampError(ValueError):
 
 @dataclass(frozen=True)
 class TimestampRange:
-    """The accepted timestamps: from `earliest`, which is aware, to `max_ahead` after now."""
+    """The range of accepted timestamps, from `earliest` (timezone-aware) to `max_ahead` after the current time."""
 
     earliest: datetime
     max_ahead: timedelta
@@ -39,20 +39,20 @@ class TimestampRange:
         return cls(datetime(earliest.year, earliest.month, earliest.day, tzinfo=UTC), timedelta(hours=max_ahead_hours))
 
     def parse(self, raw: object, now: datetime) -> datetime:
-        """The timestamp in UTC.
+        """Return the timestamp in UTC.
 
         Args:
-            raw: text in ISO 8601 (a date is its midnight; UTC without a zone), or an aware or naive datetime. Numbers
-                are refused, because seconds and milliseconds cannot be distinguished reliably.
+            raw: ISO 8601 text (a date means midnight; without a zone, it is UTC), or a datetime. Numbers are rejected,
+                because seconds and milliseconds cannot be distinguished reliably.
             now: the current time.
 
         Raises:
-            InvalidTimestampError: no timestamp, or out of range.
+            InvalidTimestampError: the value is not a timestamp, or it is out of range.
         """
         timestamp = raw if isinstance(raw, datetime) else _from_text(raw)
         try:
             utc = timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
-        except OverflowError:  # after conversion to UTC it lies outside the years 1 to 9999
+        except OverflowError:  # in UTC, the year is outside 1 to 9999
             raise InvalidTimestampError(self._range(now)) from None
         if not self.earliest <= utc <= now + self.max_ahead:
             raise InvalidTimestampError(self._range(now))

@@ -1,6 +1,6 @@
 """ASGI middleware for the web servers of Dagster, MLflow and the console.
 
-It rejects cross-origin requests that a browser could be made to send. Not here: the rules for header values
+It rejects cross-origin requests that another website could make a browser send. Not here: rules for header values
 (web_requests.py) and starting the servers (pmmds_assets/instance/webserver.py, stores/artifacts/mlflow_app.py).
 """
 
@@ -20,14 +20,15 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Content types that a form or a simple cross-origin request can send without a preflight request.
-_FORM_TYPES = frozenset({"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+_FORM = "application/x-www-form-urlencoded"
+_FORM_TYPES = frozenset({"", "text/plain", _FORM, "multipart/form-data"})
 _POLICY_VIOLATION = 1008
-# Headers that may occur once: guard and server could read duplicates differently.
+# Headers that may occur only once, because guard and server could interpret duplicates differently.
 _SINGLE = ("host", "origin", "content-type", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 
 
 class Problem(NamedTuple):
-    """The reason for rejecting a request: status and message."""
+    """The reason for rejecting a request, as status and message."""
 
     status: HTTPStatus
     sentence: str
@@ -37,18 +38,26 @@ Answer = Callable[[Problem, Send], Awaitable[None]]
 
 
 class WebGuard:
-    """ASGI middleware that passes on only same-origin requests and requests of non-browser clients."""
+    """ASGI middleware that accepts only same-origin requests and requests from non-browser clients."""
 
     def __init__(
-        self, app: Application, hosts: Collection[str], *, json_only: bool, answer: Answer | None = None
+        self,
+        app: Application,
+        hosts: Collection[str],
+        *,
+        json_only: bool,
+        allows_forms: bool = False,
+        answer: Answer | None = None,
     ) -> None:
         """Args:
         app: the protected application.
-        hosts: host names allowed in the Host header besides loopback; lower case.
-        json_only: True: POST must be application/json. False: any type that a form cannot send.
-        answer: sends the response of a rejected HTTP request; None: as plain text.
+        hosts: lowercase host names allowed in the Host header besides loopback.
+        json_only: True to accept only application/json in a POST; False for any type that a form cannot send.
+        allows_forms: True to also accept forms in a POST. The application then has to check a form token.
+        answer: sends the response to a rejected HTTP request; None sends plain text.
         """
         self._app, self._hosts, self._json_only = app, frozenset(hosts), json_only
+        self._allows_forms = allows_forms
         self._answer = answer or _answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +90,7 @@ class WebGuard:
     def _method_problem(self, scope: Scope, headers: dict[str, str]) -> Problem | None:
         if scope["method"] != "POST":
             is_query = scope["path"].rstrip("/").endswith("/graphql") and scope.get("query_string")
-            sentence = "Send a GraphQL query in the JSON body of a POST."
+            sentence = "Send GraphQL queries in the JSON body of a POST request."
             return Problem(HTTPStatus.METHOD_NOT_ALLOWED, sentence) if is_query else None
         if not self._is_accepted(headers["content-type"]):
             given = media_type(headers["content-type"])[:80] or "missing"
@@ -89,14 +98,19 @@ class WebGuard:
         return None
 
     def _is_accepted(self, content_type: str) -> bool:
-        """True if a POST may have this type. Dagster reads the URL unless it is exactly `application/json`."""
+        """Return True if a POST may have this type.
+
+        Unless it is exactly `application/json`, Dagster reads the query from the URL.
+        """
+        if self._allows_forms and media_type(content_type) == _FORM:
+            return True
         if self._json_only:
             return content_type.partition(";")[0].strip() == "application/json"
         return media_type(content_type) not in _FORM_TYPES
 
 
 def _headers(scope: Scope) -> dict[str, str] | Problem:
-    """The checked headers by name, empty if absent; or the problem of a duplicate."""
+    """Return the checked headers by name, empty if absent, or a problem if one is duplicated."""
     headers = dict.fromkeys(_SINGLE, "")
     seen: set[str] = set()
     for raw_name, value in scope["headers"]:
@@ -110,13 +124,13 @@ def _headers(scope: Scope) -> dict[str, str] | Problem:
 
 
 def _is_link(scope: Scope, headers: dict[str, str]) -> bool:
-    """True for a top-level navigation by a link on another page, with a read-only method."""
+    """Return True for a top-level navigation from a link on another page, with a read-only method."""
     navigates = (headers["sec-fetch-mode"], headers["sec-fetch-dest"]) == ("navigate", "document")
     return scope["type"] == "http" and scope["method"] in _READS and navigates and not headers["origin"]
 
 
 def _unframed(send: Send) -> Send:
-    """`send` with X-Frame-Options, so that other origins cannot frame the responses."""
+    """Wrap `send` to add X-Frame-Options, so that other origins cannot embed the responses in a frame."""
 
     async def send_unframed(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,6 +1,6 @@
-"""Rules for Host, Origin and Authorization headers, as pure functions on header values.
+"""Rules for Host, Origin and Authorization headers, as pure functions of header values.
 
-A web page can make a browser send requests to loopback (cross-site requests), even under its own host name (DNS
+A website can make a browser send requests to loopback (cross-site requests), even with its own host name (DNS
 rebinding). Not here: the servers that apply the rules (web_guard.py, pmmds_serving/access.py).
 """
 
@@ -17,19 +17,19 @@ _OWN_SITE = frozenset({"", "none", "same-origin"})
 
 
 def host_of(authority: str) -> str:
-    """The lower-case host of a Host header, without port and square brackets; empty if the header is malformed."""
+    """Return a Host header's lowercase host without port and square brackets; empty if the header is malformed."""
     match = _AUTHORITY.fullmatch(authority.lower())
     return match[1].strip("[]") if match else ""
 
 
 def is_loopback_host(authority: str) -> bool:
-    """True if a Host header is `localhost` or a loopback address, with any port."""
+    """Return True if a Host header is `localhost` or a loopback address, with any port."""
     host = host_of(authority)
     return host == "localhost" or is_loopback_address(host)
 
 
 def is_loopback_address(address: str) -> bool:
-    """True for 127.0.0.0/8 and ::1; False for any other address and for names."""
+    """Return True for 127.0.0.0/8 and ::1, and False for other addresses and for names."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
@@ -37,13 +37,13 @@ def is_loopback_address(address: str) -> bool:
 
 
 def is_allowed_host(authority: str, names: Collection[str]) -> bool:
-    """True if a Host header is loopback or one of `names` (lower case, `host` or `host:port`)."""
+    """Return True if a Host header is loopback or one of `names` (lowercase `host` or `host:port`)."""
     host = host_of(authority)
     return bool(host) and (is_loopback_host(authority) or host in names or authority.lower() in names)
 
 
 def is_foreign(origin: str, fetch_site: str, authority: str) -> bool:
-    """True if a browser sent the request from a page of another origin.
+    """Return True if a browser sent the request from a page with another origin.
 
     Args:
         origin: the Origin header; empty if absent.
@@ -57,11 +57,11 @@ def is_foreign(origin: str, fetch_site: str, authority: str) -> bool:
 
 
 def has_bearer_token(authorization: str, token: str) -> bool:
-    """True if an Authorization header is `Bearer` and this token; the scheme may have any case (RFC 9110, 11.1)."""
+    """Return True if an Authorization header has this bearer token. The scheme may have any case (RFC 9110, 11.1)."""
     scheme, _, given = authorization.strip().partition(" ")
     return scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())
 
 
 def media_type(content_type: str) -> str:
-    """The lower-case media type of a Content-Type header, without parameters."""
+    """Return a Content-Type header's lowercase media type without parameters."""
     return content_type.partition(";")[0].strip().lower()

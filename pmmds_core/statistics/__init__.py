@@ -1,4 +1,4 @@
-"""Statistical tests, intervals and classification metrics: arrays in, numbers out. Also the Verdict enum.
+"""Statistical tests, intervals and classification metrics as functions of arrays, and the Verdict enum.
 
-Not here: decisions made from them (drift/, policies/).
+Not here: decisions based on them (drift/, policies/).
 """

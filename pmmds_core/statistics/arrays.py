@@ -7,11 +7,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# (n_bins,): number of rows per bin, and share of rows per bin.
+# Number of rows and share of rows per bin, (n_bins,).
 Counts: TypeAlias = NDArray[np.int64]
 Shares: TypeAlias = NDArray[np.float64]
-# Floats, (rows, columns) unless a function's docstring gives another shape.
+# Floats of shape (rows, columns) unless a function's docstring specifies another shape.
 Matrix: TypeAlias = NDArray[np.float64]
-# (n_rows,): 0 or 1 per row, and P(1) per row.
+# Labels (0 or 1) and probabilities P(1) per row, (n_rows,).
 Labels: TypeAlias = NDArray[np.int64]
 Probabilities: TypeAlias = NDArray[np.float64]

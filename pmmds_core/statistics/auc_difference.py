@@ -1,4 +1,4 @@
-"""The drop from holdout to realized ROC-AUC, with a confidence interval.
+"""Computes the drop from holdout to realized ROC-AUC with a confidence interval.
 
 Not here: computing the realized ROC-AUC (workflows/retraining_triggers.py) and the retraining decision
 (policies/retraining.py).
@@ -14,7 +14,7 @@ from pmmds_core.statistics.classification import AucInterval
 
 @dataclass(frozen=True)
 class PerformanceDrop:
-    """Holdout minus realized ROC-AUC with its 95% interval."""
+    """Holdout ROC-AUC minus realized ROC-AUC, with its 95% interval."""
 
     holdout: AucInterval
     realized: AucInterval
@@ -23,15 +23,15 @@ class PerformanceDrop:
     high: float
 
     def is_beyond(self, margin: float) -> bool:
-        """True if the whole interval lies above the margin."""
+        """Return True if the whole interval lies above the margin."""
         return self.low > margin
 
 
 def measure_drop(holdout: AucInterval, realized: AucInterval) -> PerformanceDrop:
-    """The difference of two ROC-AUCs on different rows, with an interval derived from theirs.
+    """Return the difference between two ROC-AUCs on different rows, with an interval derived from their intervals.
 
-    Square-and-add interval (Newcombe 1998, method 10; MOVER, Donner and Zou 2012). It allows asymmetric intervals and
-    includes the uncertainty of the holdout, which dominates for a holdout of 80 rows.
+    This is the square-and-add interval (Newcombe 1998, method 10; MOVER, Donner and Zou 2012). It supports asymmetric
+    intervals and includes the uncertainty of the holdout, which dominates if the holdout has 80 rows.
     """
     drop = holdout.auc - realized.auc
     low = drop - math.hypot(holdout.auc - holdout.low, realized.high - realized.auc)

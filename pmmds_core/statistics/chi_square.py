@@ -1,7 +1,7 @@
 """Likelihood-ratio test on two samples of binned counts, and the chi-square tail probability.
 
-Not here: the treatment of rare bins (homogeneity.py). Computed without scipy: importing scipy.stats takes 17
-times the processor time of importing numpy (docs/decisions/0040). Tests compare it with scipy.
+Does not use scipy, because importing scipy.stats takes 17 times the CPU time of importing numpy (docs/decisions/0040);
+tests compare the results with scipy's. Not here: the treatment of rare bins (homogeneity.py).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 
 def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts: NDArray[np.int64]) -> float:
-    """Probability of counts at least this different if both samples have the same distribution.
+    """Return the probability of counts at least this different if both samples have the same distribution.
 
-    G² = 2 Σ O ln(O / E) over the 2 × B table, without bins that are empty on both sides and with the correction of
-    Williams (1976): chi-square with B − 1 degrees of freedom. For expected counts between 5 and 20 its far tail, which
-    matters when testing many features, is more accurate than that of Pearson's statistic (decision 11). For a large
-    reference, G² is 2n times the KL divergence of the current shares.
+    The statistic is G² = 2 Σ O ln(O / E) over the 2 × B table, without bins that are empty on both sides and with the
+    correction of Williams (1976). It has a chi-square distribution with B − 1 degrees of freedom. For expected counts
+    between 5 and 20, its far tail, which matters when testing many features, is more accurate than that of Pearson's
+    statistic (decision 11). For a large reference, G² is 2n times the KL divergence of the current shares.
 
     Args:
         reference_counts: (B,).
@@ -37,9 +37,9 @@ def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts
 
 
 def survival(statistic: float, degrees: int) -> float:
-    """P(X > statistic) for a chi-square variable X with `degrees` degrees of freedom; 1 if `degrees` is 0.
+    """Return P(X > statistic) for a chi-square variable X with `degrees` degrees of freedom; 1 if `degrees` is 0.
 
-    Abramowitz and Stegun (1964), 26.4.4 and 26.4.5: finite sums of positive terms.
+    Uses the finite sums of positive terms in Abramowitz and Stegun (1964), 26.4.4 and 26.4.5.
     """
     half = statistic / 2
     if degrees <= 0 or half <= 0:
@@ -50,6 +50,6 @@ def survival(statistic: float, degrees: int) -> float:
 
 
 def _partial_sum(half: float, first: float, n_terms: int) -> float:
-    """Sum of exp(-half) · half^k / Γ(k + 1) for k = first, first + 1, …; in logarithms, to avoid overflow."""
+    """Sum exp(-half) · half^k / Γ(k + 1) for k = first, first + 1, …, using logarithms to avoid overflow."""
     powers = (first + i for i in range(n_terms))
     return math.fsum(math.exp(k * math.log(half) - half - math.lgamma(k + 1)) for k in powers)

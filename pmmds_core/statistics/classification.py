@@ -17,7 +17,7 @@ from pmmds_core.statistics.arrays import Labels, Probabilities
 # Predict 1 for probabilities of at least this value.
 DECISION_THRESHOLD = 0.5
 
-# Minimum rows of each class for a ROC-AUC: DeLong's variance is an average over the rows of a class.
+# Minimum rows per class for a ROC-AUC, because DeLong's variance is an average over the rows of a class.
 MIN_ROWS_A_CLASS = 10
 
 _Z_95 = 1.959963984540054
@@ -25,7 +25,7 @@ _Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class AucInterval:
-    """ROC-AUC with its 95% confidence interval (DeLong on the logit scale; Newcombe for a perfect ranking)."""
+    """A ROC-AUC with its 95% confidence interval (DeLong on the logit scale; Newcombe for a perfect ranking)."""
 
     auc: float
     low: float
@@ -34,7 +34,7 @@ class AucInterval:
 
 @dataclass(frozen=True)
 class PairedAuc:
-    """Two ROC-AUCs on the same rows. `p_value`: one-sided; null hypothesis: the first is not better than the second."""
+    """Two ROC-AUCs on the same rows. `p_value` is one-sided for the null hypothesis that the first is not better."""
 
     first: float
     second: float
@@ -49,7 +49,7 @@ class PairedAuc:
 def classification_metrics(
     labels: Labels, probabilities: Probabilities, threshold: float = DECISION_THRESHOLD
 ) -> dict[str, float]:
-    """Metrics by their scikit-learn names.
+    """Return metrics by their scikit-learn names.
 
     Args:
         labels: (n,) of 0 and 1, both present.
@@ -72,16 +72,16 @@ def classification_metrics(
 
 
 def has_both_classes(labels: Labels) -> bool:
-    """True if there are at least MIN_ROWS_A_CLASS labels of each class."""
+    """Return True if there are at least MIN_ROWS_A_CLASS labels of each class."""
     n_positive = int(labels.sum())
     return min(n_positive, len(labels) - n_positive) >= MIN_ROWS_A_CLASS
 
 
 def auc_interval(labels: Labels, probabilities: Probabilities) -> AucInterval:
-    """ROC-AUC with its 95% interval, computed on the logit scale so that it stays within 0 and 1.
+    """Return the ROC-AUC with its 95% interval, computed on the logit scale so that it stays between 0 and 1.
 
     A perfect ranking has a DeLong variance of zero, so Newcombe's interval is used instead.
-    Raises ValueError if the labels are of one class.
+    Raises ValueError if all labels have the same class.
     """
     aucs, covariance = _delong(labels, probabilities[None, :])
     auc, variance = float(aucs[0]), float(covariance[0, 0])
@@ -96,10 +96,10 @@ def auc_interval(labels: Labels, probabilities: Probabilities) -> AucInterval:
 
 
 def _beyond_perfect(m: int, n: int) -> float:
-    """1 minus the lower limit of the ROC-AUC for a perfect ranking of m positive and n negative rows.
+    """Return 1 minus the lower limit of the ROC-AUC for a perfect ranking of m positive and n negative rows.
 
-    Newcombe's method 5 (2006, part 2): the limit θ at which 1 − θ = z·√V(θ), V after Hanley and McNeil with
-    N* = (m + n) / 2 − 1; by bisection.
+    Uses Newcombe's method 5 (2006, part 2): bisection finds the limit θ at which 1 − θ = z·√V(θ), with Hanley and
+    McNeil's V and N* = (m + n) / 2 − 1.
     """
     pairs, spread = m * n, (m + n) / 2 - 1
     low, high = 0.0, 1.0
@@ -111,7 +111,7 @@ def _beyond_perfect(m: int, n: int) -> float:
 
 
 def paired_auc(labels: Labels, first: Probabilities, second: Probabilities) -> PairedAuc:
-    """The paired DeLong test (DeLong, DeLong and Clarke-Pearson 1988; midranks after Sun and Xu 2014)."""
+    """Run the paired DeLong test (DeLong, DeLong and Clarke-Pearson 1988) with midranks (Sun and Xu 2014)."""
     aucs, covariance = _delong(labels, np.vstack([first, second]))
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     error = math.sqrt(max(variance, 0.0))
@@ -122,7 +122,7 @@ def paired_auc(labels: Labels, first: Probabilities, second: Probabilities) -> P
 
 
 def _delong(labels: Labels, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """AUCs (k,) and their covariance (k, k) for k score vectors; scores: (k, n)."""
+    """Return AUCs (k,) and their covariance (k, k) for k score vectors, (k, n)."""
     positive, negative = scores[:, labels == 1], scores[:, labels == 0]
     m, n = positive.shape[1], negative.shape[1]
     if m == 0 or n == 0:
@@ -143,7 +143,7 @@ def _covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; ties get their mean rank."""
+    """Return ranks starting at 1; tied values get their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     middle: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
@@ -155,7 +155,7 @@ def _logistic(x: float) -> float:
 
 
 def score_table(labels: Labels, probabilities: Probabilities, n_rows: int = 10) -> list[dict[str, Any]]:
-    """Reliability table: number of rows, mean probability and share of positives in `n_rows` bins of equal size."""
+    """Return a reliability table with `n_rows` bins of equal size: count, mean probability and share of positives."""
     order = np.argsort(probabilities, kind="stable")
     return [
         {

@@ -1,9 +1,9 @@
-"""Homogeneity test of two samples of binned counts: one p-value, valid with rare bins.
+"""Homogeneity test of two samples of binned counts that gives one p-value and remains valid with rare bins.
 
-A likelihood-ratio test for bins with an expected count of at least 5 (Cochran 1954) and Fisher's exact test for rare
-bins. Given the margins the two are independent, because the multivariate hypergeometric distribution factors into that
-of the rare bins and that of the other bins given them; so the distribution of the smallest p-value is known.
-Not here: distances (drift/measures.py).
+It uses a likelihood-ratio test for bins with an expected count of at least 5 (Cochran 1954), and Fisher's exact test
+for rare bins. Given the margins, the two are independent, because the multivariate hypergeometric distribution is the
+product of the rare bins' distribution and the conditional distribution of the other bins. The distribution of the
+smallest p-value is therefore known. Not here: distances (drift/measures.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pmmds_core.statistics.arrays import Counts
 from pmmds_core.statistics.chi_square import likelihood_ratio_p_value
 
-# Cochran's rule: minimum expected count in the smaller sample.
+# The minimum expected count in the smaller sample (Cochran's rule).
 MIN_EXPECTED = 5.0
 # Probabilities that differ only by rounding count as equal, as in the Fisher tests of R and scipy.
 _EQUAL = 1 + 1e-7
@@ -26,7 +26,7 @@ _EQUAL = 1 + 1e-7
 
 @dataclass(frozen=True)
 class _Exact:
-    """A discrete p-value. `probabilities`: probabilities of all possible counts given the margins."""
+    """A discrete p-value. `probabilities` has the probabilities of all possible counts given the margins."""
 
     p_value: float
     probabilities: NDArray[np.float64]
@@ -42,18 +42,18 @@ class _Exact:
 def p_value(
     reference_counts: Counts, current_counts: Counts, special: Collection[int] = (), unseen: int | None = None
 ) -> float:
-    """Probability of counts at least this different if both samples have the same distribution.
+    """Return the probability of counts at least this different if both samples have the same distribution.
 
     Equals `chi_square.likelihood_ratio_p_value` if no expected count is below 5. Rarer bins are pooled into one, except
-    those in `special`; each of these is tested by Fisher's exact test (two-sided by probability). With several
-    tests, the result is the probability of so small a smallest p-value.
+    those in `special`. The pooled bin and each special bin are tested by Fisher's exact test (two-sided by
+    probability). The result is the probability that the smallest p-value of all tests is at most the observed one.
 
     Args:
         reference_counts: (B,).
         current_counts: (B,); both samples have rows.
         special: bins that are never pooled (null, out of range).
-        unseen: the bin of unseen values. It is pooled with the rare bins, because if most values are rare, a window
-            has many unseen values without drift.
+        unseen: the bin of unseen values. It is pooled with the rare bins, because if most values are rare, a window has
+            many unseen values even without drift.
     """
     r, c = np.asarray(reference_counts, dtype=np.int64), np.asarray(current_counts, dtype=np.int64)
     common, rare = _split(r, c, special, unseen)
@@ -72,7 +72,7 @@ def p_value(
 
 
 def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -> tuple[Counts, list[tuple[int, int]]]:
-    """The bins for the chi-square test, (K, 2), and the rare bins: special ones separately, the others pooled."""
+    """Return the bins for the chi-square test, (K, 2), and the rare bins: special ones separately, others pooled."""
     total = r + c
     smaller_share = min(int(r.sum()), int(c.sum())) / int(total.sum())
     is_rare = (total > 0) & (total * smaller_share < MIN_EXPECTED)
@@ -91,7 +91,7 @@ def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -
 
 
 def _fisher(rare_reference: int, rare_current: int, n_reference: int, n_current: int) -> _Exact:
-    """Fisher's exact test of one bin against all others (Fisher 1935), with the distribution of its count."""
+    """Run Fisher's exact test of one bin against all others (Fisher 1935). The result has its count's distribution."""
     size, other, observed = n_current, n_reference, rare_current
     if n_reference < n_current:
         size, other, observed = n_reference, n_current, rare_reference

@@ -1,4 +1,4 @@
-"""Realized performance with 95% intervals, from labeled rows.
+"""Computes realized performance with 95% intervals from labeled rows.
 
 Not here: reading rows (stores/), estimates without labels (models/calibration.py).
 """
@@ -17,16 +17,17 @@ from pmmds_core.statistics.classification import auc_interval, score_table
 _Z_95 = 1.959963984540054
 _N_DRAWS = 200
 _SEED = 20260302
-# Avoids log(0); the same value as in scikit-learn.
+# Avoids log(0). The value is the same as in scikit-learn.
 _MIN_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 def measures(labels: Labels, probabilities: Probabilities, predictions: Labels) -> dict[str, Mapping[str, float]]:
-    """Value and 95% interval (`value`, `low`, `high`) by metric. Both classes must be present.
+    """Return value and 95% interval (`value`, `low`, `high`) by metric. Both classes must be present.
 
-    ROC-AUC: DeLong. Log loss and Brier score: normal interval of the mean. Accuracy: Wilson. Expected calibration error
-    (ten bins of equal size, Naeini et al. 2015): bootstrapped standard error, because bootstrap percentiles are biased
-    upward; `by_chance` is its mean for labels drawn from the probabilities, because it is never zero for a sample.
+    Intervals are DeLong's for ROC-AUC, normal intervals of the mean for log loss and Brier score, and Wilson's for
+    accuracy. That of the expected calibration error (ten bins of equal size, Naeini et al. 2015) uses the bootstrapped
+    standard error, because bootstrap percentiles are biased upward. As this error is never zero for a sample,
+    `by_chance` is its mean for labels drawn from the probabilities.
     """
     auc = auc_interval(labels, probabilities)
     clipped = np.clip(probabilities, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
@@ -43,7 +44,7 @@ def measures(labels: Labels, probabilities: Probabilities, predictions: Labels) 
 
 
 def reliability_table(labels: Labels, probabilities: Probabilities) -> list[dict[str, Any]]:
-    """Deciles of the score with the share of positives and its Wilson interval."""
+    """Return deciles of the score with the share of positives and its Wilson interval."""
     rows = []
     for row in score_table(labels, probabilities):
         low, high = wilson(round(row["positive_share"] * row["n_rows"]), row["n_rows"])
@@ -52,7 +53,7 @@ def reliability_table(labels: Labels, probabilities: Probabilities) -> list[dict
 
 
 def wilson(n_hits: int, n: int) -> tuple[float, float]:
-    """The 95% score interval of a share (Wilson 1927)."""
+    """Return the 95% score interval of a proportion (Wilson 1927)."""
     share, z2 = n_hits / n, _Z_95**2
     center = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
@@ -60,7 +61,7 @@ def wilson(n_hits: int, n: int) -> tuple[float, float]:
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    """Σ n_b / n · |mean probability − observed share| over ten bins of equal size."""
+    """Return Σ n_b / n · |mean probability − observed share| over ten bins of equal size."""
     parts = score_table(labels, probabilities)
     return float(sum(r["n_rows"] / len(labels) * abs(r["mean_probability"] - r["positive_share"]) for r in parts))
 

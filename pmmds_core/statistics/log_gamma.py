@@ -1,6 +1,7 @@
-"""ln Γ of an array, without scipy: importing scipy.special takes five times the processor time of importing numpy.
+"""Computes ln Γ of an array without scipy, because importing scipy.special takes five times the CPU time of importing
+numpy.
 
-See docs/decisions/0040 for the measurement. Tests compare it with math.lgamma.
+See docs/decisions/0040 for the measurement. Tests compare the results with math.lgamma.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 def log_gamma(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ln Γ(x) for x > 0, elementwise, to about 1e-12 relative to the larger of 1 and the value.
+    """Return ln Γ(x) elementwise for x > 0, to about 1e-12 relative to the larger of 1 and the value.
 
-    Stirling's series at x + 8 (Abramowitz and Stegun 1964, 6.1.41), then 6.1.15 back down.
+    Evaluates Stirling's series at x + 8 (Abramowitz and Stegun 1964, 6.1.41), then applies the recurrence 6.1.15.
     """
     z = x + _SHIFT
     inverse = 1 / (z * z)

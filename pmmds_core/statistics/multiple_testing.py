@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """q-values: the smallest false discovery rate at which each test is a discovery.
+    """Return q-values: the smallest false discovery rate at which each test is a discovery.
 
     Without drift, the probability of any q ≤ rate is at most the rate, for independent or positively dependent tests.
-    Benjamini and Hochberg (1995). Equals scipy.stats.false_discovery_control.
+    Uses the method of Benjamini and Hochberg (1995); equals scipy.stats.false_discovery_control.
 
     Args:
         p_values: (n,).

@@ -1,4 +1,4 @@
-"""Raking: reweight reference rows so that every feature has given shares.
+"""Raking: reweights reference rows so that every feature has the given shares.
 
 Not here: the rule that uses it (drift/rules/joint.py).
 """
@@ -12,17 +12,20 @@ import numpy as np
 from pmmds_core.statistics.arrays import Matrix
 
 MAX_STEPS = 30
-# Tolerated error of a share; a tenth of the sampling error with 2,000 rows.
+# Tolerated error of a share, which is a tenth of the sampling error with 2,000 rows.
 TOLERANCE = 1e-3
-# Regularizes the Hessian if levels always occur together (no internet and no streaming).
+# Regularizes the Hessian if levels always occur together (such as no internet service and no streaming).
 RIDGE = 1e-6
-# Limits weights to e^±6.
+# Limits the weights to between e^-6 and e^6.
 MAX_TILT = 6.0
 
 
 @dataclass(frozen=True)
 class Raked:
-    """`tables`: (L, L) weighted shares of every pair of levels. `n_effective`: Kish's effective sample size."""
+    """The reweighted reference.
+
+    `tables` has the (L, L) weighted shares of all pairs of levels; `n_effective` is Kish's effective sample size.
+    """
 
     tables: Matrix
     n_effective: float
@@ -31,11 +34,11 @@ class Raked:
 def rake(one_hot: Matrix, target: Matrix) -> Raked:
     """Find weights exp(sum of one term per feature) whose level shares equal `target`, by Newton's method.
 
-    Deming and Stephan (1940). The weights equal those of iterative proportional fitting over all features, Ireland and
-    Kullback (1968). Effective sample size: Kish (1965).
+    Raking is due to Deming and Stephan (1940). The weights equal those of iterative proportional fitting over all
+    features (Ireland and Kullback 1968). The effective sample size is that of Kish (1965).
 
     Args:
-        one_hot: (N, L) of 0 and 1, one 1 per feature.
+        one_hot: (N, L) of 0 and 1, with one 1 per feature and row.
         target: (L,) shares; those of a feature sum to 1.
     """
     tilt = np.zeros(one_hot.shape[1])

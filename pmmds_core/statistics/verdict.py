@@ -1,6 +1,6 @@
 """The verdict enum of drift reports, production performance and the rollback check.
 
-Not here: the rules that give verdicts (drift/rules/, evaluation/, policies/).
+Not here: the rules that determine verdicts (drift/rules/, evaluation/, policies/).
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """Stored and reported as its value. `insufficient_data` means not evaluated; it never counts as `stable`."""
+    """A verdict, stored and reported as its value.
+
+    `insufficient_data` means not evaluated and never counts as `stable`.
+    """
 
     STABLE = "stable"
     DRIFTED = "drifted"

@@ -1,4 +1,4 @@
-"""I/O with databases, files and MLflow: database, files, predictions, monitoring, lifecycle, artifacts.
+"""Reads and writes databases, files and the MLflow registry, with one subpackage per kind of data.
 
-Not here: the data types and rules, which are in the packages above.
+Not here: data types and rules, which are in the other packages of pmmds_core.
 """

@@ -1,6 +1,6 @@
-"""Fit numeric features that depend on others: sums of categorical effects, and products of two numeric features.
+"""Fits numeric features that depend on others: sums of categorical effects, and products of two numeric features.
 
-Not here: features that are drawn from probability tables (network.py).
+Not here: features sampled from probability tables (network.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STEPS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.01, 0.001, 0.0001)
 
 
 def derived_nodes(columns: dict[str, Column], contract: Contract) -> list[Node]:
-    """Linear nodes, then product nodes; the factors of a product may be linear nodes."""
+    """Fit linear nodes, then product nodes, whose factors may be linear nodes."""
     complete = [n for n in contract.numeric_names if not np.isnan(columns[n]).any() and len(np.unique(columns[n])) > 2]
     sums = {name: node for name in complete if (node := _linear_node(name, columns, contract))}
     products: dict[str, ProductNode] = {}
@@ -55,7 +55,7 @@ def _product_node(name: str, others: list[str], columns: dict[str, Column]) -> P
     pairs = sorted(permutations(others, 2), key=lambda pair: -_r2(values, columns[pair[0]] * columns[pair[1]]))
     if not pairs or _r2(values, columns[pairs[0][0]] * columns[pairs[0][1]]) < PRODUCT_R2:
         return None
-    # Put the factor that predicts the ratio better first.
+    # The factor that predicts the ratio better comes first.
     nodes = [_product_of(name, pair, columns) for pair in (pairs[0], pairs[0][::-1])]
     return min(nodes, key=lambda node: sum(_width(spread) for spread in node.ratios) / len(node.ratios))
 
@@ -82,12 +82,12 @@ def _r2(values: NDArray[np.float64], explained: NDArray[np.float64]) -> float:
 
 
 def quantiles(values: NDArray[np.float64], n_points: int) -> Spread:
-    """Evenly spaced quantiles of `values`, rounded to six digits."""
+    """Return evenly spaced quantiles of `values`, rounded to six digits."""
     points = np.quantile(values, np.linspace(0, 1, n_points))
     return Spread(tuple(float(f"{p:.6g}") for p in points))
 
 
 def grid_of(values: NDArray[np.float64]) -> Grid:
-    """The range of `values` and the largest of STEPS that divides all of them; 0 if none does."""
+    """Return the range of `values` and the largest of STEPS that divides all values; 0 if none does."""
     steps = (s for s in STEPS if np.allclose(values / s, np.round(values / s), rtol=0, atol=1e-6))
     return Grid(float(values.min()), float(values.max()), next(steps, 0.0))

@@ -1,4 +1,4 @@
-"""Fidelity of synthetic rows to real ones: differences between two frames of the same contract.
+"""Measures the fidelity of synthetic rows to real ones as differences between two frames of one contract.
 
 Not here: limits on the differences (pmmds_tests/core/synthetic/test_generator.py).
 """
@@ -25,13 +25,13 @@ Codes = dict[str, NDArray[np.int64]]
 
 
 def measure_fidelity(real: pd.DataFrame, synthetic: pd.DataFrame, contract: Contract, seed: int = 0) -> Fidelity:
-    """Compare features and label.
+    """Compare the features and labels of real and synthetic rows.
 
     - marginal distance: total variation (0 to 1) per column, with numeric columns in deciles of the real rows.
     - association error: |real − synthetic| per pair of columns, by Spearman's rank correlation if both are numeric,
       else by Cramér's V (without bias correction) on the same bins.
-    - ROC-AUC: logistic regression on one-hot and scaled columns, mean of five folds; also trained on the synthetic and
-      tested on the real rows.
+    - ROC-AUC: logistic regression on one-hot and scaled columns, mean of five folds; also for a model trained on the
+    synthetic rows and tested on the real rows.
     """
     marginals = {name: _distance(*_coded(name, real, synthetic, contract)) for name in real.columns}
     worst = max(marginals, key=lambda name: marginals[name])
@@ -55,7 +55,7 @@ def measure_fidelity(real: pd.DataFrame, synthetic: pd.DataFrame, contract: Cont
 
 
 def cross_validated_auc(frame: pd.DataFrame, contract: Contract, seed: int) -> float:
-    """Mean ROC-AUC of five shuffled, stratified folds."""
+    """Return the mean ROC-AUC over five shuffled, stratified folds."""
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
@@ -64,7 +64,7 @@ def cross_validated_auc(frame: pd.DataFrame, contract: Contract, seed: int) -> f
 
 
 def transfer_auc(trained_on: pd.DataFrame, tested_on: pd.DataFrame, contract: Contract) -> float:
-    """ROC-AUC on `tested_on` of a model trained on `trained_on`."""
+    """Return the ROC-AUC on `tested_on` of a model trained on `trained_on`."""
     from sklearn.metrics import roc_auc_score
 
     names = list(contract.feature_names)
@@ -101,7 +101,7 @@ def _association_errors(real: Any, synthetic: Any, contract: Contract) -> dict[t
 def _coded(
     name: str, real: pd.DataFrame, synthetic: pd.DataFrame, contract: Contract
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Both columns as codes of the same bins: deciles of the real rows, or the values of a category."""
+    """Encode both columns by the same bins: deciles of the real rows, or the values of a category."""
     feature = contract.by_name.get(name)
     if feature is not None and feature.is_numeric:
         bins = fit_numeric_bins(name, real[name].to_numpy(dtype=np.float64), N_BINS)

@@ -1,6 +1,6 @@
-"""Fit a Generator to real rows: derived numeric features, a network of the other features, and the label.
+"""Fits a Generator to real rows: derived numeric features, a network of the other features, and the label.
 
-The result contains only counts, quantiles and coefficients, never a row. Not here: sampling (generator.py).
+The result contains only counts, quantiles and coefficients, but no rows. Not here: sampling (generator.py).
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def fit_generator(source: SourceData, contract: Contract, seed: int, *, source_s
     Args:
         source: features and labels.
         contract: kinds and types of the features.
-        seed: seed of the sample that the label rate is calibrated on.
+        seed: seed of the sample used to calibrate the label rate.
         source_sha256: sha256 of the file, recorded in the generator.
 
     Raises:
-        DataError: fewer than 50 rows, or labels of one class only.
+        DataError: there are fewer than 50 rows, or all labels have the same class.
     """
     labels = _labels(source, contract)
     columns = to_columns(source.frame, contract)
@@ -78,8 +78,8 @@ def _labels(source: SourceData, contract: Contract) -> NDArray[np.int64]:
     labels = source.frame[contract.label.name].to_numpy(dtype=np.int64)
     if source.n_rows < MIN_ROWS or len(np.unique(labels)) < 2:
         raise DataError(
-            f"{source.name}: {counted(source.n_rows, 'row')} with {counted(int(labels.sum()), 'positive')} are "
-            "too few for a generator.",
+            f"{source.name}: {counted(source.n_rows, 'row')} with {counted(int(labels.sum()), 'positive')} are too few "
+            f"to fit a generator.",
             next_step=f"Use at least {MIN_ROWS} rows with both classes.",
         )
     return labels

@@ -46,7 +46,10 @@ class Fidelity(msgspec.Struct, frozen=True):
 
 
 class Generator(msgspec.Struct, frozen=True, dict=True):
-    """A fitted generator. `nodes`: in sampling order. `source_digest`: content digest of the rows it was fitted on."""
+    """A fitted generator.
+
+    `nodes` are in sampling order; `source_digest` is the content digest of the rows used for fitting.
+    """
 
     contract_name: str
     features: tuple[str, ...]
@@ -62,7 +65,10 @@ class Generator(msgspec.Struct, frozen=True, dict=True):
     fidelity: Fidelity | None = None
 
     def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
-        """Rows as SourceData.frame: features in the contract's order and the label. Deterministic for a seed."""
+        """Generate rows in the format of SourceData.frame: features in the contract's order, then the label.
+
+        A seed always gives the same rows.
+        """
         import pandas as pd
 
         if n_rows < 1:
@@ -78,7 +84,7 @@ class Generator(msgspec.Struct, frozen=True, dict=True):
 
     @staticmethod
     def from_json(raw: bytes) -> Generator:
-        """Raises DataError if `raw` is not a generator's JSON."""
+        """Decode a generator. Raises DataError if `raw` is not a generator's JSON."""
         try:
             return msgspec.json.decode(raw, type=Generator)
         except msgspec.DecodeError as error:
@@ -101,5 +107,5 @@ class Generator(msgspec.Struct, frozen=True, dict=True):
 
 
 def packaged_generator() -> Generator:
-    """The generator of the packaged Telco contract, fitted on the public file."""
+    """Return the generator for the packaged Telco contract, fitted on the public file."""
     return Generator.from_json(resources.files("pmmds_core.contracts").joinpath(PACKAGED).read_bytes())

@@ -16,7 +16,7 @@ N_KNOTS = 8
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """Effect of a numeric feature on the log-odds: linear between `knots`, constant outside; `missing`: for NaN."""
+    """A numeric feature's effect on the log-odds, linear between `knots` and constant outside; `missing` is for NaN."""
 
     knots: tuple[float, ...]
     effects: tuple[float, ...]
@@ -34,7 +34,7 @@ class LabelMechanism(msgspec.Struct, frozen=True):
     effects: dict[str, dict[str, float]]
 
     def probability(self, columns: dict[str, Column]) -> NDArray[np.float64]:
-        """P(label = 1), (n,), for columns of shape (n,)."""
+        """Return P(label = 1), (n,), for columns of shape (n,)."""
         return _logistic(self.log_odds(columns))
 
     def log_odds(self, columns: dict[str, Column]) -> NDArray[np.float64]:
@@ -46,7 +46,7 @@ class LabelMechanism(msgspec.Struct, frozen=True):
 
 
 def fit_mechanism(columns: dict[str, Column], labels: NDArray[np.int64], contract: Contract) -> LabelMechanism:
-    """Logistic regression on indicators of the values and on hat functions at each numeric feature's quantiles.
+    """Fit a logistic regression on indicators of the values and on hat functions at each numeric feature's quantiles.
 
     Args:
         columns: (n,) each, as returned by data.reader.to_columns.
@@ -92,7 +92,10 @@ def _knots(values: Column) -> NDArray[np.float64]:
 
 
 def _hats(values: Column, knots: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights (n, len(knots) + 1) of linear interpolation between the knots; the last column marks missing values."""
+    """Return weights (n, len(knots) + 1) for linear interpolation between the knots.
+
+    The last column marks missing values.
+    """
     hats = np.array([np.interp(values, knots, row) for row in np.eye(len(knots))]).T
     missing = np.isnan(values)
     hats[missing] = 0.0
@@ -100,6 +103,6 @@ def _hats(values: Column, knots: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _take_curve(knots: NDArray[np.float64], weights: list[float]) -> Curve:
-    """The curve of the first len(knots) + 1 `weights`, which are removed."""
+    """Remove the first len(knots) + 1 `weights`, and return the curve made from them."""
     effects = [weights.pop(0) for _ in range(len(knots) + 1)]
     return Curve(tuple(float(k) for k in knots), tuple(effects[:-1]), effects[-1])

@@ -1,4 +1,4 @@
-"""The Bayesian network of a generator: features as states, the search for parents, the probability tables.
+"""Fits a generator's Bayesian network: features as states, the search for parents, and the probability tables.
 
 Not here: numeric features derived from others (derived.py).
 """
@@ -17,14 +17,14 @@ from pmmds_core.synthetic.nodes import Column, Grid, Spread, States, TableNode
 
 MAX_PARENTS = 2
 N_BINS = 12
-# A bin with more distinct values is stored as quantiles instead of value frequencies.
+# A bin with more distinct values than this is stored as quantiles instead of value frequencies.
 MAX_DISTINCT = 12
 N_QUANTILES = 9
 
 
 @dataclass(frozen=True)
 class CodedColumn:
-    """A feature as states, (n,), with the meaning of each state: a value, a bin (spread) or missing."""
+    """A feature's states, (n,), and the meaning of each state: a value, a bin (spread) or missing."""
 
     states: States
     values: tuple[str, ...]
@@ -71,10 +71,10 @@ def _spread(values: NDArray[np.float64]) -> Spread:
 
 
 def fit_network(coded: dict[str, CodedColumn]) -> list[TableNode]:
-    """Nodes in sampling order, each with the preceding nodes that have the most information about it as parents.
+    """Return nodes in sampling order. The parents of a node are the preceding nodes with the most information about it.
 
     The search starts with the features in order of their mutual information with all others, and moves one feature at a
-    time until no move increases the total information, which is the log-likelihood of the rows up to a constant.
+    time until no move increases the total information, which equals the rows' log-likelihood up to a constant.
     """
     search = _Search(coded)
     order = search.order()
@@ -82,7 +82,7 @@ def fit_network(coded: dict[str, CodedColumn]) -> list[TableNode]:
 
 
 class _Search:
-    """Search for the best order of the features, with cached mutual information."""
+    """Searches for the best order of the features, using cached mutual information."""
 
     def __init__(self, coded: dict[str, CodedColumn]) -> None:
         self.coded = coded
@@ -96,7 +96,7 @@ class _Search:
         return self._information[key]
 
     def parents(self, name: str, before: list[str]) -> tuple[str, ...]:
-        """Return at most MAX_PARENTS names of `before`, in order of their individual information about `name`."""
+        """Return at most MAX_PARENTS of the features `before`, sorted by their individual information about `name`."""
         key = name, frozenset(before)
         if key not in self._parents:
             sizes = range(min(MAX_PARENTS, len(before)) + 1)
@@ -123,7 +123,7 @@ class _Search:
 
 
 def _joint(parents: list[CodedColumn]) -> tuple[States, int]:
-    """A code per row for the combination of the parents' states (last parent fastest), and the number of codes."""
+    """Return each row's code for its combination of parent states (last parent fastest), and the number of codes."""
     codes, n_codes = np.zeros(len(parents[0].states), dtype=np.int64), 1
     for parent in parents:
         codes, n_codes = codes * parent.n_states + parent.states, n_codes * parent.n_states
@@ -131,7 +131,7 @@ def _joint(parents: list[CodedColumn]) -> tuple[States, int]:
 
 
 def information(child: CodedColumn, parents: list[CodedColumn]) -> float:
-    """Mutual information in nats, minus its bias (states - 1)(parent states - 1) / 2n (Miller 1955)."""
+    """Return the mutual information in nats, minus its bias (states - 1)(parent states - 1) / 2n (Miller 1955)."""
     codes, n_codes = _joint(parents)
     table = np.bincount(codes * child.n_states + child.states, minlength=n_codes * child.n_states)
     joint = table.reshape(n_codes, child.n_states) / len(codes)
@@ -156,7 +156,7 @@ def _table_node(name: str, parents: tuple[str, ...], coded: dict[str, CodedColum
 
 
 def _probabilities(child: CodedColumn, parents: list[CodedColumn]) -> tuple[tuple[float, ...], ...]:
-    """Frequencies of the child's states by parent states; unobserved combinations use fewer parents."""
+    """Return frequencies of the child's states by parent states. Combinations that do not occur use fewer parents."""
     if not parents:
         return (_row(np.bincount(child.states, minlength=child.n_states)),)
     codes, n_codes = _joint(parents)

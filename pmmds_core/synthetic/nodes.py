@@ -1,4 +1,4 @@
-"""The nodes of a generator: sampling one feature given the features sampled before it.
+"""The nodes of a generator. Each samples one feature given the features sampled before it.
 
 Not here: fitting nodes (network.py, derived.py) and the label (label.py).
 """
@@ -16,7 +16,7 @@ States = NDArray[np.int64]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Distribution of the numbers in one bin: `points` with `weights`, or quantiles if there are no weights.
+    """Distribution of the numbers in one bin, as `points` with `weights`, or as quantiles if there are no weights.
 
     Without weights, `points` are evenly spaced quantiles of the bin, and samples are interpolated between them.
     """
@@ -33,7 +33,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """Range of a numeric feature; its values are multiples of `step` (0: any number)."""
+    """Range of a numeric feature, whose values are multiples of `step`; 0 allows any number."""
 
     minimum: float
     maximum: float
@@ -48,8 +48,8 @@ class Grid(msgspec.Struct, frozen=True):
 class TableNode(msgspec.Struct, frozen=True, tag="table"):
     """A feature sampled from a probability table given the states of at most two parents.
 
-    States are the `values` of a categorical feature or the bins (`spreads`) of a numeric one; with `has_missing` the
-    last state is missing. `probabilities`: one row per combination of parent states, last parent fastest.
+    States are the `values` of a categorical feature or the bins (`spreads`) of a numeric one; with `has_missing`, the
+    last state is missing. `probabilities` has one row per combination of parent states, last parent fastest.
     """
 
     feature: str
@@ -65,7 +65,7 @@ class TableNode(msgspec.Struct, frozen=True, tag="table"):
         return len(self.values) + len(self.spreads) + self.has_missing
 
     def draw(self, states: dict[str, tuple[States, int]], n_rows: int, rng: np.random.Generator) -> States:
-        """Sample states, (n_rows,). `states`: each parent's states and their number."""
+        """Sample states, (n_rows,). `states` has each parent's states and their number."""
         row = np.zeros(n_rows, dtype=np.int64)
         for parent in self.parents:
             parent_states, n_states = states[parent]
@@ -86,7 +86,7 @@ class TableNode(msgspec.Struct, frozen=True, tag="table"):
 
 
 class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
-    """A numeric feature: sum of the effects of categorical features and a residual sampled from its quantiles."""
+    """A numeric feature that is the sum of categorical features' effects and a residual sampled from its quantiles."""
 
     feature: str
     intercept: float
@@ -101,10 +101,10 @@ class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
 
 
 class ProductNode(msgspec.Struct, frozen=True, tag="product"):
-    """A numeric feature: product of two others times a ratio that depends on the first factor.
+    """A numeric feature that is the product of two others and a ratio that depends on the first factor.
 
-    `ratios`: distribution of the ratio per interval of the first factor. `cuts`: right-closed ends of the intervals,
-    (len(ratios) - 1,).
+    `ratios` has the ratio's distribution for each interval of the first factor. `cuts` has the ends of the right-closed
+    intervals, (len(ratios) - 1,).
     """
 
     feature: str
@@ -129,7 +129,7 @@ Node = TableNode | LinearNode | ProductNode
 def sum_of_effects(
     effects: dict[str, dict[str, float]], columns: dict[str, Column], n_rows: int
 ) -> NDArray[np.float64]:
-    """Sum of the effects of the categorical values, (n_rows,); 0 for missing values and values without an effect."""
+    """Sum the effects of the categorical values, (n_rows,). Missing values and values without an effect count as 0."""
     import pandas as pd
 
     total = np.zeros(n_rows)

@@ -1,8 +1,8 @@
-"""Traffic for demos and tests: rows like the reference, and named scenarios that change them.
+"""Generates traffic for demos and tests: rows like the reference, changed by named scenarios.
 
 Add a scenario to SCENARIOS (any contract) or TELCO_SCENARIOS (needs named columns). Labels are sampled before a
-scenario changes the features, so labels stay the same. For the model this is covariate shift, and concept drift if
-values change their meaning. Not here: sending traffic (pmmds_cli/commands/traffic.py).
+scenario changes the features, so they stay the same. For the model, this is covariate shift, or concept drift if values
+change their meaning. Not here: sending traffic (pmmds_cli/commands/traffic.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Transform = Callable[["pd.DataFrame", Contract, np.random.Generator], None]
 
-# `shift` and `one-feature`: shift of a numeric feature as a share of its range; share of rows set to one category.
+# For `shift` and `one-feature`: a numeric feature's shift as a share of its range, and the share of rows set to one
+# category.
 SHIFT_SHARE = 0.25
 MOVED_SHARE = 0.4
 NULL_SHARE = 0.1
@@ -34,9 +35,10 @@ MIGRATION_PRICE_RISE = 1.25
 
 @dataclass(frozen=True)
 class Scenario:
-    """A named change. `transform` changes a frame in place; every row stays valid by the contract.
+    """A named change.
 
-    `features`: required columns; the scenario is available only for contracts that have them.
+    `transform` changes a frame in place, and all rows remain valid by the contract. `features` are required columns:
+    the scenario is available only for contracts that have them.
     """
 
     name: str
@@ -47,7 +49,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class TrafficBatch:
-    """Rows (features and label, as SourceData.frame) under one scenario."""
+    """Rows under one scenario, with features and label as in SourceData.frame."""
 
     frame: pd.DataFrame
     scenario: str
@@ -64,10 +66,10 @@ def traffic_rows(
         contract: columns and their limits.
         n_rows: number of rows.
         scenario: one of `scenarios(contract)`.
-        seed: determines the rows.
+        seed: seed of the rows.
 
     Raises:
-        UsageError: the scenario does not exist for this contract or has no effect on it.
+        UsageError: the scenario does not exist for this contract or has no effect.
     """
     chosen = find_scenario(contract, scenario)
     frame = apply_scenario(_draw(source, n_rows, seed), contract, scenario, seed)
@@ -75,7 +77,7 @@ def traffic_rows(
 
 
 def apply_scenario(frame: pd.DataFrame, contract: Contract, scenario: str, seed: int) -> pd.DataFrame:
-    """A changed copy of `frame`, with the label column unchanged. Raises the same UsageError as `traffic_rows`."""
+    """Return a changed copy of `frame` with the same labels. Raises the same UsageError as `traffic_rows`."""
     chosen = find_scenario(contract, scenario)
     changed = frame.copy()
     chosen.transform(changed, contract, np.random.default_rng([seed, 1]))
@@ -83,13 +85,13 @@ def apply_scenario(frame: pd.DataFrame, contract: Contract, scenario: str, seed:
 
 
 def scenarios(contract: Contract) -> dict[str, Scenario]:
-    """The scenarios for this contract, by name."""
+    """Return the scenarios for this contract, by name."""
     features = set(contract.feature_names)
     return {s.name: s for s in (*SCENARIOS, *TELCO_SCENARIOS) if features >= set(s.features)}
 
 
 def find_scenario(contract: Contract, name: str) -> Scenario:
-    """The scenario by name. Raises UsageError that lists the available ones."""
+    """Return the scenario with this name. Raises UsageError, listing the available scenarios, if there is none."""
     allowed = scenarios(contract)
     if name not in allowed:
         lines = "".join(f"\n- {s.name}: {s.description}" for s in allowed.values())
@@ -157,7 +159,7 @@ def _recoding(frame: pd.DataFrame, contract: Contract, rng: np.random.Generator)
 
 
 def _limits(feature: Feature, values: pd.Series[float]) -> tuple[float, float]:
-    """The contract's range, or that of the values if the contract has none."""
+    """Return the contract's range, or the range of the values if the contract has none."""
     low = float(values.min()) if feature.minimum is None else feature.minimum
     high = float(values.max()) if feature.maximum is None else feature.maximum
     return low, high
@@ -204,10 +206,14 @@ SCENARIOS = (
     Scenario("none", "nothing changes", _none),
     Scenario(
         "shift",
-        "numeric values increase by a quarter of their range, 40% of each category change to its last value",
+        "numeric values increase by a quarter of their range, and 40% of each category change to its last value",
         _shift,
     ),
-    Scenario("one-feature", "like shift, but only the contract's first feature: not enough for an alert", _one_feature),
+    Scenario(
+        "one-feature",
+        "like shift, but only for the contract's first feature, which is not enough for an alert",
+        _one_feature,
+    ),
     Scenario("nulls", "10% of the values of nullable features are missing", _nulls),
     Scenario(
         "recoding",

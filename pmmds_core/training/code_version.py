@@ -1,6 +1,6 @@
-"""The versions of code and libraries that a model version records, to detect later changes.
+"""The versions of code and libraries recorded with a model version, to detect later changes.
 
-Add here what affects a trained model. Not here: data and settings of the run (model_card.Provenance).
+Add here anything that affects a trained model. Not here: the run's data and settings (model_card.Provenance).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-# Libraries on which the exact bits of a fitted model depend.
+# Libraries that affect the exact bits of a fitted model.
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy")
 
 
 def recorded(candidate: str, seed: int) -> dict[str, Any]:
-    """The training record of a version: candidate, seed, code and libraries."""
+    """Return a version's training record: candidate, seed, code and libraries."""
     return {"candidate": candidate, "seed": seed, "code_version": code_version(), "libraries": libraries()}
 
 
 @cache
 def code_version() -> str:
-    """The package version and a digest of the core's sources, which also covers an editable installation."""
+    """Return the package version and a digest of pmmds_core's sources, which covers an editable installation."""
     root = Path(str(files("pmmds_core")))
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -34,7 +34,7 @@ def code_version() -> str:
 
 @cache
 def libraries() -> str:
-    """Versions of Python and the numeric libraries and the machine type, in one line."""
+    """Return the versions of Python and the numeric libraries and the machine type in one line."""
     system = [f"python {platform.python_version()}", platform.machine()]
     return ", ".join([*system, *(f"{name} {_version_of(name)}" for name in LIBRARIES)])
 

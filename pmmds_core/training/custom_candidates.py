@@ -1,4 +1,4 @@
-"""Loads the custom candidates that PMMDS_TRAIN_CANDIDATES names.
+"""Loads the custom candidates from the module in PMMDS_TRAIN_CANDIDATES.
 
 Not here: the built-in candidates (pipelines.py).
 """
@@ -17,10 +17,12 @@ _EXPECTED = "Expected module:name, where name is a mapping of a candidate's name
 
 
 def load_candidates(place: str) -> Mapping[str, Build]:
-    """The mapping at `module:name`, also searched in the current folder; the built-in candidates if `place` is empty.
+    """Load the mapping at `module:name`, which may be in the current folder.
+
+    An empty `place` means the built-in candidates.
 
     Raises:
-        SettingError: no such module or name, or it is not a mapping of functions.
+        SettingError: the module or name does not exist, or is not a mapping to functions.
     """
     if not place:
         return CANDIDATES

@@ -1,4 +1,4 @@
-"""Selects training rows by the recency and mix settings, and records the excluded rows with the reason. Pure functions.
+"""Selects training rows by the recency and mix settings, and records the excluded rows with the reason.
 
 Reference rows are sampled by a seeded hash of their identity (data/row_identity.py), so every run selects the same
 rows. Not here: the holdout (split.py), reading rows (stores).
@@ -21,15 +21,15 @@ from pmmds_core.runtime.plurals import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-# Timestamp column of the labeled data set, named like in prediction_logs; no feature may have this name.
+# Timestamp column of the labeled data set, as in prediction_logs. No feature may have this name.
 PREDICTED_AT = "predicted_at"
 
 
 @dataclass(frozen=True)
 class MixSettings:
-    """Limits of the training rows. No limit: 0 for age and rows, 1 for the share.
+    """Limits on the training rows. Age and rows are unlimited if 0, and the share if 1.
 
-    `max_age_days` applies to the holdout as well: rows too old to train on are too old to evaluate on.
+    `max_age_days` also applies to the holdout, because rows that are too old for training are too old for evaluation.
     """
 
     max_age_days: float = 0
@@ -43,7 +43,7 @@ EVERYTHING = MixSettings()
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Available rows that are not trained on. `rows`: reference or production."""
+    """Available rows that are not used for training. `rows` is `reference` or `production`."""
 
     rows: str
     n_rows: int
@@ -63,7 +63,7 @@ def leave_out_old(
         labeled: production rows with their labels, oldest first.
         predicted_at: (n,) datetime64 in UTC.
         now: reference time for the age, in UTC.
-        mix: the limit.
+        mix: the settings with the maximum age.
     """
     if not mix.max_age_days:
         return labeled, ()
@@ -76,14 +76,14 @@ def leave_out_old(
 def mix_rows(
     reference: pd.DataFrame, production: pd.DataFrame, columns: tuple[str, ...], seed: int, mix: MixSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[LeftOut, ...]]:
-    """Select the rows to fit on.
+    """Select the rows for fitting a model.
 
     Args:
         reference: reference rows that are not held out.
         production: labeled rows that are not held out, oldest first.
         columns: the features, which identify rows without keys.
         seed: seed of the sample.
-        mix: limits.
+        mix: the limits.
 
     Returns:
         Selected reference rows, selected production rows (the newest), and the excluded rows.
@@ -93,9 +93,9 @@ def mix_rows(
     left_out = _some("production", len(production) - n_kept, why)
     production = production.iloc[len(production) - n_kept :]
     n_reference = _reference_rows(len(reference), n_kept, mix)
-    why = f"would make more than {mix.max_reference_share:.0%} of them reference (PMMDS_TRAIN_REFERENCE_MAX_SHARE"
+    why = f"would exceed the reference share of {mix.max_reference_share:.0%} (PMMDS_TRAIN_REFERENCE_MAX_SHARE"
     if n_reference == mix.min_reference_rows:
-        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept regardless"
+        why += f"; PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are always kept"
     left_out += _some("reference", len(reference) - n_reference, f"{why})")
     if n_reference < len(reference):
         order = np.argsort(seeded_uniform(keys_of(reference, columns), seed), kind="stable")
@@ -104,7 +104,7 @@ def mix_rows(
 
 
 def _reference_rows(n_reference: int, n_production: int, mix: MixSettings) -> int:
-    """Number of reference rows to keep: share / (1 - share) per production row, but at least `min_reference_rows`."""
+    """Return the number of reference rows to keep: share / (1 - share) per production row, or the minimum if larger."""
     if mix.max_reference_share >= 1 or n_production == 0:
         return n_reference
     allowed = int(n_production * mix.max_reference_share / (1 - mix.max_reference_share))
@@ -114,7 +114,7 @@ def _reference_rows(n_reference: int, n_production: int, mix: MixSettings) -> in
 def mix_document(
     mix: MixSettings, as_of: datetime, n_reference: int, n_production: int, left_out: tuple[LeftOut, ...]
 ) -> dict[str, Any]:
-    """The record of the mix that is stored with the data set."""
+    """Return the record of the mix, which is stored with the data set."""
     n_rows = n_reference + n_production
     return {
         "settings": asdict(mix),
@@ -127,7 +127,7 @@ def mix_document(
 
 
 def mix_text(document: Mapping[str, Any]) -> str:
-    """The mix in one line, for the model's tag, its card and `pmmds explain`; empty if none is recorded."""
+    """Describe the mix in one line for the model's tag, the model card and `pmmds explain`; empty if not recorded."""
     if not document:
         return ""
     parts = f"{document['n_reference']:,} reference and {counted(document['n_production'], 'production row')}"

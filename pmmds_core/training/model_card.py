@@ -1,7 +1,4 @@
-"""The model card of a version, as Markdown.
-
-Add a paragraph here. Not here: measuring (evaluation/comparison.py).
-"""
+"""Writes a version's model card as Markdown. Add paragraphs here. Not here: measuring (evaluation/comparison.py)."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ from pmmds_core.training.pipelines import TrainedPipeline
 class Provenance:
     """Source and validation of the training rows; becomes tags of the model version.
 
-    `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML. `training_mix`: text of
-    the mix; empty if not recorded. `row_identity`: how rows are identified (data/row_identity.py).
+    `validation` is passed, failed or skipped, and `validation_folder` has its results as JSON and HTML. `training_mix`
+    is the text of the mix, or empty if not recorded. `row_identity` is how rows are identified (data/row_identity.py).
     """
 
     training_digest: str
@@ -36,7 +33,7 @@ class Provenance:
 
 
 def origin(provenance: Provenance) -> dict[str, str]:
-    """The provenance as entries of the bundle's manifest and tags of the version."""
+    """Return the provenance as entries for the bundle's manifest and the version's tags."""
     return {
         "training_digest": provenance.training_digest,
         "data_source": provenance.data_source,
@@ -51,7 +48,7 @@ def origin(provenance: Provenance) -> dict[str, str]:
 def model_card(
     contract: Contract, trained: TrainedPipeline, metrics: Mapping[str, float], n_holdout: int, provenance: Provenance
 ) -> str:
-    """The model card, as Markdown."""
+    """Return the model card as Markdown."""
     candidates = "\n".join(
         f"| {s.name}{' (chosen)' if s.name == trained.name else ''} | {s.roc_auc:.4f} | {s.roc_auc_deviation:.4f} |"
         for s in trained.scores
@@ -63,7 +60,8 @@ def model_card(
 
 {contract.description}
 
-- Estimator: {trained.name}, chosen among {len(trained.scores)} by cross-validated {contract.primary_metric}.
+- Estimator: {trained.name}, chosen from {counted(len(trained.scores), "candidate")} by cross-validated
+{contract.primary_metric}.
 - Trained on {counted(trained.n_rows, "row")} of {provenance.data_source}.{mix}
 - Validation of the reference data: {provenance.validation}.
 - Evaluated on {counted(n_holdout, f"held-out {provenance.holdout_kind} row")}.
@@ -82,7 +80,7 @@ The service rejects rows that violate the contract.
 
 
 def evaluated_card(card: str, evaluation: ModelEvaluation) -> str:
-    """The card with the evaluation against the champion appended; the bundle's card predates the evaluation."""
+    """Append the evaluation against the champion to the card, because the bundle's card predates the evaluation."""
     rows = "\n".join(f"| {r['measure']} | {r['challenger']} | {r['champion']} |" for r in measure_rows(evaluation))
     return f"""{card.rstrip()}
 

@@ -1,4 +1,4 @@
-"""Training: compares candidate pipelines by cross-validation and fits the best one on all training rows.
+"""Compares candidate pipelines by cross-validation and fits the best one on all training rows.
 
 Preprocessing is part of the pipeline, so no step is fitted on held-out rows. Add a candidate to `CANDIDATES` and
 its compiler to models/scorer_compiler.py. Not here: choosing rows (split.py), the registry (stores).
@@ -27,9 +27,9 @@ Build = Callable[[Contract, int], Any]
 
 @dataclass(frozen=True)
 class CandidateScore:
-    """Cross-validated ROC-AUC of one candidate: mean and standard deviation over the folds.
+    """Cross-validated ROC-AUC of one candidate, as mean and standard deviation over the folds.
 
-    `out_of_fold`: (n,) probability of each training row from the fold that was not fitted on it.
+    `out_of_fold` has the probability of each training row, (n,), from the model that was not fitted on it.
     """
 
     name: str
@@ -41,7 +41,10 @@ class CandidateScore:
 
 @dataclass(frozen=True)
 class TrainedPipeline:
-    """The chosen candidate, fitted on all training rows. `too_slow`: better candidates, rejected for their latency."""
+    """The chosen candidate, fitted on all training rows.
+
+    `too_slow` lists better candidates rejected for their latency.
+    """
 
     name: str
     pipeline: Any
@@ -73,7 +76,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     encoder = OrdinalEncoder(categories=_categories(contract), handle_unknown="use_encoded_value", unknown_value=np.nan)
-    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation measures the effect.
+    # Trees split ordinal codes as numbers, which keeps them simple. Cross-validation measures the effect.
     estimator = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,
@@ -87,7 +90,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     return Pipeline([(PREPROCESS, _columns(contract, "passthrough", encoder)), (ESTIMATOR, estimator)])
 
 
-# Simplest and fastest first: `choose` prefers the first of equally good candidates.
+# The simplest and fastest candidate is first, because `choose` prefers the first of equally good candidates.
 CANDIDATES: Mapping[str, Build] = {
     "logistic_regression": logistic_regression,
     "hist_gradient_boosting": hist_gradient_boosting,
@@ -109,7 +112,7 @@ def _columns(contract: Contract, numeric: Any, categorical: Any) -> Any:
 
 
 def any_speed(_: Any) -> bool:
-    """There is no champion, so no latency limit applies."""
+    """Return True: without a champion, no latency limit applies."""
     return True
 
 
@@ -123,14 +126,14 @@ def train(
     """Compare the candidates on `frame` and fit the best that is fast enough, or the best if none is.
 
     Args:
-        frame: features of the contract and the label as 0 and 1.
+        frame: the contract's features, and the label as 0 or 1.
         contract: names the columns.
-        seed: seed of folds and estimators; equal data and seed give an equal model.
+        seed: seed of the folds and estimators; equal data and seeds give equal models.
         is_fast_enough: returns True if a fitted pipeline meets the latency limit.
-        candidates: name to a function of contract and seed that returns an unfitted pipeline, simplest first.
+        candidates: maps names to functions of contract and seed that return an unfitted pipeline, simplest first.
 
     Raises:
-        TrainingError: too few rows of a class for cross-validation.
+        TrainingError: a class has too few rows for cross-validation.
     """
     labels = frame[contract.label.name].to_numpy(dtype=np.int64)
     features = frame[list(contract.feature_names)]
@@ -152,7 +155,7 @@ def train(
 
 
 def _ranked(scores: Sequence[CandidateScore]) -> list[CandidateScore]:
-    """The candidates in the order in which repeated calls of `choose` select them."""
+    """Return the candidates in the order in which repeated calls of `choose` select them."""
     remaining, ranked = list(scores), []
     while remaining:
         ranked.append(choose(remaining))
@@ -167,7 +170,7 @@ def one_thread() -> Iterator[None]:
     A fixed order of summation gives the same digest on any number of cores, and threads that compete with other
     processes made boosting four to ten times slower.
     """
-    # Only loaded libraries can be limited, and candidates import theirs when they are built.
+    # Only loaded libraries can be limited, and candidates import their libraries when they are built.
     import importlib
 
     from threadpoolctl import threadpool_limits
@@ -178,7 +181,7 @@ def one_thread() -> Iterator[None]:
 
 
 def choose(scores: Sequence[CandidateScore]) -> CandidateScore:
-    """The first (simplest, fastest) candidate within one standard error of the best mean.
+    """Return the first (simplest, fastest) candidate within one standard error of the best mean.
 
     This is the one-standard-error rule of Breiman et al., Classification and Regression Trees (1984), section 3.4.3.
     """
@@ -191,8 +194,8 @@ def _check_classes(labels: Any, contract: Contract) -> None:
     positive, negative = int((labels == 1).sum()), int((labels == 0).sum())
     if min(positive, negative) < N_FOLDS:
         raise TrainingError(
-            f"Training needs at least {N_FOLDS} rows of each class of {contract.label.name}; "
-            f"there are {positive} positive and {negative} negative.",
+            f"Training needs at least {N_FOLDS} rows of each class of {contract.label.name}, but there are {positive} "
+            f"positive and {negative} negative.",
             next_step="Provide more labeled rows.",
         )
 

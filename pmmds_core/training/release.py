@@ -1,4 +1,4 @@
-"""Builds a model release from training rows: fit, compile, verify, describe, write the bundle.
+"""Builds a model release from training rows: fits and compiles the model, verifies it, and writes the bundle.
 
 Not here: registering it (stores/artifacts/model_registry.py), choosing rows (split.py).
 """
@@ -57,7 +57,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelRelease:
-    """A trained model with its bundle on disk. `parity_difference`: maximum difference of pipeline and scorer."""
+    """A trained model with its bundle on disk.
+
+    `parity_difference` is the maximum difference between pipeline and scorer.
+    """
 
     trained: TrainedPipeline
     manifest: Manifest
@@ -75,19 +78,19 @@ class ModelRelease:
 
 @dataclass(frozen=True)
 class LatencyBudget:
-    """Latency limit of a challenger: `max_ratio` times the champion's scoring time per row."""
+    """A challenger's latency limit: `max_ratio` times the champion's scoring time per row."""
 
     champion: Scorer
     max_ratio: float
 
     def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
-        """Measure as in model_evaluation, so that training does not choose a model that promotion would hold."""
+        """Measure latency as in model_evaluation, so that training does not choose a model that would be held."""
         rows = rows_of(frame.head(LATENCY_ROWS), contract)
         return compare_scoring_time(scorer_of(pipeline, contract), self.champion, rows).ratio <= self.max_ratio
 
 
 def scorer_of(pipeline: Any, contract: Contract) -> Scorer:
-    """The portable scorer of a fitted pipeline, or a scorer of the pipeline itself if there is none."""
+    """Return the portable scorer of a fitted pipeline, or a pipeline scorer if there is none."""
     try:
         return compile_pipeline(pipeline, contract)
     except NotCompilableError:
@@ -105,12 +108,12 @@ def build_release(
     budget: LatencyBudget | None = None,
     candidates: Mapping[str, Build] = CANDIDATES,
 ) -> ModelRelease:
-    """Train on `train_frame`, measure on `holdout`, write the bundle to the empty `folder`.
+    """Train on `train_frame`, measure on `holdout`, and write the bundle to the empty `folder`.
 
-    With a `budget`, candidates that are too slow are rejected unless all are.
+    With a `budget`, candidates that are too slow are rejected unless all candidates are.
 
     Raises:
-        TrainingError: too few rows.
+        TrainingError: there are too few rows.
     """
     is_fast_enough = partial(budget.allows, contract=contract, frame=train_frame) if budget else any_speed
     trained = train(train_frame, contract, seed, is_fast_enough, candidates)
@@ -148,19 +151,22 @@ def _scorer_files(scorer: Scorer) -> dict[str, bytes]:
 
 
 def _probes(scorer: Scorer, contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame:
-    """Rows for the parity check. A custom pipeline gets only valid rows, because the service rejects invalid rows."""
+    """Return rows for the parity check.
+
+    Custom pipelines get only valid rows, because the service rejects invalid ones.
+    """
     return probe_rows(contract, seed, n_rows, only_valid=isinstance(scorer, PipelineScorer))
 
 
 def _golden(pipeline: Any, frame: pd.DataFrame, contract: Contract) -> bytes:
-    """Golden predictions of rows generated from the contract, because bundles must not contain customer data."""
+    """Return golden predictions for rows generated from the contract, because bundles must not have customer data."""
     probabilities = pipeline.predict_proba(frame)[:, 1]
     golden = Golden(tuple(rows_of(frame, contract)), tuple(float(p) for p in probabilities))
     return msgspec.json.encode(golden)
 
 
 def to_register(release: ModelRelease, contract: Contract, provenance: Provenance) -> ModelToRegister:
-    """The model version to register for a release."""
+    """Return the model version to register for a release."""
     import pandas as pd
 
     chosen = release.trained.chosen
@@ -187,5 +193,5 @@ def to_register(release: ModelRelease, contract: Contract, provenance: Provenanc
 
 
 def _typed(example: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The dtypes of the signature: numbers are doubles, so that values may be missing."""
+    """Return the dtypes for the signature. Numbers are doubles, so that values may be missing."""
     return example.astype({f.name: "float64" if f.is_numeric else "object" for f in contract.features})

@@ -30,7 +30,10 @@ HoldoutKind = Literal["reference", "production"]
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How to split. Shares are 0–1; `min_labels`: required labeled rows that the champion was not trained on."""
+    """Settings for splitting the rows.
+
+    `min_labels` is the required number of labeled rows that the champion was not trained on.
+    """
 
     seed: int
     reference_holdout_share: float
@@ -41,9 +44,9 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and holdout rows with their origin. Frames: features and label in the contract's order.
+    """Training and holdout rows with their origin. The frames have features and label in the contract's order.
 
-    `left_out`: rows in neither, with reasons.
+    `left_out` has the rows in neither frame, with reasons.
     """
 
     train: pd.DataFrame
@@ -58,7 +61,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TooFewLabels:
-    """The reason why the labels are not sufficient for a retraining."""
+    """The reason why there are too few labels for a retraining."""
 
     n_new_labels: int
     min_labels: int
@@ -67,7 +70,7 @@ class TooFewLabels:
 
 @dataclass(frozen=True)
 class LeakageCheck:
-    """Number of holdout rows that each model was trained on."""
+    """The number of holdout rows that each model was trained on."""
 
     n_holdout_rows: int
     n_in_challenger_training: int
@@ -79,12 +82,12 @@ class LeakageCheck:
 
 
 def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contract, plan: SplitPlan) -> TrainingData:
-    """The split without production rows: a seeded share of the reference is held out.
+    """Split without production rows, holding out a seeded share of the reference.
 
     Rows that the champion was trained on (with another seed or share) are not held out.
 
     Raises:
-        TrainingError: the holdout does not have both classes.
+        TrainingError: the holdout lacks a class.
     """
     digests = _digests(frame, contract)
     is_held_out = in_holdout(digests, plan.seed, plan.reference_holdout_share)
@@ -102,17 +105,17 @@ def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contr
 def split_with_labels(
     reference: pd.DataFrame, labeled: pd.DataFrame, champion_rows: Digests, contract: Contract, plan: SplitPlan
 ) -> TrainingData | TooFewLabels:
-    """The split of a retraining.
+    """Split the rows for a retraining.
 
     Args:
         reference: reference rows.
         labeled: production rows with their labels, oldest first.
         champion_rows: (n,) digests of the champion's training rows.
         contract: names the columns.
-        plan: shares and minimum number of labels.
+        plan: the shares and the minimum number of labels.
 
     Returns:
-        The newest labeled rows as holdout and the others as training rows, or why the labels are not sufficient.
+        The newest labeled rows as holdout and the others as training rows, or the reason why there are too few labels.
     """
     labeled_digests = _digests(labeled, contract)
     is_new = ~np.isin(labeled_digests, champion_rows)
@@ -134,14 +137,14 @@ def split_with_labels(
     return split
 
 
-def _why_unfit(labels: pd.Series[int], what_for: Literal["judge", "train"] = "judge") -> str:
-    """Why a model cannot be trained or evaluated with these labels; empty if it can."""
+def _why_unfit(labels: pd.Series[int], what_for: Literal["evaluate", "train"] = "evaluate") -> str:
+    """Return the reason why a model cannot be trained or evaluated with these labels; empty if it can."""
     n_positive = int(labels.sum())
     n_negative = len(labels) - n_positive
     if min(n_positive, n_negative) == 0:
         return "are all of one class"
     if min(n_positive, n_negative) < MIN_ROWS_A_CLASS:
-        counts = f"are {n_positive} positive and {n_negative} negative ones"
+        counts = f"include {n_positive} positive and {n_negative} negative ones"
         return f"{counts}; {MIN_ROWS_A_CLASS} of each class are required to {what_for} a model"
     return ""
 
@@ -167,8 +170,8 @@ def _assemble(
     train = pd.concat([kept_reference, older], ignore_index=reference.index.name != ROW_KEY)
     held_back = (
         LeftOut("reference", n_reference_holdout, "are the seeded reference holdout (PMMDS_TRAIN_HOLDOUT_SHARE)"),
-        LeftOut("reference", n_first, "have the content of a row that is held out"),
-        LeftOut("production", n_second, "have the content of a row that is held out"),
+        LeftOut("reference", n_first, "have the same content as a held-out row"),
+        LeftOut("production", n_second, "have the same content as a held-out row"),
     )
     return TrainingData(
         train,
@@ -183,13 +186,13 @@ def _assemble(
 
 
 def _without(frame: pd.DataFrame, digests: Digests, contract: Contract) -> tuple[pd.DataFrame, int]:
-    """`frame` without the rows whose identity is in `digests`, and the number of removed rows."""
+    """Return `frame` without the rows whose identity is in `digests`, and the number of removed rows."""
     is_held_out = np.isin(_digests(frame, contract), digests)
     return frame[~is_held_out], int(is_held_out.sum())
 
 
 def in_holdout(digests: Digests, seed: int, share: float) -> NDArray[np.bool_]:
-    """(n,) bool: True for a seeded share of the digests; equal digests get equal values."""
+    """Return True for a seeded share of the digests, (n,). Equal digests get equal values."""
     is_held_out: NDArray[np.bool_] = seeded_uniform(digests, seed) < share
     return is_held_out
 

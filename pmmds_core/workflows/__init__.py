@@ -1,4 +1,4 @@
-"""Workflows of jobs and commands: monitor, promote, approve, roll back, retrain, reproduce, explain, retain.
+"""Workflows of jobs and commands: monitor, promote, approve, roll back, retrain, reproduce, explain, expire.
 
 Not here: pure rules (policies/), database access (stores/).
 """

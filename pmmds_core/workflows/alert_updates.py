@@ -1,7 +1,7 @@
 """Resolves the live alert after a report and sends due notifications.
 
-Not here: the rules for resolving an alert (policies/alert_resolution.py), rows (stores/lifecycle/alerts.py), the
-notifier (stores/lifecycle/notifier.py).
+Not here: the rules for resolving an alert (policies/alert_resolution.py), database rows (stores/lifecycle/alerts.py),
+the notifier (stores/lifecycle/notifier.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pmmds_core.stores.lifecycle.notifier import deliver
 
 
 def resolve_alert(deployment: Deployment) -> str | None:
-    """Resolve the model's live alert if the reports since then allow it. Returns the reason, or None."""
+    """Resolve the model's live alert if the reports since its last drift allow it. Returns the reason, or None."""
     alert = deployment.alerts.live(deployment.model_name)
     if alert is None:
         return None
@@ -30,7 +30,7 @@ def resolve_alert(deployment: Deployment) -> str | None:
 
 
 def send_notifications(deployment: Deployment) -> str:
-    """Send due notifications and return a summary. Never raises, so that monitoring continues if sending fails."""
+    """Send due notifications and return a summary. Never raises, so that monitoring continues if sending them fails."""
     try:
         return deliver(deployment.outbox, deployment.alert_urls).text
     except StoreError as error:

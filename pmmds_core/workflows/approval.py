@@ -11,18 +11,21 @@ from pmmds_core.workflows.promotion_outcome import record_outcome
 
 
 def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
-    """Approve a pending promotion and carry it out.
+    """Approve a pending promotion, and carry it out when PMMDS_PROMOTION_APPROVALS people have approved it.
+
+    Returns:
+        The decision as it is now: still `pending_approval` if another person must approve it too.
 
     Raises:
         RightMissingError: this login may not promote.
-        UsageError: no such decision, it is not pending approval, or `by` is empty.
+        UsageError: the decision does not exist or is not pending approval, `by` is empty, or the same person has
+            already approved it.
         PromotionConflictError: its champion is no longer in production; the decision is aborted.
-        StoreError: a store is unavailable; the reconciler carries out an approval that was recorded.
+        StoreError: a store is unavailable. If the approval was recorded, the reconciler carries it out.
     """
     decision = _waiting(deployment, decision_id, "approved", by)
-    with deployment.decisions.transaction() as transaction:
-        if not transaction.approve(decision, by):
-            raise _not_waiting(transaction.decision(decision_id), "approved")
+    if not _approve(deployment, decision, by):
+        return decision
     try:
         put_into_production(decision, deployment.decisions, deployment.registry)
     finally:
@@ -30,8 +33,28 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
     return after
 
 
+def _approve(deployment: Deployment, decision: Decision, by: str) -> bool:
+    """Record the approval; True if enough people have approved, so that the promotion is to be carried out."""
+    with deployment.decisions.transaction() as transaction:
+        now = transaction.decision(decision.decision_id)
+        if now.state != PENDING_APPROVAL:
+            raise _not_waiting(now, "approved")
+        is_new = transaction.add_approval(decision, by)
+        if transaction.n_approvals(decision) >= deployment.settings.promotion_approvals:
+            return transaction.approve(decision, by)
+        if not is_new:
+            raise UsageError(
+                f"{by} has already approved decision {decision.decision_id}.",
+                next_step="Another person must give the next approval.",
+            )
+        return False
+
+
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
-    """Reject a pending promotion; its alert stays open. Raises UsageError and RightMissingError like `approve`."""
+    """Reject a pending promotion, even after a first approval. Its alert stays open.
+
+    Raises UsageError and RightMissingError, as `approve` does.
+    """
     decision = _waiting(deployment, decision_id, "rejected", by)
     with deployment.decisions.transaction() as transaction:
         if not transaction.reject(decision, by, reason):
@@ -42,13 +65,13 @@ def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "
 def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> Decision:
     if not by.strip():
         raise UsageError(
-            "An approval or rejection requires the name of the person giving it.",
-            next_step="Give a name with --by NAME.",
+            "An approval or rejection requires the name of the person who decides.",
+            next_step="Specify a name with --by NAME.",
         )
     deployment.require_rights(PROMOTER)
     decision = deployment.decisions.get(decision_id)
     if decision is None:
-        raise UsageError(f"No such decision: {decision_id!r}.", next_step="`pmmds decisions` lists them.")
+        raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
     if decision.state != PENDING_APPROVAL:
         raise _not_waiting(decision, verb)
     return decision

@@ -1,4 +1,4 @@
-"""The champion that a challenger is compared with: the live version.
+"""Finds the champion to compare a challenger with.
 
 Not here: serving a version without a record (pmmds_serving/model/verification.py).
 """
@@ -11,9 +11,9 @@ from pmmds_core.stores.artifacts.model_registry import PRODUCTION, RegisteredVer
 
 
 def champion_of(deployment: Deployment) -> RegisteredVersion | None:
-    """The live version; None before the first promotion.
+    """Return the live version; None before the first promotion.
 
-    With PMMDS_MODEL_VERIFICATION=require_record, if the alias points at a version without a recorded digest: the
+    If PMMDS_MODEL_VERIFICATION=require_record and the alias points to a version without a recorded digest, return the
     newest version that has one.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Performance by day and model version, stored in the database: realized from labels, estimated without them.
+"""Measures performance by day and model version, both realized and estimated without labels, and stores it.
 
-Defines only the order of the steps. Not here: measures (statistics/intervals.py), estimates
-(models/calibration.py), their validity (evaluation/cbpe_validity.py).
+Defines only the order of the steps. Not here: metrics (statistics/intervals.py), estimates (models/calibration.py),
+their validity (evaluation/cbpe_validity.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 
 
 def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
-    """Measure the last `n_days` that have changed rows or labels. Returns the documents of all days, oldest first.
+    """Measure those of the last `n_days` days with changed rows or labels.
+
+    Returns the documents of all days, oldest first.
 
     Counts changed hours first, because the validity of an estimate depends on their histograms.
     """
@@ -47,12 +49,12 @@ def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = Non
 
 
 def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:
-    """sha256 of the documents' canonical JSON."""
+    """Return the sha256 of the documents' canonical JSON."""
     return hashlib.sha256(json.dumps(documents, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 def measure_day(deployment: Deployment, state: DayState) -> dict[str, Any]:
-    """The document of one day and version, in the shape of `pmmds performance --json`."""
+    """Return the document for one day and version, in the format of `pmmds performance --json`."""
     rows = deployment.daily_performance.rows(state.model_version, state.day)
     profile = deployment.profiles.profile(state.model_version)
     calibration = None if profile is None else deployment.profiles.bundle(state.model_version).calibration
@@ -69,7 +71,10 @@ def day_document(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """Realized and estimated performance of one day (see `measure_day`). Without a profile there is no estimate."""
+    """Measure one day's realized and estimated performance (see `measure_day`).
+
+    There is no estimate without a profile.
+    """
     known = rows.labels >= 0
     labels = rows.labels[known]
     share = float(labels.mean()) if labels.size else None
@@ -108,7 +113,7 @@ def _estimated(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """The CBPE estimate over all rows of the day, labeled or not; None with fewer than `min_rows` rows."""
+    """Return the CBPE estimate for all rows of the day, labeled or not; None if there are fewer than `min_rows`."""
     if profile is None:
         reasons: tuple[str, ...] = ("this model version is not in the registry",)
     else:

@@ -1,4 +1,4 @@
-"""Reads the data of a drift report's page that is not in its document: PSI by hour and previous reports.
+"""Reads the data for a drift report page that is not in its document: hourly PSI and previous reports.
 
 Not here: the content built from it (reports/drift_history.py, reports/drift_view.py).
 """
@@ -27,15 +27,15 @@ def page_context(
     end: datetime,
     document: Mapping[str, Any],
 ) -> PageContext:
-    """PSI by hour of [start, end), without hours if the window has too few rows, and this and previous reports.
+    """Return the hourly PSI in [start, end), empty if the window has too few rows, with this and previous reports.
 
     Args:
         deployment: the deployment.
         profile: the reference profile of `version`.
         version: the monitored model version.
-        start: aware datetime.
-        end: aware datetime, exclusive.
-        document: document of the current report, which is not stored yet.
+        start: timezone-aware datetime.
+        end: timezone-aware datetime, exclusive.
+        document: the document of the current report, which is not stored yet.
     """
     hours = hourly_counts(deployment.database, deployment.model_name, version, start, end)
     width = hours_a_cell(start, end)

@@ -1,6 +1,6 @@
-"""Finds and removes files of the home that exceed their retention: pages, validation results, cached bundles.
+"""Finds and removes expired files in the home directory: pages, validation results, cached bundles.
 
-Not here: rows (stores/lifecycle/expired_rows.py), data sets and model versions (retention.py).
+Not here: database rows (stores/lifecycle/expired_rows.py), data sets and model versions (retention.py).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 
-# Suffix of a folder that is being removed.
+# Suffix of a folder while it is being removed.
 _REMOVED = ".removed"
 
 
 def n_bytes_of(path: Path) -> int:
-    """Size of a file, or of all files in a folder; 0 if it does not exist."""
+    """Return the size of a file, or of all files in a folder; 0 if it does not exist."""
     if path.is_dir():
         return sum(n_bytes_of(child) for child in path.iterdir())
     try:
@@ -26,9 +26,9 @@ def n_bytes_of(path: Path) -> int:
 
 
 def old_pages(folder: Path, before: datetime, keep: Collection[str]) -> list[Path]:
-    """HTML pages last written before `before`, except those in `keep` and the newest of each kind.
+    """Return HTML pages last written before `before`, except those in `keep` and the newest page of each kind.
 
-    A page's kind is its name up to the timestamp: `drift-20260301T120000000000.html` is of kind `drift`.
+    A page's kind is its name up to the timestamp: `drift-20260301T120000000000.html` has the kind `drift`.
     """
     pages = sorted(folder.glob("*.html"), key=lambda path: path.name) if folder.is_dir() else []
     newest = {page.name.rpartition("-")[0]: page for page in pages}
@@ -37,9 +37,9 @@ def old_pages(folder: Path, before: datetime, keep: Collection[str]) -> list[Pat
 
 
 def old_folders(folder: Path, before: datetime, keep: Collection[str] = ()) -> list[Path]:
-    """Folders without a file written since `before`, except those named in `keep` and the newest.
+    """Return folders without a file written since `before`, except those named in `keep` and the newest folder.
 
-    Always includes the remains of an interrupted removal.
+    The remains of an interrupted removal are always included.
     """
     folders = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     remains = [path for path in folders if path.name.endswith(_REMOVED)]
@@ -48,19 +48,19 @@ def old_folders(folder: Path, before: datetime, keep: Collection[str] = ()) -> l
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove files and folders; missing files are ignored. Raises OSError."""
+    """Remove files and folders, ignoring missing files. Raises OSError."""
     for path in paths:
         if not path.is_dir():
             path.unlink(missing_ok=True)
         elif path.name.endswith(_REMOVED):
             shutil.rmtree(path)
         else:
-            # Renamed first, so that a process killed here leaves no incomplete folder under the original name.
+            # Rename first, so that a process killed here leaves no incomplete folder under the original name.
             shutil.rmtree(path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}{_REMOVED}")))
 
 
 def _changed(path: Path) -> float:
-    """Time of the last write to a file, or to any file in a folder, in seconds since 1970."""
+    """Return the time of the last write to a file, or to any file in a folder, in seconds since 1970."""
     if path.is_dir():
         return max((_changed(child) for child in path.iterdir()), default=path.stat().st_mtime)
     return path.stat().st_mtime

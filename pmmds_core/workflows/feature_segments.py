@@ -1,4 +1,4 @@
-"""One feature of a report's window within each segment of another, categorical feature.
+"""Compares one feature of a report's window in each segment of a second, categorical feature.
 
 Not here: counting (stores/monitoring/segment_counts.py), the verdict on segments (drift/segments.py).
 """
@@ -19,7 +19,7 @@ from pmmds_core.profiling.reference_profile import FeatureProfile
 
 @dataclass(frozen=True)
 class FeatureSegment:
-    """The segment `by` = `value`. `drift`: the feature's comparison among the rows of the segment."""
+    """The segment `by` = `value`. `drift` compares the feature in the rows of the segment."""
 
     value: str
     n_reference: int
@@ -28,7 +28,7 @@ class FeatureSegment:
 
 
 def feature_by_segment(deployment: Deployment, report: DriftReport, feature: str, by: str) -> list[FeatureSegment]:
-    """The segments of a stored report's window, the one with most rows first; none without reference rows.
+    """Return the segments of a stored report's window, largest first; empty if there are no reference rows.
 
     Raises:
         UsageError: `by` is not a categorical feature.

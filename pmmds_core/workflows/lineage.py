@@ -1,6 +1,6 @@
-"""Lineage of a prediction: model version, data, validation, decision, retraining and alert.
+"""Finds the lineage of a prediction: model version, data, validation, decision, retraining and alert.
 
-Read-only. Missing or unreadable parts become notes in the result. Not here: printing (pmmds_cli).
+Missing or unreadable parts become notes in the result. Not here: printing (pmmds_cli).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pmmds_core.policies.decision import RECORDED, Decision
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 Document = dict[str, Any]
-# Maximum difference between a logged probability and the version's own score.
+# Maximum difference between a logged probability and the one that the version gives for the row.
 _TOLERANCE = 1e-9
-# Ids listed in an error message.
+# Maximum number of ids in an error message.
 _MAX_LISTED = 5
 _SERVING_CACHE = "model_cache"
 
 
 def find_prediction(deployment: Deployment, request_id: str) -> PredictionRecord:
-    """The record with this prediction id or client request id. Raises UsageError if none or several match."""
+    """Return the record with this prediction id or client request id. Raises UsageError if none or several match."""
     log = deployment.prediction_log
     ids = log.ids_named(request_id)
     if not ids:
@@ -45,7 +45,7 @@ def find_prediction(deployment: Deployment, request_id: str) -> PredictionRecord
 
 
 def trace(deployment: Deployment, record: PredictionRecord) -> Document:
-    """The lineage of a logged prediction as one document; `notes` lists unreadable parts."""
+    """Return the lineage of a logged prediction as one document, in which `notes` lists unreadable parts."""
     notes: list[str] = []
     bundle = _bundle(deployment, record.model_version, notes)
     decision = _decision(deployment, record)
@@ -79,7 +79,7 @@ def _prediction(deployment: Deployment, record: PredictionRecord) -> Document:
 
 
 def _bundle(deployment: Deployment, version: str, notes: list[str]) -> Bundle | None:
-    """The bundle from the service's cache, else from the profile cache or MLflow: local copies are faster."""
+    """Return the bundle from the service's cache, the profile cache or MLflow, preferring faster local copies."""
     served = deployment.settings.home_path / _SERVING_CACHE / deployment.model_name / version
     try:
         if served.is_dir():
@@ -109,14 +109,14 @@ def _model(record: PredictionRecord, bundle: Bundle | None) -> Document:
 
 
 def _decision(deployment: Deployment, record: PredictionRecord) -> Decision | None:
-    """The decision that had put the version into production at that time; a version may be promoted twice."""
+    """Return the decision that had put the version into production by that time. A version may be promoted twice."""
     moved = [x for x in deployment.decisions.of_version(record.model_version) if x.promoted and x.state == RECORDED]
     earlier = [x for x in moved if x.moved_at is not None and x.moved_at <= record.predicted_at]
     return earlier[0] if earlier else (moved[-1] if moved else None)
 
 
 def _decision_document(decision: Decision) -> Document:
-    """The decision's JSON without the full evaluation; the criteria contain the relevant values."""
+    """Return the decision's JSON without the full evaluation. The criteria contain the relevant values."""
     document = decision.to_document()
     evaluation = document.pop("evaluation", None)
     if evaluation:
@@ -173,7 +173,7 @@ def _explanation(
     deployment: Deployment, record: PredictionRecord, bundle: Bundle | None, notes: list[str]
 ) -> Document | None:
     if bundle is None:
-        notes.append("No contributions: the model files are not available.")
+        notes.append("There are no contributions, because the model files are not available.")
         return None
     try:
         explanation = explain_row(bundle.scorer, bundle.profile, record.features, deployment.contract)

@@ -1,4 +1,4 @@
-"""Retention of the prediction log: creates partitions ahead and archives days older than PMMDS_RETENTION_DAYS.
+"""Maintains the prediction log: creates partitions in advance and archives days older than PMMDS_RETENTION_DAYS.
 
 Not here: archiving a day (stores/predictions/archive.py), partitions (stores/database/partitions.py).
 """
@@ -12,13 +12,16 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.stores.database.partitions import MadeDays, keep_days
 from pmmds_core.stores.predictions.archive_parts import Part
 
-# Each file is read completely once in this many nights.
+# Each archived file is read completely once in this many nights.
 DAYS_TO_READ_ALL = 30
 
 
 @dataclass(frozen=True)
 class RetentionResult:
-    """The result of a run. `parts`: files written, oldest day first. `problems`: parts that differ from their file."""
+    """The result of a run.
+
+    `parts` lists the files written, oldest day first; `problems` lists parts that differ from their files.
+    """
 
     made: MadeDays
     parts: tuple[Part, ...]
@@ -27,14 +30,14 @@ class RetentionResult:
 
 
 def archive_due_days(deployment: Deployment, now: datetime | None = None) -> RetentionResult:
-    """Create partitions ahead and archive every day that ended PMMDS_RETENTION_DAYS ago; 0 archives nothing.
+    """Create partitions in advance and archive days that ended at least PMMDS_RETENTION_DAYS ago; 0 archives nothing.
 
-    Every recorded part is compared with its file by size and rows, and a thirtieth of them by content, so that each
+    Every recorded part is compared with its file by size and row count, and one in 30 also by content, so that each
     file is read completely once in 30 days.
 
     Raises:
         StoreError: a file cannot be written, for example on a full disk.
-        DataError: an earlier part of a day to archive is missing or damaged. In both cases the days before it are
+        DataError: an earlier part of a day to archive is missing or damaged. In both cases, the earlier days are
             archived, and the others are unchanged.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)

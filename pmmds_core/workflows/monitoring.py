@@ -1,6 +1,5 @@
-"""One monitoring run: count changed hours, compare the window with the profile, apply rules, store report and alert.
-
-Defines only the order of the steps. Not here: counting (stores/monitoring/histograms.py), comparing
+"""Runs the monitoring: counts changed hours, compares the window with the profile, applies the rules, and stores the
+report and alert. Defines only the order of the steps. Not here: counting (stores/monitoring/histograms.py), comparing
 (drift/comparison.py), the verdict (drift/policy.py), resolving alerts (alert_resolution.py).
 """
 
@@ -47,7 +46,7 @@ class MonitorResult:
 
     @property
     def has_enough_rows(self) -> bool:
-        """False if the document has no measures of features (drift/few_rows.py)."""
+        """False if the document has no measures for features because of too few rows (drift/few_rows.py)."""
         return has_enough_rows(self.document)
 
     @property
@@ -56,13 +55,13 @@ class MonitorResult:
 
     @property
     def reasons(self) -> str:
-        """The reasons given by all alerting rules."""
+        """The reasons from all rules that raise alerts."""
         alerting = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
         return " ".join(reason for rule in alerting for reason in rule["reasons"])
 
     @property
     def verdicts_by_rule(self) -> list[dict[str, str]]:
-        """All rules, including those that raise no alert."""
+        """All rules, including those that do not raise alerts."""
         alerting = self.document["alert_rules"]
         return [
             {
@@ -84,21 +83,21 @@ class MonitorResult:
 
 
 def refresh_histograms(deployment: Deployment, start: datetime, end: datetime) -> RefreshResult:
-    """Count the hours of [start, end) that changed, each row with the profile of the version that served it."""
+    """Count the changed hours in [start, end), using for each row the profile of the version that served it."""
     return deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
 
 
 def monitor(
     deployment: Deployment, start: datetime, end: datetime, *, run_id: str, segments: Sequence[str] | None = None
 ) -> MonitorResult:
-    """Check the predictions of the production model in [start, end) for drift.
+    """Check the production model's predictions in [start, end) for drift.
 
     Args:
         deployment: the deployment.
-        start: aware datetime, a full hour.
-        end: aware datetime, a full hour, exclusive.
-        run_id: the Dagster run, or empty.
-        segments: categorical features to split the report by; None means PMMDS_DRIFT_SEGMENT_FEATURES.
+        start: timezone-aware datetime on the hour.
+        end: timezone-aware datetime on the hour, exclusive.
+        run_id: id of the Dagster run, or empty.
+        segments: categorical features to segment the report by; None means PMMDS_DRIFT_SEGMENT_FEATURES.
 
     Raises:
         NoModelError: no model is in production.
@@ -137,7 +136,7 @@ def _write_page(
     document: Mapping[str, Any],
     profile: ReferenceProfile,
 ) -> Path:
-    """Write the report's page atomically."""
+    """Write the report page atomically."""
     now = datetime.now(UTC)
     head = PageHead(deployment.model_name, version, start, end, deployment.settings.drift_psi_threshold, now)
     context = page_context(deployment, profile, version, start, end, document)

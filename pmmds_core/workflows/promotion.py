@@ -1,8 +1,8 @@
-"""Moves the production alias; no other module does.
+"""Moves the production alias. No other module may move it.
 
 MLflow's aliases are last-write-wins, so the alias moves under a lock in the database, after the production pointer.
 Every step can be repeated: `put_into_production` on an unfinished decision finishes or aborts it.
-Not here: the policy (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
+Not here: the policy (policies/promotion.py), database rows and the lock (stores/lifecycle/promotion_lock.py).
 
     step            committed with it                        a crash after it leaves
     intent          state judged                             nothing moved; the reconciler continues
@@ -34,7 +34,7 @@ from pmmds_core.stores.lifecycle.promotion_lock import PromotionTransaction
 
 @dataclass(frozen=True)
 class Promotion:
-    """The result of a promotion. `version`: now in production. `moved`: True if this call moved the alias."""
+    """The result of a promotion. `version` is now in production. `moved` is True if this call moved the alias."""
 
     version: str
     previous_version: str | None
@@ -42,11 +42,11 @@ class Promotion:
 
 
 def put_into_production(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> Promotion:
-    """Move the production alias to the decision's challenger, once.
+    """Move the production alias to the decision's challenger, unless it has been moved already.
 
     Raises:
-        PromotionConflictError: the champion changed since the decision, or its challenger was deleted; the decision
-            is `aborted` with the reason, and nothing was moved. Also for a decision that is pending approval.
+        PromotionConflictError: the champion changed since the decision, or its challenger was deleted; the decision is
+            `aborted` with the reason, and the alias was not moved. Or the decision is pending approval.
         RegistryUnavailableError, DatabaseUnavailableError: the decision stays unfinished and can be retried.
     """
     finish_moving(decisions, registry, except_for=decision.decision_id)
@@ -62,7 +62,7 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
 
 
 def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decision]:
-    """Finish or abort every unfinished promotion. Returns these decisions with their new states.
+    """Finish or abort all unfinished promotions. Returns these decisions with their new states.
 
     Raises:
         RegistryUnavailableError, DatabaseUnavailableError: the remaining decisions can be retried.
@@ -80,10 +80,10 @@ def _finish_or_abort(decision: Decision, decisions: DecisionStore, registry: Mod
 
 
 def record_external_alias_change(decisions: DecisionStore, registry: ModelRegistry) -> Decision | None:
-    """If the alias was moved directly in MLflow, record that as a decision, so that the pointer agrees again.
+    """Record a move of the alias in MLflow as a decision, so that the production pointer matches the alias again.
 
     Returns:
-        The recorded decision; None if pointer and alias agree or a promotion is in progress.
+        The recorded decision; None if pointer and alias match or a promotion is in progress.
     """
     pointer = decisions.pointer()
     if _alias(decisions, registry) == (pointer.version if pointer else None):
@@ -96,14 +96,14 @@ def record_external_alias_change(decisions: DecisionStore, registry: ModelRegist
 
 
 def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
-    """Finish earlier promotions that another process left between pointer and alias."""
+    """Finish earlier promotions in which another process moved the pointer but not the alias."""
     for other in decisions.unfinished():
         if other.state == MOVING and other.decision_id != except_for:
             _finish_or_abort(other, decisions, registry)
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim the promotion if the version's files equal the evaluated and previously promoted files; else abort it."""
+    """Claim the promotion if the version's files equal the evaluated and previously promoted ones, or else abort it."""
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
     judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
@@ -120,8 +120,9 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
         other = transaction.promotion_in_progress()
         if other is not None:
             raise PromotionConflictError(
-                f"Promotion {other.decision_id} of v{other.challenger_version} is in progress; nothing was moved.",
-                next_step="It finishes within a minute; this promotion is retried after that.",
+                f"Promotion {other.decision_id} of v{other.challenger_version} is in progress, so the production alias "
+                f"was not moved.",
+                next_step="The other promotion finishes within a minute, and this one is then retried.",
             )
         alias, pointed_at = _alias(decisions, registry), _pointed_at(transaction)
         if alias == pointed_at == found.challenger_version:
@@ -133,7 +134,7 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
 
 
 def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> bool:
-    """Move the alias of a claimed decision and record it. Returns True if this call moved it."""
+    """Move the alias to a claimed decision's version and record it. Returns True if this call moved the alias."""
     moved = False
     try:
         with decisions.transaction() as transaction:
@@ -150,14 +151,14 @@ def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry)
                 moved = True
             transaction.record(found)
     except DatabaseUnavailableError:
-        if moved:  # the lock may have been lost before the move, and another promotion may have followed
+        if moved:  # if the lock was lost before the move, another promotion may have followed
             _follow_pointer(decisions, registry)
         raise
     return moved
 
 
 def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Point the alias to the pointer's version: a promoter that lost the lock must not undo a newer promotion."""
+    """Move the alias to the pointer's version, so that a process that lost the lock does not undo a newer promotion."""
     with decisions.transaction() as transaction:
         pointed_at = _pointed_at(transaction)
         is_idle = transaction.promotion_in_progress() is None
@@ -166,7 +167,7 @@ def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
 
 
 def _abort_for_another_champion(transaction: PromotionTransaction, decision: Decision, alias: str | None) -> None:
-    """The alias points to neither champion nor challenger: it was moved in MLflow, and that move is kept."""
+    """Abort the decision and keep the alias, because it was moved to another version in MLflow."""
     transaction.abort(decision, CHAMPION_CHANGED)
     if alias != _pointed_at(transaction):
         transaction.record_external_alias_change(alias)
@@ -210,14 +211,14 @@ def _require(decision: Decision, decisions: DecisionStore) -> Decision:
 def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
     if decision.state_reason != CHAMPION_CHANGED:
         return PromotionConflictError(
-            f"Decision {decision.decision_id} on v{decision.challenger_version} is {decision.status}; "
-            "nothing was moved."
+            f"Decision {decision.decision_id} about v{decision.challenger_version} is {decision.status}; the alias was "
+            f"not moved."
         )
     pointer = decisions.pointer()
     now = f"v{pointer.version}" if pointer else "no version"
     then = f"v{decision.champion_version}" if decision.champion_version else "no version"
     return PromotionConflictError(
         f"Decision {decision.decision_id} compared v{decision.challenger_version} with {then}, "
-        f"but {now} is in production now; {decision.status}, nothing was moved.",
-        next_step="Materialize model_evaluation again to compare with the current champion.",
+        f"but {now} is in production now. The alias was not moved ({decision.status}).",
+        next_step="To compare with the current champion, materialize model_evaluation again.",
     )

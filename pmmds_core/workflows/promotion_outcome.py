@@ -1,4 +1,4 @@
-"""Applies a decision's state to the retraining that led to it and to that retraining's alert.
+"""Updates the retraining that led to a decision, and the retraining's alert, with the decision's state.
 
 Not here: starting a retraining (policies/retraining.py), the states (policies/decision.py).
 """
@@ -12,10 +12,10 @@ from pmmds_core.workflows.retraining_outcome import end_retraining
 
 
 def record_outcome(deployment: Deployment, decision: Decision) -> Decision:
-    """Record the outcome of the decision's retraining, if it has one, and resolve the alert of a promoted model.
+    """Record the outcome of the decision's retraining, if any, and resolve its alert if the model was promoted.
 
     Returns:
-        The decision as it is stored now.
+        The decision as currently stored.
     """
     after = deployment.decisions.get(decision.decision_id)
     assert after is not None, "a decision is never deleted"

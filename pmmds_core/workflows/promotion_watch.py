@@ -1,4 +1,4 @@
-"""Watches the latest promotion: fetches measurements before and after it and applies the rollback policy.
+"""Watches the latest promotion: fetches measurements from before and after it, and applies the rollback policy.
 
 Not here: the guardrails (policies/rollback.py), the rollback (rollback.py).
 """
@@ -23,7 +23,10 @@ from pmmds_core.stores.predictions.served_answers import served_answers
 
 @dataclass(frozen=True)
 class Watch:
-    """`decision`: the promotion of the production version; None if there is nothing to roll back."""
+    """The result of a check.
+
+    `decision` is the production version's promotion; None if there is nothing to roll back.
+    """
 
     decision: Decision | None
     verdict: RollbackVerdict | None
@@ -31,7 +34,7 @@ class Watch:
 
 
 def watch(deployment: Deployment, seen: WatchedTotals | None, now: datetime) -> Watch:
-    """Apply the rollback policy to the promotion of the production version. `seen`: `totals` of the previous call."""
+    """Apply the rollback policy to the production version's promotion. `seen` is the previous call's `totals`."""
     pointer = deployment.decisions.pointer()
     decision = None if pointer is None else deployment.decisions.get(pointer.decision_id)
     if decision is None:

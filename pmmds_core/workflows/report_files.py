@@ -1,4 +1,4 @@
-"""Stores finished pages: in the home's reports, and as an artifact of the model version's run.
+"""Stores finished pages in the home directory and as artifacts of the model version's run.
 
 Not here: the content of a page (reports/).
 """
@@ -16,17 +16,17 @@ REPORTS = "reports"
 
 
 def write_report(deployment: Deployment, kind: str, html: str, at: datetime) -> Path:
-    """Write a file named by kind and timestamp, atomically."""
+    """Atomically write a file named by its kind and timestamp."""
     path = deployment.folder(REPORTS) / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html"
     write_atomically(path, html.encode())
     return path
 
 
 def keep_with_model(deployment: Deployment, version: str, path: Path, folder: str, *, copy: str = "") -> str:
-    """Log a page as an artifact of the version's run. Returns its location, or why it was not stored.
+    """Log a page as an artifact of the version's run. Returns its location, or the reason why it was not stored.
 
-    Replaces `latest.html`, because there is a report every hour, and `copy` if given. Never raises, so that monitoring
-    continues without the registry.
+    Replaces `latest.html`, because there is a report every hour, and also `copy` if given. Never raises, so that
+    monitoring continues without the registry.
     """
     try:
         run_id = deployment.registry.get_version(deployment.model_name, version).run_id

@@ -30,7 +30,10 @@ _NEEDED = ("training_digest", "candidate", "seed", "code_version", "libraries", 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """The result. `differences`: recorded facts that no longer hold and may explain different digests."""
+    """The result of a reproduction.
+
+    `differences` lists changes since the training that may explain different digests.
+    """
 
     model_name: str
     version: str
@@ -80,8 +83,8 @@ def _record(registered: RegisteredVersion, contract_digest: str) -> Mapping[str,
     missing = [name for name in _NEEDED if not registered.tags.get(name)]
     if missing:
         raise ModelError(
-            f"v{registered.version} cannot be reproduced: it does not record {', '.join(missing)}.",
-            next_step="Only versions that PMMDS trained can be reproduced.",
+            f"v{registered.version} cannot be reproduced, because its record lacks {', '.join(missing)}.",
+            next_step="Choose a version that PMMDS trained.",
         )
     if registered.tags["contract_digest"] != contract_digest:
         raise ModelError(
@@ -119,12 +122,15 @@ def _verified(training: Dataset) -> pd.DataFrame:
 def _trained_again(
     deployment: Deployment, frame: pd.DataFrame, holdout: pd.DataFrame, record: Mapping[str, str]
 ) -> str:
-    """The model digest. Fits only the recorded candidate, because the choice also depended on measured latency."""
+    """Return the model digest.
+
+    Fits only the recorded candidate, because the choice also depended on measured latency.
+    """
     name, candidates = record["candidate"], load_candidates(deployment.settings.train_candidates)
     if name not in candidates:
         raise ModelError(
             f"The candidate {name} is not among {', '.join(candidates)}.",
-            next_step="Set PMMDS_TRAIN_CANDIDATES to the value at training time.",
+            next_step="Set PMMDS_TRAIN_CANDIDATES to its value at training time.",
         )
     with tempfile.TemporaryDirectory() as folder:
         provenance = Provenance(

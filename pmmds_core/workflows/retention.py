@@ -1,6 +1,6 @@
-"""Retention by kind: removes everything older than its period; 0 days keeps a kind forever.
+"""Removes data older than its kind's retention period; 0 days keeps a kind forever.
 
-Every removal can be interrupted and repeated. Add a kind here and its setting. Not here: the prediction log
+Every removal can be interrupted and repeated. Add a kind of data here, with its setting. Not here: the prediction log
 (log_archiving.py), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).
 """
 
@@ -21,7 +21,7 @@ from pmmds_core.workflows.expired_files import n_bytes_of, old_folders, old_page
 
 _PAGES, _VALIDATION, _BUNDLES, _DATASETS = "report pages", "validation pages", "cached bundles", "data sets"
 _VERSIONS = "model versions"
-# Folders of the home and the name of their size.
+# Folders of the home directory, with the names under which their sizes are stored.
 FOLDERS = {
     "reports": "reports",
     "datasets": "datasets",
@@ -37,7 +37,7 @@ FOLDERS = {
 
 @dataclass(frozen=True)
 class Expired:
-    """What was removed of one kind, or would be with `dry_run`. `days`: the period; 0 keeps everything."""
+    """The data of one kind that was removed or, with `dry_run`, would be. `days` is the period; 0 keeps everything."""
 
     kind: str
     days: int
@@ -52,16 +52,16 @@ def expire(
     dry_run: bool = False,
     on_progress: Progress = no_progress,
 ) -> list[Expired]:
-    """Remove everything older than its period and store the size of each kind.
+    """Remove data older than its retention period, and store the remaining size of each kind.
 
     Args:
         deployment: the deployment.
-        now: aware datetime; current time by default.
-        dry_run: only return what would be removed.
-        on_progress: groups of kinds.
+        now: timezone-aware datetime; default: the current time.
+        dry_run: True to only return what would be removed.
+        on_progress: number of groups of kinds that are done.
 
     Raises:
-        StoreError: the database or the registry is unreachable; the kinds before it are done.
+        StoreError: the database or the registry is unreachable; earlier kinds have been removed.
         OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
@@ -75,7 +75,7 @@ def expire(
 
 
 def storage_sizes(deployment: Deployment) -> dict[str, int]:
-    """Size in bytes by kind, for the files of this home."""
+    """Return the size in bytes by kind, for the files in this home directory."""
     home = deployment.settings.home_path
     sizes = {kind: n_bytes_of(home / folder) for folder, kind in FOLDERS.items()}
     if not deployment.settings.database_url:
@@ -106,7 +106,7 @@ def _rows(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]
 
 
 def _pages(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Keeps pages of live alerts, and all pages that are not older than a decision pending approval."""
+    """Remove old pages, except those of live alerts and all pages newer than a decision pending approval."""
     days, home = deployment.settings.retention_reports_days, deployment.settings.home_path
     pending = [x.decided_at - timedelta(hours=1) for x in deployment.decisions.of_states(PENDING_APPROVAL)]
     before = min([now - timedelta(days=days), *pending])
@@ -135,7 +135,7 @@ def _remove(kind: str, days: int, paths: Sequence[Path], dry_run: bool) -> Expir
 
 
 def _datasets(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Keeps, for `pmmds reproduce`, data sets of runs whose version was promoted or is pending approval."""
+    """Remove old data sets, except those of promoted and pending versions, which `pmmds reproduce` needs."""
     days = deployment.settings.retention_datasets_days
     if not days:
         return [Expired(_DATASETS, 0)]
@@ -149,7 +149,7 @@ def _datasets(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expi
 
 
 def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Removes registered versions that were never in production, with their runs and artifacts."""
+    """Remove registered versions that were never in production, with their runs and artifacts."""
     days = deployment.settings.retention_models_days
     if not days:
         return [Expired(_VERSIONS, 0)]
@@ -158,7 +158,7 @@ def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expi
     newest = max((int(v.version) for v in versions), default=0)
     kept = {*served, *deployment.registry.aliased(deployment.model_name), str(newest)}
     old = [v for v in versions if v.version not in kept and v.created_at is not None and v.created_at < before]
-    # A run may have registered several versions; it is removed with the last of them.
+    # A run may have registered several versions, so it is removed with the last of them.
     kept_runs = {v.run_id for v in versions if v not in old}
     old = [v for v in old if v.run_id not in kept_runs]
     if not dry_run:
@@ -167,7 +167,7 @@ def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expi
 
 
 def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
-    """Delete a version unless an alias or decision has referred to it since the versions were listed."""
+    """Delete a version unless an alias or decision has started to refer to it since the versions were listed."""
     if version.version in _served(deployment) | deployment.registry.aliased(deployment.model_name):
         return False
     deployment.registry.delete_version(version)
@@ -175,13 +175,13 @@ def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
 
 
 def _served(deployment: Deployment) -> set[str]:
-    """Versions that are or were in production or are pending approval: champions and promoted challengers."""
+    """Return versions that are or were in production or are pending approval: champions and promoted challengers."""
     decided = deployment.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
     challengers = {x.challenger_version for x in decided if x.promoted}
     return challengers | {x.champion_version for x in decided if x.champion_version}
 
 
-# In order of removal: versions are last, because the registry may be unreachable.
+# The order of removal. Versions are last, because the registry may be unreachable.
 KINDS: tuple[Callable[[Deployment, datetime, bool], list[Expired]], ...] = (
     _rows,
     _pages,

@@ -1,6 +1,6 @@
 """Records the outcome of a retraining and its consequences for the trigger, in one transaction.
 
-Add a consequence here. Not here: starting a retraining (policies/retraining.py), rows
+Add a consequence here. Not here: starting a retraining (policies/retraining.py), database rows
 (stores/lifecycle/retrainings.py).
 """
 
@@ -27,21 +27,21 @@ def end_retraining(
     challenger_version: str | None = None,
     n_new_labels: int | None = None,
 ) -> None:
-    """Record the outcome of a run and, after the trigger's last attempt, that it needs manual action."""
+    """Record the outcome of a run and, after a trigger's last attempt, that manual action is needed."""
     with deployment.database.begin() as connection:
         run = deployment.retrainings.finish(connection, run_id, outcome, reason, challenger_version, n_new_labels)
         _give_up_when_due(deployment, connection, run)
 
 
 def book_failed_run(deployment: Deployment, attempt: Attempt, reason: str) -> None:
-    """Record a run that failed or was killed, even if it had not claimed its attempt yet."""
+    """Record a run that failed or was killed, even if it had not yet claimed its attempt."""
     with deployment.database.begin() as connection:
         run = deployment.retrainings.record_failure(connection, attempt, reason)
         _give_up_when_due(deployment, connection, run)
 
 
 def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
-    """Record once per trigger that it was given up, and notify: through its alert if it has one, else directly."""
+    """Record once per trigger that it was given up, and send a notification, through its alert if it has one."""
     if run is None or run.cause is None:
         return
     if not gives_up(run.cause, run.outcome, run.attempt, deployment.settings.retrain_max_attempts):
@@ -58,7 +58,7 @@ def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: Re
 
 
 def given_up_text(run: RetrainingRun) -> str:
-    """Text of the notification that a trigger needs manual action."""
+    """Return the text of the notification that a trigger needs manual action."""
     trigger = f" Trigger: {run.cause_text}" if run.cause_text and run.alert_id is None else ""
     return (
         f"No new model after {counted(run.attempt, 'retraining attempt')} (last outcome: {run.outcome}: "

@@ -1,7 +1,6 @@
-"""Finds the active retraining triggers, each with its reason, for the retraining policy.
+"""Finds the active retraining triggers, with their reasons, for the retraining policy.
 
-Add a trigger here and its type in policies/retraining.py. Not here: starting a retraining
-(policies/retraining.py).
+Add a trigger here, and its type in policies/retraining.py. Not here: starting a retraining (policies/retraining.py).
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ from pmmds_core.statistics.auc_difference import PerformanceDrop, measure_drop
 from pmmds_core.statistics.classification import AucInterval, auc_interval, has_both_classes
 from pmmds_core.stores.lifecycle.retrainings import alert_cause
 
-# Newest labeled rows used for the realized ROC-AUC; more rows would not change it noticeably.
+# Maximum number of labeled rows for the realized ROC-AUC. More rows would not change it noticeably.
 N_NEWEST = 20_000
 
 
 def find_triggers(deployment: Deployment, now: datetime) -> tuple[list[RetrainingTrigger], list[PastRetraining]]:
-    """Active triggers in order of priority, and the past retrainings that the policy needs.
+    """Return the active triggers in order of priority, and the past retrainings that the policy needs.
 
     Raises:
-        StoreError: the database is unreachable; an error never counts as "no trigger".
+        StoreError: the database is unreachable. An error never means that there is no trigger.
     """
     triggers = [
         trigger
@@ -46,7 +45,7 @@ def find_triggers(deployment: Deployment, now: datetime) -> tuple[list[Retrainin
 
 
 def alert_of(deployment: Deployment, *, always: bool = False) -> RetrainingTrigger | None:
-    """The oldest open alert. `always`: even if PMMDS_RETRAIN_ON_ALERT is off, for manual requests."""
+    """Return the oldest open alert as a trigger. `always` includes it even if PMMDS_RETRAIN_ON_ALERT is off."""
     if deployment.settings.retrain_on_alert == "off" and not always:
         return None
     alert = min(deployment.alerts.open_alerts(), key=lambda a: a.alert_id, default=None)
@@ -56,7 +55,7 @@ def alert_of(deployment: Deployment, *, always: bool = False) -> RetrainingTrigg
 
 
 def find_for_person(deployment: Deployment, now: datetime) -> tuple[RetrainingTrigger | None, list[PastRetraining]]:
-    """The trigger that a manual request counts for: the oldest open alert, else the first active trigger."""
+    """Return the trigger that a manual request counts toward: the oldest open alert, else the first active trigger."""
     triggers, _ = find_triggers(deployment, now)
     trigger = alert_of(deployment, always=True) or next(iter(triggers), None)
     return trigger, deployment.retrainings.past([trigger.key] if trigger else [], now)
@@ -84,15 +83,14 @@ def _performance(deployment: Deployment, judged: Decision, now: datetime) -> Ret
     version = judged.challenger_version
     reason = (
         f"Realized roc_auc of v{version} dropped to {measured.realized.auc:.4f} in the last "
-        f"{counted(n_days, 'day')}, from "
-        f"{measured.holdout.auc:.4f} on its holdout; the drop of {measured.drop:.4f} is over {margin:g} "
-        f"(95%: {measured.low:.4f} to {measured.high:.4f})."
+        f"{counted(n_days, 'day')}, from {measured.holdout.auc:.4f} on its holdout; the drop of {measured.drop:.4f} "
+        f"(95% interval: {measured.low:.4f} to {measured.high:.4f}) exceeds {margin:g}."
     )
     return RetrainingTrigger(PERFORMANCE, f"{PERFORMANCE}:v{version}", reason)
 
 
 def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> PerformanceDrop | None:
-    """The drop of the champion's realized ROC-AUC since `start` against its holdout; None if there is too little data.
+    """Return the drop from the champion's holdout ROC-AUC to the realized one since `start`; None with too little data.
 
     Reads the rows only if the hourly performance report has counted enough labels.
     """
@@ -110,7 +108,7 @@ def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> 
 
 
 def _labels(deployment: Deployment, judged: Decision) -> RetrainingTrigger | None:
-    """A new trigger for every N labels, so that a held model does not stop later retrainings."""
+    """Return a new trigger for every N labels, so that a held model does not prevent later retrainings."""
     every, version = deployment.settings.retrain_every_labels, judged.challenger_version
     training = deployment.datasets.of_run("training", judged.run_id)
     if training is None:
@@ -126,7 +124,7 @@ def _labels(deployment: Deployment, judged: Decision) -> RetrainingTrigger | Non
 
 
 def _schedule(deployment: Deployment, now: datetime) -> RetrainingTrigger | None:
-    """Due relative to the newest promotion decision, of any trigger; that decision's id is part of the key."""
+    """Return the schedule's trigger if it is due since the newest promotion decision, whose id is part of the key."""
     every = deployment.settings.retrain_every_days
     newest = deployment.decisions.newest_promotion() if every else None
     if newest is None or now - newest.decided_at < timedelta(days=every):

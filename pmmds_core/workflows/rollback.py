@@ -1,4 +1,4 @@
-"""Rollback of the production version: the target version, the checks, and the recorded decision.
+"""Rolls back the production version: chooses the target version, checks it, and records the decision.
 
 Not here: moving the alias (promotion.py), the automatic rollback policy (policies/rollback.py).
 """
@@ -17,13 +17,13 @@ from pmmds_core.workflows.version_lookup import find_version
 def roll_back(deployment: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:
     """Put a previous version back into production. Returns the recorded decision of kind `rollback`.
 
-    Same arguments and errors as `decide_rollback`, and:
+    Takes the same arguments as `decide_rollback` and raises the same errors. In addition:
 
     Raises:
-        UsageError: `by` is the name that automatic rollbacks are recorded with.
+        UsageError: `by` is the name reserved for automatic rollbacks.
     """
     if by.strip().casefold() == AUTOMATIC_ROLLBACK:
-        raise UsageError(f"{by!r} is reserved for automatic rollbacks.", next_step="Give a name with --by NAME.")
+        raise UsageError(f"{by!r} is reserved for automatic rollbacks.", next_step="Specify a name with --by NAME.")
     return carry_out(deployment, decide_rollback(deployment, to=to, by=by, reason=reason, unrecorded=unrecorded))
 
 
@@ -31,9 +31,9 @@ def carry_out(deployment: Deployment, decision: Decision) -> Decision:
     """Carry out a decision of `decide_rollback`. Returns the decision with its new state.
 
     Raises:
-        UsageError: it is not a rollback, or already finished.
-        PromotionConflictError: another promotion or rollback came first; nothing was moved.
-        StoreError: a store is unavailable; the reconciler finishes the rollback.
+        UsageError: the decision is not a rollback, or it is already finished.
+        PromotionConflictError: another promotion or rollback came first; the alias was not moved. StoreError: a store
+            is unavailable; the reconciler will finish the rollback.
     """
     if decision.kind != ROLLBACK or decision.state not in (JUDGED, MOVING):
         raise UsageError(
@@ -53,24 +53,24 @@ def decide_rollback(
 
     Args:
         deployment: the deployment.
-        to: the version, with or without `v`; empty means the newest version before the production version whose files
-            a decision recorded. Required if no version is in production (champion or alias deleted).
-        by: name of the requester.
-        reason: recorded with the decision.
-        instead_of: the version that must still be in production; empty means any.
-        unrecorded: accept `to` although no decision recorded its files. Never for the automatic rollback.
+        to: the target version, with or without `v`; empty means the previous production version whose files a decision
+            recorded. Required if no version is in production (champion or alias deleted).
+        by: the name of the requester.
+        reason: the reason to record with the decision.
+        instead_of: the version that must still be in production; empty allows any.
+        unrecorded: True to accept `to` even if no decision recorded its files. Not allowed for automatic rollbacks.
 
     Raises:
-        UsageError: no such version, it is already in production, there is no previous one, `by` is empty, or no
-            decision recorded its files; nothing was moved.
-        ArtifactCorruptError: the version's files differ from those registered; nothing was moved.
-        PromotionConflictError: another promotion or rollback came first; nothing was moved.
-        RightMissingError: this login may not promote; nothing was moved.
-        StoreError: a store is unavailable; a decision that was already recorded is finished by the reconciler.
+        UsageError: the version does not exist, is already in production or has no recorded files, there is no previous
+            version, or `by` is empty; the alias was not moved.
+        ArtifactCorruptError: the version's files have changed since registration; the alias was not moved.
+            PromotionConflictError: another promotion or rollback came first; the alias was not moved.
+            RightMissingError: this login may not promote; the alias was not moved. StoreError: a store is unavailable;
+            the reconciler will finish a decision that was already recorded.
     """
     if not by.strip():
         raise UsageError(
-            "A rollback requires the name of the person requesting it.", next_step="Give a name with --by NAME."
+            "A rollback requires the name of the person requesting it.", next_step="Specify a name with --by NAME."
         )
     deployment.require_rights(PROMOTER)
     finish_moving(deployment.decisions, deployment.registry)
@@ -78,16 +78,18 @@ def decide_rollback(
     pointer = deployment.decisions.pointer()
     current = pointer.version if pointer else None
     if instead_of and instead_of != current:
-        raise UsageError(f"{_version_text(current)} is in production instead of v{instead_of}: no rollback.")
+        raise UsageError(
+            f"{_version_text(current)} is in production instead of v{instead_of}, so nothing was rolled back."
+        )
     requested = to.strip() or previous(deployment, pointer)
-    # The automatic rollback names a recorded version; if it was deleted, the decision is aborted with a notification.
+    # An automatic rollback uses a recorded version. If it was deleted, the decision is aborted with a notification.
     target = requested if instead_of else find_version(deployment, requested).version
     if target == current:
         raise UsageError(f"v{target} is already in production.", next_step="`pmmds decisions` shows previous versions.")
     is_recorded = deployment.decisions.recorded_digest(target) is not None
     if not is_recorded and (not unrecorded or not to.strip() or by == AUTOMATIC_ROLLBACK):
         raise _unrecorded(target)
-    # The service would reject a damaged version, so check the files before the alias moves.
+    # Check the files before moving the alias, because the service would reject a damaged version.
     deployment.profiles.check(target)
     return deployment.decisions.save(
         kind=ROLLBACK,
@@ -105,13 +107,13 @@ def decide_rollback(
 def previous(deployment: Deployment, pointer: ProductionPointer | None) -> str:
     """Return the champion that the production version replaced. A second rollback restores the version before that.
 
-    For a version that was never promoted, it is the version replaced by the current decision. Skips versions without
-    recorded files (alias moved in MLflow). Raises UsageError if there is none.
+    If the production version was never promoted, this is the version replaced by the current decision. Skips versions
+    without recorded files (alias moved in MLflow). Raises UsageError if there is no such version.
     """
     if pointer is None:
         raise UsageError(
-            "No model is in production: nothing to roll back.",
-            next_step="Name a registered version with --to, or run `pmmds train` first.",
+            "No model is in production, so there is nothing to roll back.",
+            next_step="Specify a registered version with --to, or run `pmmds train` first.",
         )
     decision = deployment.decisions.last_promotion_of(pointer.version) or deployment.decisions.get(pointer.decision_id)
     passed = {pointer.version}
@@ -119,26 +121,26 @@ def previous(deployment: Deployment, pointer: ProductionPointer | None) -> str:
         before = decision.champion_version
         if deployment.decisions.recorded_digest(before) is not None:
             return before
-        passed.add(before)  # the alias was moved to it in MLflow: continue with the version before it
+        passed.add(before)  # the alias was moved to this version in MLflow, so continue with the one before it
         moved_there = [x for x in deployment.decisions.of_version(before) if x.promoted and x.state == RECORDED]
         decision = moved_there[0] if moved_there else None
     raise UsageError(
-        f"v{pointer.version} has no predecessor in production whose files a decision recorded.",
-        next_step="Name a registered version with --to.",
+        f"v{pointer.version} has no predecessor with recorded files to roll back to.",
+        next_step="Specify a registered version with --to.",
     )
 
 
 def _unrecorded(version: str) -> UsageError:
     return UsageError(
         f"No promotion or rollback recorded the files of v{version}, so they cannot be verified.",
-        next_step=f"To accept them anyway: `pmmds rollback --to {version} --unrecorded --by YOU`.",
+        next_step=f"To accept them anyway, run `pmmds rollback --to {version} --unrecorded --by YOU`.",
     )
 
 
 def _reason_text(current: str | None, target: str, by: str, reason: str, *, is_recorded: bool) -> str:
-    """The decision's reason; it notes if the target version was never promoted by a decision."""
+    """Return the reason text, with a note if no decision ever promoted the target version."""
     why = f": {reason.rstrip('.')}" if reason else ""
-    note = "" if is_recorded else f" v{target} has no recorded promotion; no evidence was required."
+    note = "" if is_recorded else f" v{target} has no recorded promotion, so its files were not verified."
     return f"Rolled back from {_version_text(current)} to v{target} by {by}{why}.{note}"
 
 

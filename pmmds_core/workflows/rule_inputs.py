@@ -29,7 +29,7 @@ NO_ROWS = "has no reference rows"
 
 @dataclass(frozen=True)
 class MonitoredWindow:
-    """The window [start, end) of one model version. `counts`: its rows per feature in the profile's bins."""
+    """One model version's window [start, end). `counts` has its rows per bin of the profile, for each feature."""
 
     bundle: Bundle
     version: str
@@ -40,7 +40,7 @@ class MonitoredWindow:
 
     @property
     def rows(self) -> ReferenceRows | None:
-        """The version's reference rows if they were binned with its profile, else None."""
+        """The version's reference rows if they were binned with its profile; otherwise None."""
         rows = self.bundle.reference_rows
         return rows if rows is not None and rows.profile_digest == self.bundle.profile.digest else None
 
@@ -53,7 +53,7 @@ def apply_joint(deployment: Deployment, window: MonitoredWindow, rule: DriftRule
     if window.n_rows < rule.min_samples:
         newest = np.zeros(
             (window.n_rows, len(rows.features)), dtype=np.int32
-        )  # too few rows to test, so they are not read
+        )  # there are too few rows for a test, so they are not read
     else:
         columns = deployment.prediction_log.newest_columns(
             deployment.model_name, window.version, window.start, window.end, joint.MAX_ROWS
@@ -61,7 +61,7 @@ def apply_joint(deployment: Deployment, window: MonitoredWindow, rule: DriftRule
         newest = code_rows(window.bundle.profile, columns)
     from threadpoolctl import threadpool_limits
 
-    # The matrices are small, and threads that compete for cores made this ten times slower.
+    # Use one thread, because the matrices are small and competing threads made this ten times slower.
     with threadpool_limits(1):
         return judge_joint(
             window.bundle.profile, rows.codes, newest, JointRule(rule.false_alarm_rate, rule.min_samples)
@@ -69,7 +69,7 @@ def apply_joint(deployment: Deployment, window: MonitoredWindow, rule: DriftRule
 
 
 def apply_sequential(deployment: Deployment, window: MonitoredWindow) -> RuleVerdict:
-    """Apply the sequential rule to this version's stored windows, and to the current one if it starts after them."""
+    """Apply the sequential rule to this version's stored windows, and to the current window if it starts after them."""
     hours = (window.end - window.start).total_seconds() / 3600
     current = Window(None, window.start, window.end)
     windows, last_end = deployment.drift_windows.of_version(
@@ -80,14 +80,14 @@ def apply_sequential(deployment: Deployment, window: MonitoredWindow) -> RuleVer
     )
     if last_end is None or last_end == window.end or verdict.verdict is Verdict.INSUFFICIENT_DATA:
         return verdict
-    note = f"The last counted window ended {last_end:%Y-%m-%d %H:%M} UTC; the next one counts after its end."
+    note = f"The last counted window ended {last_end:%Y-%m-%d %H:%M} UTC; only windows that start after it are counted."
     return RuleVerdict(verdict.rule, verdict.verdict, (*verdict.reasons, note), verdict.flagged)
 
 
 def apply_segments(
     deployment: Deployment, window: MonitoredWindow, rule: DriftRule, features: Sequence[str]
 ) -> tuple[SegmentDrift, ...]:
-    """Drift of each segment of these features.
+    """Compute the drift of each segment of these features.
 
     Raises:
         UsageError: a name is not a categorical feature.

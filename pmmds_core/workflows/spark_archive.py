@@ -1,6 +1,6 @@
 """Counts archived Parquet files with Spark; spark-submit runs it as deploy/spark/count_archive.py.
 
-Only the driver needs PMMDS, because the counting is compiled by Spark. Not here: how rows are counted
+Only the driver needs PMMDS, because Spark compiles the counting for the executors. Not here: how rows are counted
 (stores/files/spark_counts.py).
 """
 
@@ -31,14 +31,17 @@ SCORE_COLUMN = "probability"
 
 @dataclass(frozen=True)
 class ArchiveCounts:
-    """Result of a count. `counts`: feature, and `__score__`, to the count of each bin of the profile."""
+    """Result of a count.
+
+    `counts` maps each feature and `__score__` to the number of rows in each of the profile's bins.
+    """
 
     profile_digest: str
     n_rows: int
     counts: Mapping[str, Sequence[int]]
 
     def to_json(self) -> bytes:
-        """Canonical JSON: equal counts give equal bytes, regardless of the engine."""
+        """Return canonical JSON, in which equal counts give equal bytes regardless of the engine."""
         return msgspec.json.encode(self, order="sorted")
 
 
@@ -46,9 +49,9 @@ def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str
     """Count rows of the prediction log or its archive in one pass.
 
     Args:
-        frame: has the columns of the prediction log.
-        profile: defines the bins.
-        only: filter, column to required value, for example `{"model_version": "3"}`.
+        frame: rows with the columns of the prediction log.
+        profile: the profile that defines the bins.
+        only: filter that maps columns to required values, for example `{"model_version": "3"}`.
 
     Raises:
         DataError: the frame lacks a column.
@@ -57,7 +60,9 @@ def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str
 
     missing = [name for name in only if name not in frame.columns]
     if missing:
-        raise DataError(f"The archive lacks {', '.join(missing)}.", next_step="Use files of the prediction log.")
+        raise DataError(
+            f"The archive lacks these columns: {', '.join(missing)}.", next_step="Use files of the prediction log."
+        )
     for name, value in only.items():
         frame = frame.where(f.col(name) == value)
     counts, n_rows = count_with_spark(frame, profile, {SCORE: SCORE_COLUMN})
@@ -65,7 +70,10 @@ def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Count archived predictions and write or print the counts. Exit codes: 1 failure, 2 invalid input."""
+    """Count archived predictions and write or print the counts.
+
+    The exit code is 1 on failure and 2 for invalid input.
+    """
     given = _parser().parse_args(arguments)
     with ExitStack() as stack:
         try:
@@ -90,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         "files", nargs="+", help="Parquet files, folders or patterns on any file system that Spark supports"
     )
     profile = parser.add_mutually_exclusive_group(required=True)
-    profile.add_argument("--profile", type=Path, help="saved profile; all rows are counted")
+    profile.add_argument("--profile", type=Path, help="saved profile with which all rows are counted")
     profile.add_argument("--model-version", help="count the rows of this version with its profile from the registry")
     parser.add_argument("--output", type=Path, help="output file; prints to stdout by default")
     return parser
@@ -110,10 +118,10 @@ def _count(given: argparse.Namespace, stack: ExitStack) -> ArchiveCounts:
 
 
 def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
-    """Return the files that the database records as parts. Other files are left over from a crash and repeat rows.
+    """Return the files that the database records as parts. Other files were left by a crash and contain duplicate rows.
 
     Args:
-        files: addresses of the matching files, percent-encoded as Spark gives them.
+        files: percent-encoded URLs of the matching files, as returned by Spark.
         names: file names of the recorded parts.
 
     Raises:
@@ -123,13 +131,11 @@ def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
     recorded = [file for file in plain if file.rpartition("/")[2] in names]
     if not recorded:
         raise InputFileError(
-            f"None of {counted(len(files), 'file')} is an archived part that the database records.",
-            next_step="Name files of the archive, or count any files with --profile.",
+            f"None of {counted(len(files), 'file')} is recorded in the database as an archived part.",
+            next_step="Specify files of the archive, or count any files with --profile.",
         )
     if len(recorded) < len(files):
-        sys.stderr.write(
-            f"{counted(len(files) - len(recorded), 'file')} that the database does not record: left out.\n"
-        )
+        sys.stderr.write(f"Skipped {counted(len(files) - len(recorded), 'file')} not recorded in the database.\n")
     return recorded
 
 
@@ -143,7 +149,7 @@ def _saved(path: Path) -> ReferenceProfile:
 
 
 def _registered(version: str) -> tuple[ReferenceProfile, dict[str, str], set[str] | None]:
-    """The version's profile, the condition for its rows, and the names of the archive's recorded parts."""
+    """Return the version's profile, the filter for its rows, and the names of the archive's recorded parts."""
     from pmmds_core.deployment import Deployment
 
     deployment = Deployment.from_environment()
@@ -169,8 +175,8 @@ def _read(session: SparkSession, files: Sequence[str]) -> DataFrame:
     from pyspark.errors import AnalysisException
 
     try:
-        # Features that were added to the contract later are null in older files.
-        # Without the option, Spark would add columns from folders such as `day=2026-03-01`.
+        # Features added to the contract later are null in older files. Without the second option, Spark would add
+        # columns from folder names such as `day=2026-03-01`.
         reader = session.read.option("mergeSchema", "true").option("recursiveFileLookup", "true")
         return reader.parquet(*files)
     except AnalysisException as error:

@@ -1,4 +1,4 @@
-"""What a training needs and what does not depend on its data: imports, and the registry's database.
+"""Prepares for training before the data is ready: imports the libraries and opens the registry's database.
 
 Called while another process validates the data. Not here: that process (data/suite_process.py).
 """
@@ -13,16 +13,18 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
-# Two to three seconds; skops imports every estimator of scikit-learn.
+# Importing these takes two to three seconds, because skops imports every estimator of scikit-learn.
 _MODULES = ("sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection", "mlflow.sklearn", "skops.io")
 
 
 def prepare_training(deployment: Deployment) -> None:
-    """Import the training's libraries, and open the registry, whose first opening migrates its database for seconds.
+    """Import the training libraries, and open the registry.
 
-    An unavailable registry is not an error here: the step that needs it reports it.
+    Its database is migrated when first opened, which takes seconds.
+
+    An unavailable registry is not an error here, because the step that needs the registry reports it.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at the import
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads this variable when it is imported
     for name in _MODULES:
         importlib.import_module(name)
     with suppress(PmmdsError):

@@ -1,7 +1,7 @@
-"""Verifies that a model version was not trained on the holdout rows that it is evaluated on.
+"""Verifies that a model version was not trained on the holdout rows used to evaluate it.
 
 Rows are compared by the row identity of the version's own training (data/row_identity.py). A version without recorded
-training rows cannot be verified and is rejected. Not here: choosing the rows (training/split.py).
+training rows cannot be verified and is rejected. Not here: selecting the rows (training/split.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = get_logger("pmmds.unseen_rows")
 HOLDOUT_KEYS: Final = "holdout_keys"
-_TRAIN_AGAIN = "No decision was made. Run `pmmds train`, which creates holdout and model in one run."
+_TRAIN_AGAIN = "No decision was made. Run `pmmds train`, which creates the holdout and the model in one run."
 
 
 def require_unseen(
@@ -35,7 +35,7 @@ def require_unseen(
     log, because training on holdout rows could only favor the champion.
 
     Raises:
-        EvaluationError: a version was trained on holdout rows, or that cannot be ruled out.
+        EvaluationError: a version was trained on holdout rows, or this cannot be ruled out.
         RegistryUnavailableError, DataError: the rows cannot be read.
     """
     _require(deployment, holdout, challenger)
@@ -54,13 +54,13 @@ def _require(deployment: Deployment, holdout: Dataset, version: RegisteredVersio
     if seen:
         raise EvaluationError(
             f"v{version.version} was trained on {seen} of {counted(holdout.n_rows, 'holdout row')} "
-            f"of run {holdout.run_id[:8]}, so it cannot be judged on them.",
+            f"of run {holdout.run_id[:8]}, so it cannot be evaluated on them.",
             next_step=_TRAIN_AGAIN,
         )
 
 
 def _keys_of(deployment: Deployment, holdout: Dataset, version: RegisteredVersion) -> Keys:
-    """(n,) keys of the holdout rows, in the row identity of the version's training rows."""
+    """Return (n,) keys of the holdout rows, using the row identity of the version's training."""
     if version.tags.get("row_identity", BY_CONTENT) != BY_OCCURRENCE:
         return row_digests(holdout.read(), deployment.contract.feature_names)
     kept = deployment.datasets.of_run(HOLDOUT_KEYS, holdout.run_id)

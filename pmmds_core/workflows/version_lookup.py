@@ -1,4 +1,4 @@
-"""Finds the registered version that a user named. Not here: the use of the version (the callers)."""
+"""Finds the registered version specified by a user. Not here: using the version (the callers)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError, UsageError
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 
-# MLflow numbers versions from 1; a longer number is a typo and does not fit into its tables.
+# MLflow numbers versions from 1. A number with more digits is a typo and does not fit in its tables.
 _MAX_DIGITS = 9
 _MAX_LISTED = 10
 
 
 def find_version(deployment: Deployment, text: str) -> RegisteredVersion:
-    """The registered version with this number: `2`, `v2` and `02` are the same version.
+    """Return the registered version with this number. `2`, `v2` and `02` mean the same version.
 
     Raises:
-        UsageError: no such version; the next step lists the newest ones.
+        UsageError: the version does not exist; the next step lists the newest versions.
         RegistryUnavailableError: MLflow is unreachable.
     """
     number = text.strip().removeprefix("v")

@@ -1,4 +1,4 @@
-"""Limits of a connection: number of connections, time and size of a request head, time to read a response.
+"""Connection limits: number of connections, time and size of a request head, and time for reading a response.
 
 uvicorn has no such limits. It also drops the body of a request that asks for an upgrade; here that request is parsed
 again without the Upgrade header. Not here: accepted request heads (framing.py), handling of a request
@@ -25,7 +25,7 @@ from pmmds_serving.http.framing import (
 from pmmds_serving.private_apis.uvicorn_protocol import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 65_536
-# Maximum number of pipelined requests that wait for an earlier response of their connection.
+# Maximum number of pipelined requests that wait for an earlier response on the same connection.
 MAX_PIPELINED = 16
 # Minimum number of bytes a client must read from a pending response within `request_seconds`.
 MIN_READ_BYTES = 16_384
@@ -34,7 +34,7 @@ _HEAD_TOO_LARGE = ApiError(431, "The headers are too large", "http", [f"Expected
 
 
 class _LastRequestError(Exception):
-    """More bytes arrived after the connection's last request; they are not read."""
+    """Raised if bytes arrive after the connection's last request; they are not read."""
 
 
 class OneWrite:
@@ -95,7 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # Size of the write buffer at the last check of a slow reader.
     _unread = 0
     _is_lost = False
-    # Headers by name; of duplicates, the first.
+    # Headers by name; for duplicates, the first one.
     _named: dict[bytes, bytes]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -122,7 +122,7 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._end_reading(error.__context__)
             return
-        if self._waiting_since is not None:  # empty lines between requests do not keep a connection open
+        if self._waiting_since is not None:  # blank lines between requests do not keep an idle connection open
             self._unset_keepalive_if_required()
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._reject(_HEAD_TOO_LARGE)
@@ -143,7 +143,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return None
 
     def _parse_again(self) -> None:
-        """httptools assumes that such a request has no body, so a new parser continues."""
+        """Continue with a new parser, because httptools assumes that an upgrade request has no body."""
         head, self._again = self._again, b""
         assert head
         self.parser = httptools.HttpRequestParser(self)
@@ -197,7 +197,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
 
     def _on_head(self, version: str) -> None:
-        """Called after the head of a request passed all checks."""
+        """Called after a request's head has passed all checks."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ApiError(503, "The connection has too many pending requests", "connections")
         HttpToolsProtocol.on_headers_complete(self)
@@ -239,12 +239,12 @@ class GuardedProtocol(HttpToolsProtocol):
         return self.request_seconds
 
     def _reject(self, error: ApiError) -> None:
-        """Respond with the error and close. If responses are pending, send those and close without an error."""
+        """Respond with the error and close the connection. If responses are pending, send them instead of the error."""
         self._is_rejected = True
         self._waiting_since = None
         cycle: RequestResponseCycle | None = self.cycle
         is_answering = cycle is not None and not cycle.response_complete
-        if cycle is not None and is_answering and self._in_head:  # the cycle belongs to an earlier request
+        if cycle is not None and is_answering and self._in_head:  # `cycle` belongs to an earlier request
             cycle.keep_alive = False
             return
         if not self.pipeline and (cycle is None or not is_answering or not cycle.response_started):

@@ -1,6 +1,6 @@
 """CORS: lets web pages of the origins in PMMDS_HTTP_CORS_ORIGINS read the service's responses. Off by default.
 
-Not here: access to guarded endpoints (access.py), which a page needs the admin token for.
+Not here: access to guarded endpoints (access.py), for which a page needs the admin token.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class CrossOrigin:
         await self._app(scope, receive, _adding(allowed, send))
 
     def _allowed(self, origin: bytes) -> list[Header]:
-        """Headers of each response; Vary also without an origin, because a cache may use the response for another."""
+        """CORS headers of a response.
+
+        Vary is always included, because a cache may reuse the response for another origin.
+        """
         if origin not in self._origins:
             return [VARY]
         return [VARY, (b"access-control-allow-origin", origin)]

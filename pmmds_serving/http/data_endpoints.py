@@ -32,15 +32,15 @@ from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
-# A request id with the index of a row in a batch.
+# Maximum length of a label's request id, which may have the index of a batch row appended.
 MAX_LABEL_ID = 128
-# Time that labels wait for predictions that are still in the spool.
+# How long labels wait for predictions that are still in the spool, and the polling interval, in seconds.
 SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """The accepted labels and timestamps, the same as in a label file."""
+    """The accepted labels and timestamps; the same rules apply to label files."""
 
     words: LabelWords
     timestamps: TimestampRange
@@ -51,7 +51,7 @@ class LabelRules:
 
 
 class InvalidItemError(ValueError):
-    """An invalid label; the text is sent to the client."""
+    """An invalid label; the exception's message is sent to the client."""
 
 
 async def predict_batch(request: Request, worker: Worker) -> Response:
@@ -95,7 +95,10 @@ def store_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
 
 
 def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
-    """Wait until all ids are logged, or everything spooled before this call is shipped; other ids are unknown."""
+    """Wait until all ids are logged or everything spooled before this call is shipped.
+
+    After that, ids that are still missing are unknown.
+    """
     log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
     missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS
     while (missing := missing - log.are_logged(missing)) and pending and time.monotonic() < deadline:
@@ -104,7 +107,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
 
 
 def label_items(raw: Any, rules: LabelRules) -> list[LabelItem]:
-    """The labels of decoded JSON. Raises ApiError with all errors, by item index."""
+    """Validate the labels of decoded JSON. Raises ApiError that lists all errors by item index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
     now = datetime.now(UTC)
@@ -131,7 +134,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
     if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
-        # No prediction has an id with other characters, and PostgreSQL rejects NUL in queries.
+        # Prediction ids contain no other characters, and PostgreSQL rejects NUL in queries.
         expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
         raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
     code = rules.words.code_of(label)
@@ -142,7 +145,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
 
 
 def _timestamp(raw: Any, rules: LabelRules, now: datetime) -> datetime:
-    """Timestamp in UTC. Raises InvalidItemError."""
+    """Parse a timestamp to UTC. Raises InvalidItemError."""
     try:
         return rules.timestamps.parse(raw, now)
     except InvalidTimestampError as error:

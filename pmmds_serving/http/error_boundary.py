@@ -1,4 +1,4 @@
-"""Error boundary: turns every exception of a handler into an ApiError. Not here: routes and transport."""
+"""Error boundary: turns every exception of a handler into an ApiError. Not here: routes, sending responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _PAYLOAD_PROBLEMS = frozenset({400, 413, 415})
 class ErrorBoundary:
     """A `with` block that stores an exception as `error`.
 
-    An unexpected exception becomes a 500 and is logged by type and place only: its text may contain customer data.
+    An unexpected exception becomes a 500. Only its type and location are logged, because its text may contain customer
+    data.
     """
 
     __slots__ = ("error",)

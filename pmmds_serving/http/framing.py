@@ -1,7 +1,7 @@
-"""Accepted request heads: rejects those that other HTTP parsers, such as a proxy, may read differently (RFC 9112).
+"""Rejects request heads that other HTTP parsers, such as a proxy's, may interpret differently (RFC 9112).
 
-llhttp parses the bytes; these checks reject heads that llhttp accepts and other parsers read differently. Not here: the
-connection and its limits (connection_limits.py).
+The bytes are parsed by llhttp, which accepts some of these heads. Not here: the connection and its limits
+(connection_limits.py).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_method(method: bytes) -> None:
         raise ApiError(405, "Method Not Allowed", "http", errors)
 
 
-# RFC 3986, 3.2.2: a name, an IPv4 address or an IPv6 address in brackets; empty if the target has no authority.
+# RFC 3986, 3.2.2: a name, an IPv4 address or a bracketed IPv6 address; empty if the target has no authority.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.%v]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 
@@ -63,9 +63,9 @@ def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) 
 
 
 def _check_coding(version: str, values: Sequence[bytes]) -> None:
-    """llhttp also accepts lists that end in `chunked`, and codings that the service cannot decode."""
+    """Raises ApiError unless the coding is `chunked`; llhttp also accepts codings that the service cannot decode."""
     if version == "1.0":
-        raise broken("HTTP/1.0 has no Transfer-Encoding. Send Content-Length")
+        raise broken("HTTP/1.0 does not support Transfer-Encoding. Send Content-Length")
     if len(values) > 1 or values[0].strip().lower() != b"chunked":
         raise broken("The Transfer-Encoding is not supported. Expected chunked, or a Content-Length", 501)
 

@@ -33,7 +33,7 @@ def openapi_document(contract: Contract, path_prefix: str = "") -> Document:
 _ADMIN: Document = {
     "type": "http",
     "scheme": "bearer",
-    "description": "PMMDS_ADMIN_TOKEN. Without a token, guarded endpoints accept clients on the same machine only.",
+    "description": "PMMDS_ADMIN_TOKEN. Without a token, guarded endpoints accept only clients on the same machine.",
 }
 _REQUEST_ID: Document = {
     "name": "X-Request-ID",
@@ -108,8 +108,8 @@ _CODES = {
     408: "The request was not complete in time",
     413: "The body is too large",
     415: "The content type is not application/json, or the content coding is neither gzip nor deflate",
-    503: "Unavailable; the body has the reason",
-    504: "Timed out; the body names the workers that are behind",
+    503: "Unavailable; the body gives the reason",
+    504: "Timed out; the body lists the version that each worker serves",
 }
 
 
@@ -172,7 +172,7 @@ def _schemas(contract: Contract) -> Document:
 
 
 def _label_text(label: Label) -> str:
-    return f"The class as in a label file: {label.positive} is the positive one"
+    return f"The class as in a label file; {label.positive} is the positive class"
 
 
 def _object(properties: Document) -> Document:

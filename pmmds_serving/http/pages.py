@@ -34,7 +34,7 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
 
     Args:
         worker: the worker that renders the page.
-        with_problems: False omits the text of problems, which may name hosts.
+        with_problems: False omits the text of problems, which may contain host names.
     """
     model = worker.follower.model
     settings = worker.deployment.settings
@@ -54,7 +54,7 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
 
 @dataclass(frozen=True)
 class Activity:
-    """Recently logged predictions of all workers; `problem` if the database cannot be read."""
+    """Recently logged predictions of all workers; `problem` is set if the database cannot be read."""
 
     last_minute: int = 0
     last_hour: int = 0
@@ -71,20 +71,20 @@ def _activity(worker: Worker, with_problems: bool) -> Activity:
 
 
 def curl_example(contract: Contract, base: str) -> str:
-    """A shell command that requests a prediction for the contract's example row."""
+    """Return a shell command that requests a prediction for the contract's example row."""
     body = msgspec.json.format(msgspec.json.encode({"features": contract.example()}), indent=2).decode()
     quoted = body.replace("'", "'\\''")
     return f"curl -s {base}/api/v1/predict -H 'Content-Type: application/json' -d '{quoted}'"
 
 
 def docs_page() -> str:
-    """Swagger UI for /openapi.json."""
+    """Return the Swagger UI page for /openapi.json."""
     return _template("docs.html").render()
 
 
 @cache
 def docs_asset(name: str) -> tuple[bytes, str] | None:
-    """Content and media type of a Swagger UI file; None if it does not exist."""
+    """Return content and media type of a Swagger UI file; None if the file does not exist."""
     if name not in _ASSETS:
         return None
     return static_file(name), _ASSETS[name]

@@ -1,6 +1,6 @@
-"""POST /api/v1/predict without a web framework; everything else is passed on.
+"""POST /api/v1/predict without a web framework; all other requests are passed on.
 
-A router, a request and a response object cost more than decoding, scoring and recording a row together.
+A router and the objects for request and response would cost more than decoding, scoring and recording a row together.
 Not here: predicting (prediction/predictor.py), all other endpoints (application.py).
 """
 
@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 class PredictEndpoint:
     """POST /api/v1/predict: `answer`, which the fast path calls, and an ASGI application that calls it.
 
-    `state` is the application's state, which has the worker once it runs. Tracing wraps `answer`.
+    `state` is the application's state, which contains the worker once it is running. Tracing wraps `answer`.
     """
 
     def __init__(self) -> None:
@@ -56,13 +56,13 @@ class PredictEndpoint:
     def _answer(
         self, headers: Headers, body: bytes, started: float, error: ApiError | None = None
     ) -> tuple[int, bytes]:
-        """Status and JSON body of the response to a complete request; counts and times it.
+        """Return status and JSON body for a complete request; count and time the response.
 
         Args:
             headers: lower-case names and values.
             body: the complete body.
             started: time.perf_counter() when the request arrived.
-            error: an error found before this call.
+            error: an error that was found before this call, if any.
         """
         worker: Worker = self.state.worker
         status, content = 200, b""
@@ -93,7 +93,7 @@ class PredictFirst:
 
 
 def _request_id(headers: Headers) -> str:
-    """The client's request id; empty without one. Raises ApiError if it is invalid."""
+    """Return the client's request id; empty if there is none. Raises ApiError if it is invalid."""
     for name, value in headers:
         if name == b"x-request-id":
             return check_request_id(value.decode("latin-1"))

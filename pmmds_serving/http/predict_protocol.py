@@ -31,8 +31,8 @@ class DirectProtocol(GuardedProtocol):
     """Handles plain single predictions and passes every other request to uvicorn.
 
     A request is plain if it has an allowed Content-Length, is neither compressed nor from another origin while CORS is
-    enabled, does not expect 100 Continue, and no earlier response of the connection is pending. `predict` makes the
-    response; None passes everything to uvicorn.
+    enabled, does not expect 100 Continue, and no earlier response of the connection is pending. `predict` creates the
+    response; if it is None, everything is passed to uvicorn.
     """
 
     predict: ClassVar[PredictEndpoint | None] = None
@@ -45,7 +45,7 @@ class DirectProtocol(GuardedProtocol):
     _idle_since: float | None = None
 
     def on_message_begin(self) -> None:
-        """Like uvicorn's, but without creating a scope, which the fast path does not need."""
+        """Do the same as uvicorn's method, but without creating a scope, which the fast path does not need."""
         self._await_message()
         self._idle_since = None
         self.url = b""
@@ -58,7 +58,7 @@ class DirectProtocol(GuardedProtocol):
             self._started = time.perf_counter()
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
-        HttpToolsProtocol.on_message_begin(self)  # creates the scope; the request timer is running already
+        HttpToolsProtocol.on_message_begin(self)  # creates the scope; the request timer is already running
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super()._on_head(version)
@@ -121,7 +121,7 @@ class DirectProtocol(GuardedProtocol):
         return self._idle_since + self.timeout_keep_alive - self.loop.time()
 
     def shutdown(self) -> None:
-        """Answer a request whose body is still arriving before the connection closes."""
+        """At shutdown, respond to a request whose body is still arriving, and then close the connection."""
         if self._is_direct:
             self._closes_after = True
         else:
@@ -134,10 +134,10 @@ def install(
     """Make uvicorn use these limits and, with `predict`, the fast path.
 
     Args:
-        max_connections: open connections of this process.
-        request_seconds: time a client has to send a request.
-        predict: None turns the fast path off: predictions go through ASGI like every other request.
-        has_cors: True: requests with an Origin go through ASGI, where http/cross_origin.py answers.
+        max_connections: maximum number of open connections in this process.
+        request_seconds: how long a client may take to send a request.
+        predict: the endpoint; None disables the fast path, so that predictions go through ASGI like other requests.
+        has_cors: True sends requests that have an Origin through ASGI, where http/cross_origin.py handles them.
     """
     GuardedProtocol.max_connections = max_connections
     GuardedProtocol.request_seconds = request_seconds

@@ -27,7 +27,7 @@ def answer(value: Any, status: int = 200) -> JsonResponse:
 
 
 def error_response(error: ApiError, headers: Mapping[str, str] | None = None) -> JsonResponse:
-    """The response of an error; a 401 names the authentication scheme (RFC 9110, 15.5.2), a 415 what is accepted."""
+    """The response for an error. Its headers name the scheme for a 401 (RFC 9110, 15.5.2) and the codings for a 415."""
     return JsonResponse(msgspec.json.encode(error.body), error.status, {**(headers or {}), **headers_of(error)})
 
 
@@ -37,7 +37,7 @@ def encoded_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
 
 
 def headers_of(error: ApiError) -> dict[str, str]:
-    """The headers that the status of an error requires, for every path of responses."""
+    """The headers that an error's status requires, whether the response goes through ASGI or the fast path."""
     if error.status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": 'Bearer realm="PMMDS"'}
     return {"Accept-Encoding": ACCEPTED} if error.error_type == "content_encoding" else {}

@@ -1,4 +1,4 @@
-"""Gauges of the service's state: model, registry, spool; the same facts as /healthz.
+"""Gauges of the service's state: model, registry and spool; the same information as /healthz.
 
 Read at each scrape from files that all workers share. Not here: counters (metrics/counters.py), metrics read
 from the database (metrics/loop_metrics.py).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def state_families(worker: Worker) -> list[Metric]:
-    """All gauges; reads a folder listing and a few small files."""
+    """Return all gauges; reads only a folder listing and a few small files."""
     watcher, active, served = worker.cache.read_watcher(), worker.cache.read_active(), worker.follower.model
     is_refused = watcher is not None and watcher.is_refused
     refused = {(watcher.refused_version,): 1.0} if watcher is not None and watcher.refused_version else {}
@@ -57,7 +57,7 @@ def state_families(worker: Worker) -> list[Metric]:
 
 
 def _shadow(worker: Worker) -> list[Metric]:
-    """Empty unless PMMDS_SHADOW is on."""
+    """Gauges of the shadow process; empty unless PMMDS_SHADOW is on."""
     status = worker.shadow.part(worker.deployment.settings.shadow)["status"]
     if status == "off":
         return []

@@ -1,4 +1,4 @@
-"""Status endpoints: health, readiness, model, reload, metrics.
+"""Status endpoints: health, readiness, model, reload and metrics.
 
 Not here: endpoints that receive data (data_endpoints.py), HTML pages (pages.py).
 """
@@ -29,7 +29,7 @@ from pmmds_serving.prediction.request_bodies import check_content_type
 from pmmds_serving.worker import Worker
 
 RELOAD_SECONDS = 30.0
-# Status of a database that is reachable but cannot be used; any other problem is `unreachable`.
+# Status words for a database that is reachable but unusable; for any other problem, the status is `unreachable`.
 _UNUSABLE = ((SchemaNewerError, "newer"), (SchemaOutdatedError, "outdated"), (RightMissingError, "refused"))
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -42,7 +42,7 @@ async def livez(_: Request, __: Worker) -> Response:
 async def healthz(request: Request, worker: Worker) -> Response:
     """GET /healthz: 503 if the database is unavailable; predictions are still served and recorded.
 
-    Problems may name hosts and paths, so only callers of guarded endpoints see their text.
+    The text of a problem may contain host names and paths, so only clients allowed to call guarded endpoints see it.
     """
     database = await asyncio.to_thread(_database, worker.deployment)
     is_healthy = not database["problem"]
@@ -61,7 +61,7 @@ def hide_problems(parts: dict[str, dict[str, Any]]) -> None:
 
 
 def _database(deployment: Deployment) -> dict[str, str]:
-    """Checked at each call, because a migration may have changed the schema."""
+    """Check the database and its schema, at each call, because a migration may have changed the schema."""
     try:
         deployment.database.ping()
         check_schema(deployment.database, deployment.contract)
@@ -113,7 +113,7 @@ async def ready(_: Request, worker: Worker) -> Response:
 
 
 def not_ready_reasons(worker: Worker) -> list[str]:
-    """Why the worker cannot serve predictions; empty if it can."""
+    """The reason why the worker cannot serve predictions; empty if it can."""
     reasons = []
     if worker.follower.model is None:
         reasons.append("no model is loaded")
@@ -128,7 +128,7 @@ async def model(_: Request, worker: Worker) -> Response:
 
 
 def model_document(worker: Worker) -> dict[str, Any]:
-    """The served model and the version of every worker. Raises ApiError without a model."""
+    """Describe the served model and every worker's version. Raises ApiError if no model is loaded."""
     served = worker.follower.model
     if served is None:
         raise api_errors.no_model(_no_model_reason(worker))
@@ -174,7 +174,7 @@ async def reload_model(request: Request, worker: Worker) -> Response:
 
 
 def _is_handled(worker: Worker, reload: ReloadRequest, watcher: WatcherStatus) -> bool:
-    """A later request replaces this one, and handling it completes both."""
+    """True if the watcher has handled this request, or a later one that replaced it."""
     newest = worker.cache.read_request()
     return watcher.handled == (reload.id if newest is None else newest.id)
 
@@ -192,7 +192,7 @@ def _workers_behind(worker: Worker) -> str:
 
 
 async def metrics(_: Request, worker: Worker) -> Response:
-    """GET /metrics: Prometheus text."""
+    """GET /metrics: all metrics in the Prometheus text format."""
     families = await _families(worker)
     return Response(exposition(families), media_type=PROMETHEUS_TEXT)
 

@@ -18,12 +18,12 @@ from pmmds_serving.private_apis.prometheus_values import add_to_histogram, add_t
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-# Every bucket adds a line to /metrics for each version and endpoint; nine are enough for p95.
+# Every bucket adds a line to /metrics for each version and endpoint; nine buckets are enough to estimate p95.
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
 
 class _Pending:
-    """Counts and times of one set of labels that are not added to the library's values yet."""
+    """Counts and times of one set of labels that have not been added to the library's values yet."""
 
     __slots__ = ("buckets", "n", "score", "seconds")
 
@@ -38,9 +38,9 @@ class _Pending:
 
 
 class _PendingByLabels(dict[tuple[str, str, int | str], _Pending]):
-    """Labels → pending values of a counter, and of a histogram with all labels except the last one.
+    """Pending values by labels, for a counter and for a histogram without the counter's last label.
 
-    Counting with the library takes 5 µs, in plain numbers 0.5 µs; `fold` adds thousands at once.
+    Counting takes 5 µs with the library but 0.5 µs with plain numbers, of which `fold` adds thousands at once.
     """
 
     def __init__(self, counter: Any, histogram: Any) -> None:
@@ -52,7 +52,7 @@ class _PendingByLabels(dict[tuple[str, str, int | str], _Pending]):
         return self[labels]
 
     def fold(self) -> None:
-        """Move the pending values into the library's; call in the thread that counts."""
+        """Add the pending values to the library's values and reset them; call this in the thread that counts."""
         for labels, pending in self.items():
             self._counter.labels(*labels).inc(pending.n)
             add_to_histogram(self._histogram.labels(*labels[:-1]), pending.buckets, pending.seconds)
@@ -100,7 +100,7 @@ class ServingMetrics:
         self.model_reloads = Counter("pmmds_model_reloads", "Swaps to another model version", ["model_name"], **options)
         self.spool_backlog = Gauge(
             "pmmds_spool_backlog_bytes",
-            "Predictions in the spool, not in the database yet",
+            "Predictions in the spool that are not in the database yet",
             multiprocess_mode="livesum",
             **options,
         )
@@ -112,7 +112,7 @@ class ServingMetrics:
         self.repeated_requests = Counter(
             "pmmds_repeated_requests",
             "Requests with the same client request id and row as an earlier one; they share one log row",
-            ["answer"],  # compared with the logged prediction: same or other
+            ["answer"],  # `same` as the logged prediction, or `other`
             **options,
         )
         for answer in ("same", "other"):

@@ -1,7 +1,7 @@
 """Metrics of drift, retraining and promotion, read from the database at each scrape.
 
-All replicas export the same numbers, so queries take the `max` over replicas, never the sum. Labels come from closed
-lists or the contract. Not here: counters of the service (counters.py), queries (pmmds_core.stores).
+All replicas export the same numbers, so queries must take the `max` over replicas, never the sum. Labels come from
+closed lists or the contract. Not here: counters of the service (counters.py), queries (pmmds_core.stores).
 """
 
 from __future__ import annotations
@@ -81,7 +81,12 @@ def _counters(totals: LoopTotals) -> Iterator[Metric]:
         ("pmmds_drift_events", "Drift alerts raised", ["drift_type", "severity"], totals.drift_events),
         ("pmmds_drift_checks", "Windows checked for drift", ["model_name"], totals.drift_checks),
         ("pmmds_retraining_runs", "Finished retrainings", ["trigger_type", "outcome"], totals.retraining_runs),
-        ("pmmds_promotions", "Moves of the production alias", ["from_version", "to_version"], totals.promotions),
+        (
+            "pmmds_promotions",
+            "Number of times the production alias was moved",
+            ["from_version", "to_version"],
+            totals.promotions,
+        ),
     )
     from prometheus_client.core import CounterMetricFamily
 

@@ -17,7 +17,7 @@ RESERVED_BYTES = 1 << 17
 
 
 def shared_folder() -> Path | None:
-    """Folder of the shared counters, from the variable that BentoML sets for its workers; None without one."""
+    """Folder of the shared counters, from the variable that BentoML sets for its workers; None if it is not set."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(folder) if folder else None
 

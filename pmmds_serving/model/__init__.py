@@ -1,1 +1,4 @@
-"""Selects, downloads, verifies, caches and follows the served model version. Scoring is in prediction/."""
+"""Selects, downloads, verifies and caches the model version to serve, and loads it in the workers.
+
+Scoring is in prediction/.
+"""

@@ -20,14 +20,14 @@ from pmmds_serving.process.status_file import Status, StatusFile
 ACTIVE, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
 CHALLENGER = "challenger.json"
 
-# Newest versions that stay in the cache, so that a rollback needs no download.
+# Number of newest versions that stay in the cache, so that a rollback needs no download.
 KEPT_VERSIONS = 5
 
 
 class ActiveVersion(msgspec.Struct, frozen=True):
     """The version to serve.
 
-    `alias_moved_at`: when the watcher saw the alias move. `verification`: a result of verification.py.
+    `alias_moved_at`: when the watcher detected the alias move. `verification`: a result of verification.py.
     `files_digest`, `may_unpickle`: digest of the verified files, and whether a pickle among them may be loaded.
     """
 
@@ -40,7 +40,7 @@ class ActiveVersion(msgspec.Struct, frozen=True):
 
 
 class ChallengerVersion(msgspec.Struct, frozen=True):
-    """The version that may score as a shadow; empty without one. `problem`: why it cannot score."""
+    """The version that may score as a shadow; empty if there is none. `problem`: the reason why it cannot score."""
 
     version: str
     problem: str = ""
@@ -49,8 +49,8 @@ class ChallengerVersion(msgspec.Struct, frozen=True):
 class WatcherStatus(msgspec.Struct, frozen=True):
     """Result of the watcher's last poll.
 
-    `handled`: `id` of the last reload request it handled. `is_refused`: the version in production cannot be served,
-    so the previous one still serves. `refused_version`: that version, if known. `fetching`: the version being
+    `handled`: `id` of the last reload request it handled. `is_refused`: the version in production cannot be served, so
+    the previous version is still served. `refused_version`: that version, if known. `fetching`: the version being
     downloaded.
     """
 
@@ -73,7 +73,7 @@ class ReloadRequest(msgspec.Struct, frozen=True):
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """The version one worker serves; written when it changes."""
+    """The version that one worker serves; written whenever it changes."""
 
     pid: int
     version: str
@@ -82,7 +82,7 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
 
 class ModelCache:
-    """The files of one model in PMMDS_HOME."""
+    """Reads and writes the cached files of one model in PMMDS_HOME."""
 
     def __init__(self, home: Path, model_name: str, *, pickle: str = "refused") -> None:
         """`pickle`: PMMDS_MODEL_PICKLE. A pickle is loaded only if this and `may_unpickle` allow it."""
@@ -157,7 +157,7 @@ class ModelCache:
         (self.workers / f"{pid}.json").unlink(missing_ok=True)
 
     def live_workers(self) -> list[WorkerStatus]:
-        """Status of the running workers; removes the files of dead ones."""
+        """Return the status of the running workers, and remove the status files of dead ones."""
         live = []
         for path in self.workers.glob("*.json"):
             status = self._read(f"{WORKERS}/{path.name}", WorkerStatus)

@@ -1,4 +1,4 @@
-"""Follows the alias challenger: fetches and verifies the version that scores as a shadow.
+"""Watches the alias challenger: fetches and verifies the version that scores as a shadow.
 
 Runs in the model watcher, after production. Not here: scoring (shadow/scorer.py).
 """
@@ -24,7 +24,7 @@ log = get_logger("pmmds.serving.challenger_watch")
 
 
 def _no_further_check(_: BundleFiles) -> Verification:
-    """A challenger has no promotion record to compare with, and `portable_only` excludes pickles."""
+    """Accept the files: a challenger has no promotion record to compare with, and `portable_only` excludes pickles."""
     return Verification(NO_RECORD)
 
 
@@ -47,7 +47,7 @@ class ChallengerWatch:
         try:
             after = self._followed(before)
         except RegistryUnavailableError:
-            return  # the production watcher reports it; a cached challenger keeps scoring
+            return  # the production watcher reports this error; a cached challenger keeps scoring
         if after == before:
             return
         self._cache.write_challenger(after)

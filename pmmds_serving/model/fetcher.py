@@ -29,7 +29,9 @@ class ModelFetcher:
     def fetch(
         self, version: RegisteredVersion, verify: Callable[[BundleFiles], Verification], *, portable_only: bool = False
     ) -> tuple[Bundle, Verification]:
-        """Read and hash, verify, then load. A damaged bundle in the cache is downloaded once more.
+        """Read and hash the files, verify them, then load the bundle.
+
+        A damaged bundle in the cache is downloaded once more.
 
         Args:
             version: the version as registered.
@@ -37,7 +39,7 @@ class ModelFetcher:
             portable_only: reject a version that needs its training libraries, before they are imported.
 
         Raises:
-            ArtifactCorruptError: its files differ from those registered, or its features from the contract.
+            ArtifactCorruptError: its files differ from the registered ones, or its features from the contract's.
             ModelNotTrustedError: `verify` rejected it; nothing was loaded.
             NotCompilableError: it has no portable scorer.
             RegistryUnavailableError, NoModelError: it cannot be downloaded.

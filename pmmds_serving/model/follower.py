@@ -25,7 +25,7 @@ log = get_logger("pmmds.serving.model")
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The version this worker serves."""
+    """The model version that this worker serves."""
 
     name: str
     version: str
@@ -34,7 +34,7 @@ class ServedModel:
 
 
 class ModelFollower:
-    """Keeps `model` at the active version. Only the event loop's thread assigns it."""
+    """Keeps `model` at the active version. Only the event loop's thread assigns `model`."""
 
     def __init__(self, cache: ModelCache, metrics: ServingMetrics) -> None:
         self._cache = cache
@@ -50,7 +50,7 @@ class ModelFollower:
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def follow(self) -> None:
-        """Swap if the active version changed."""
+        """Swap the model if the active version has changed."""
         identity = self._cache.active_identity()
         if identity is None or identity == self._seen:
             return
@@ -83,10 +83,10 @@ class ModelFollower:
         name, previous = bundle.manifest.model_name, self.model
         self.model = ServedModel(name, active.version, bundle, datetime.now(UTC))
         self.problem = ""
-        # The model lives until the next swap, so exclude it from garbage collection.
+        # The model stays in memory until the next swap, so exclude it from garbage collection.
         gc.collect()
         gc.freeze()
-        reloads = self._metrics.model_reloads.labels(name)  # exported as zero from the first model on
+        reloads = self._metrics.model_reloads.labels(name)  # exports zero as soon as a model is loaded
         if previous is not None:
             reloads.inc()
         log.info(

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pmmds_core.errors import ArtifactCorruptError, ModelNotTrustedError, PmmdsError
 from pmmds_core.models.bundle import BundleFiles, pickle_refused
 
-# Result of the verification of a served version; written to the active version's file and to /healthz.
+# Results of verifying a served version; written to the active version's file and shown by /healthz.
 RECORDED = "recorded"  # the files match the digest of the promotion record
 NO_RECORD = "no record"  # the alias was moved outside PMMDS, so no promotion recorded a digest
-NOT_READ = "record not read"  # the database is unavailable
+NOT_READ = "record not read"  # the database was unavailable, so the record could not be read
 NOT_CHECKED = "not checked"  # PMMDS_MODEL_VERIFICATION=off
 
-# PMMDS_MODEL_VERIFICATION → results that are final: a version with one of them is not verified again.
+# For each value of PMMDS_MODEL_VERIFICATION, the final results: a version with one of them is not verified again.
 _FINAL = {
     "off": frozenset({RECORDED, NO_RECORD, NOT_READ, NOT_CHECKED}),
     "verify_recorded": frozenset({RECORDED, NO_RECORD}),
@@ -28,7 +28,7 @@ _FINAL = {
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for files that are read but not loaded yet, and whether a pickle among them may be loaded."""
+    """The result for files that have been read but not loaded, and True if a pickle among them may be loaded."""
 
     result: str
     may_unpickle: bool = False
@@ -42,7 +42,7 @@ class ArtifactVerifier:
         Args:
             mode: PMMDS_MODEL_VERIFICATION.
             pickle: PMMDS_MODEL_PICKLE.
-            record: version → recorded digest of its files, None without a record; raises PmmdsError when the
+            record: returns the recorded digest of a version's files, None if there is none; raises PmmdsError if the
                 records cannot be read.
         """
         self._mode = mode

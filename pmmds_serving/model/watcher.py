@@ -38,7 +38,7 @@ log = get_logger("pmmds.serving.model_watcher")
 
 
 class ModelWatcher:
-    """Keeps `current.json` at the version under the registry's alias production."""
+    """Keeps `current.json` at the version that the registry's alias `production` points to."""
 
     def __init__(
         self, registry: ModelRegistry, cache: ModelCache, contract: Contract, verifier: ArtifactVerifier
@@ -48,7 +48,7 @@ class ModelWatcher:
         self._cache = cache
         self._contract = contract
         self._fetcher = ModelFetcher(registry, cache, contract)
-        # A version that was rejected, or whose record could not be read, is verified again after a pause only.
+        # A version that was rejected, or whose record could not be read, is verified again only after a pause.
         self._retry_version, self._retry_at = "", 0.0
         self._retry_error: PmmdsError | None = None
         # Keep the previous watcher's status until the registry has responded.
@@ -82,7 +82,7 @@ class ModelWatcher:
         return f"{what}: {type(error).__name__}. The service retries; see its log for details."
 
     def overdue(self, seconds: float) -> None:
-        """Report that the current poll exceeded its deadline; the process exits after this call."""
+        """Write to the status file that the current poll exceeded its deadline; the process exits after this call."""
         what = f"v{self._fetching} could not be downloaded" if self._fetching else "The registry did not respond"
         self._report(
             f"{what} within {seconds:g} seconds (PMMDS_MODEL_FETCH_SECONDS). The service retries. "
@@ -159,7 +159,7 @@ class ModelWatcher:
 
 def watch(deployment: Deployment, parent: int) -> None:
     """Poll until the parent process is gone; a reload request triggers a poll at once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the worker stops this process
     settings, contract = deployment.settings, deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()

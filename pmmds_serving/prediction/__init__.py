@@ -1,1 +1,1 @@
-"""Validates, scores and records predictions; errors of the API. Transport is in http/ and rpc/."""
+"""Validates requests, scores rows and records predictions. Transport is in http/ and rpc/."""

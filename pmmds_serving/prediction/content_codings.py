@@ -15,7 +15,10 @@ _DEFLATE_METHOD = 8
 
 
 def coding_of(raw: bytes) -> str:
-    """The coding of a Content-Encoding header: `gzip`, `deflate` or empty. Raises ApiError for any other."""
+    """Return the coding of a Content-Encoding header: `gzip`, `deflate` or empty.
+
+    Raises ApiError for any other value.
+    """
     coding = raw.decode("latin-1").strip().lower()
     if coding in ("", "identity"):
         return ""
@@ -34,7 +37,7 @@ class BodyDecoder:
         self._inflater = zlib.decompressobj(_GZIP) if coding == "gzip" else None
 
     def feed(self, chunk: bytes) -> bytes:
-        """The decoded bytes of a chunk. Raises ApiError: not in this coding, or more than `limit` bytes in all."""
+        """Decode a chunk. Raises ApiError if it is not in this coding or the body exceeds `limit` decoded bytes."""
         parts = []
         try:
             while chunk:
@@ -51,15 +54,15 @@ class BodyDecoder:
     def check_end(self) -> None:
         """Raises ApiError if the compressed data is not complete."""
         if self._inflater is None or not self._inflater.eof:
-            raise api_errors.broken_content(f"The body ends before its {self._coding} data does")
+            raise api_errors.broken_content(f"The body ends before the {self._coding} data is complete")
 
     def _start(self, chunk: bytes) -> zlib._Decompress:
-        """`deflate` is zlib's format; some clients send its data without the header."""
+        """`deflate` means the zlib format, but some clients send the data without the zlib header."""
         self._inflater = zlib.decompressobj(_ZLIB if chunk[0] & 0x0F == _DEFLATE_METHOD else _RAW)
         return self._inflater
 
     def _next_member(self, inflater: zlib._Decompress) -> bytes:
-        """The data after the end of a member. gzip may have several (RFC 1952, 2.2)."""
+        """Decode the data after the end of a gzip member; a body may have several members (RFC 1952, 2.2)."""
         rest = inflater.unused_data
         if rest and self._coding != "gzip":
             raise zlib.error

@@ -1,7 +1,7 @@
-"""Bounds the number of values in a JSON text by counting bytes, before anything is decoded.
+"""Limits the number of values in a JSON text by counting certain bytes before anything is decoded.
 
-A byte of JSON can become fifty bytes of objects, so a limit in bytes bounds neither memory nor time.
-Not here: decoding (request_bodies.py), the limits of the endpoints (limits.py).
+One byte of JSON can become fifty bytes of objects, so a limit in bytes limits neither memory nor time sufficiently. Not
+here: decoding (request_bodies.py), the limits of the endpoints (limits.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def check_elements(body: bytes, most: int) -> None:
     """Raises ApiError if the text may contain more than `most` values.
 
-    Counts commas and opening brackets, including those inside strings, because one precedes every value but the
+    Counts commas and opening brackets, including those inside strings: one of them precedes every value except the
     outermost.
     """
     if body.count(b",") + body.count(b"{") + body.count(b"[") > most:
@@ -26,9 +26,9 @@ def check_elements(body: bytes, most: int) -> None:
 
 
 def n_items(body: bytes, name: str) -> int | None:
-    """Length of the array under a key of the outermost object; None without such an array.
+    """Length of the array under a key of the outermost object; None if there is no such array.
 
-    Does not decode the elements.
+    Does not decode its elements.
     """
     try:
         array = _fields.decode(body).get(name)

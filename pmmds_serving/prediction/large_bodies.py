@@ -15,9 +15,9 @@ from pmmds_serving.api_errors import ApiError
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
 
 LARGE_BYTES = 100_000
-# Per worker; batches and labels are counted separately.
+# Maximum number of large bodies per worker; batches and labels are counted separately.
 MAX_LARGE = 8
-# Time a body waits for a free slot.
+# Maximum time in seconds that a body waits for a free slot.
 WAIT_SECONDS = 5.0
 
 T = TypeVar("T")

@@ -29,12 +29,12 @@ from pmmds_serving.prediction.request_ids import RequestIds
 from pmmds_serving.spool.spool import Spool, SpoolWriteError
 
 REMEMBERED_REQUESTS = 10_000
-# The database column has 128 characters; ids of a batch have the row's index appended.
+# The database column holds 128 characters, and in a batch the row's index is appended to the id.
 MAX_REQUEST_ID = 120
 
 _NO_MODEL_YET = "Run `pmmds train`; the service loads the model automatically"
 
-# Logger and event of a prediction's log line.
+# Logger name and event name of a prediction's log line.
 COMPLETED = ("pmmds.serving.predict", "prediction_completed")
 
 
@@ -43,7 +43,7 @@ CheckedInstance: TypeAlias = tuple[Row, tuple[str, ...]]
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """One prediction. `latency_ms`: from the arrival of the request until the row was scored."""
+    """One prediction. `latency_ms`: time from the request's arrival until the row was scored."""
 
     request_id: str
     prediction: int
@@ -68,7 +68,7 @@ class PredictionLine(msgspec.Struct, frozen=True, gc=False):
 class Predictor:
     """Makes the predictions of one worker.
 
-    `on_answered` is called with every prediction, `line` writes the log; tracing wraps both.
+    `on_answered` is called with every prediction, and `line` writes its log line; tracing wraps both.
     """
 
     def __init__(
@@ -89,19 +89,19 @@ class Predictor:
         self.on_answered: Callable[[Sequence[Prediction]], None] = self._count_and_log
         self.line = FrequentLine(*COMPLETED)
         self._new_id = RequestIds().new
-        # Predictions by client's request id, so that a repeated request gets the same response.
+        # Predictions by the client's request id, so that a repeated request gets the same response.
         self._remembered: OrderedDict[tuple[str, Row], Prediction] = OrderedDict()
 
     def predict(self, body: bytes, request_id: str, started: float) -> Prediction:
         """Predict `{"features": {…}}`.
 
         Args:
-            body: JSON.
-            request_id: the client's id, or empty.
+            body: the request body, which is JSON.
+            request_id: the client's request id; empty if there is none.
             started: time.perf_counter() when the request arrived.
 
         Raises:
-            ApiError: invalid payload, no model, or not recordable; nothing was recorded.
+            ApiError: the payload is invalid, there is no model, or recording failed; nothing was recorded.
         """
         row = self._decoder.row(body)
         if row is None:
@@ -110,7 +110,7 @@ class Predictor:
         return self._predict(row, (), request_id, started)
 
     def predict_features(self, features: Any, request_id: str, started: float) -> Prediction:
-        """Predict one decoded row. Raises as `predict`."""
+        """Predict one decoded row. Raises the same errors as `predict`."""
         self._model()
         checked = self._check_row(features)
         if checked.row is None:
@@ -133,7 +133,10 @@ class Predictor:
         return answer
 
     def predict_batch(self, body: bytes, request_id: str, started: float) -> list[Prediction]:
-        """Predict `{"instances": [{…}, …]}`, all or none. Raises as `predict`; errors name the instance's index."""
+        """Predict `{"instances": [{…}, …]}`, all or none.
+
+        Raises the same errors as `predict`, with the instance's index.
+        """
         return self.predict_rows(self.read_batch(body), request_id, started)
 
     def read_batch(self, body: bytes) -> list[CheckedInstance]:
@@ -153,7 +156,7 @@ class Predictor:
         return [_row_of(c) for c in self._check_batch(instances)]
 
     def predict_rows(self, rows: Sequence[CheckedInstance], request_id: str, started: float) -> list[Prediction]:
-        """Predict validated rows; call on the event loop's thread. Raises as `predict`."""
+        """Predict validated rows; call this in the event loop's thread. Raises the same errors as `predict`."""
         model = self._model()
         at = datetime.now(UTC)
         batch_id = self._new_id(at)
@@ -206,7 +209,10 @@ class Predictor:
         started: float,
         probability: float,
     ) -> tuple[Prediction, PredictionRecord]:
-        """`ids`: prediction id and the client's request id, which may be empty."""
+        """Build the prediction and its record.
+
+        `ids`: the prediction id and the client's request id, which may be empty.
+        """
         prediction_id, client_id = ids
         prediction = int(probability >= DECISION_THRESHOLD)
         latency_ms = (time.perf_counter() - started) * 1000
@@ -239,7 +245,7 @@ class Predictor:
             raise api_errors.not_recorded(error.message) from None
 
     def _earlier(self, request_id: str, row: Row) -> Prediction | None:
-        """This worker's earlier prediction for the same id and row; counted as a repeated request."""
+        """Return this worker's earlier prediction for the same id and row, and count a repeated request."""
         answer = self._remembered.get((request_id, row))
         if answer is not None:
             self._metrics.repeated_requests.labels("same").inc()
@@ -280,7 +286,7 @@ def check_request_id(request_id: str) -> str:
 
 
 def field_of(body: Any, name: str) -> Any:
-    """A field of a decoded body. Raises ApiError if the body is not an object or lacks the field."""
+    """Return a field of a decoded body. Raises ApiError if the body is not an object or lacks the field."""
     if not isinstance(body, Mapping) or name not in body:
         raise api_errors.invalid_payload([f'body: expected an object {{"{name}": …}}'])
     return body[name]

@@ -1,4 +1,4 @@
-"""Request bodies: read with a limit and decoded strictly.
+"""Reads request bodies with a size limit and decodes them strictly.
 
 Not here: their meaning (predictor.py), responses (http/responses.py).
 """
@@ -17,14 +17,14 @@ from pmmds_serving.prediction.content_codings import BodyDecoder, coding_of
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]
-# JSON is UTF-8 (RFC 8259, 8.1), and ASCII is a part of it.
+# JSON must be UTF-8 (RFC 8259, 8.1), of which ASCII is a subset.
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 WhenLarge = Callable[[], Awaitable[None]]
 
 
 class _DuplicateKeyError(ValueError):
-    """An object has the same key twice."""
+    """Raised if a JSON object has a duplicate key."""
 
 
 async def read_body(
@@ -34,10 +34,10 @@ async def read_body(
 
     Args:
         headers: lower-case names and values.
-        receive: ASGI's.
+        receive: ASGI's receive function.
         limit: maximum number of bytes.
-        large: number of bytes beyond which `when_large` is awaited once, before reading on.
-        when_large: may raise.
+        large: number of bytes beyond which `when_large` is awaited once before more is read.
+        when_large: called for a large body; it may raise an exception.
 
     Raises:
         ApiError: wrong content type, more than `limit` bytes, or the client disconnected.
@@ -59,7 +59,7 @@ async def read_body(
 
 
 def _described(headers: Headers) -> tuple[bytes, bytes, bytes]:
-    """Content-Type (the first of duplicates, as in the fast path), Content-Length and all Content-Encodings."""
+    """Return Content-Type (the first one, as in the fast path), Content-Length and all Content-Encodings."""
     content_type = declared = encoding = b""
     for name, value in headers:
         if name == b"content-type":
@@ -105,7 +105,7 @@ async def _read_on(
 async def _read_coded(
     decoder: BodyDecoder, receive: Receive, limit: int, large: int | None, when_large: WhenLarge | None
 ) -> bytes:
-    """Decode while reading. Compressed and decoded size are limited; ASGI's messages are as large as what arrived."""
+    """Decode a compressed body while reading it. Both the compressed and the decoded size are limited."""
 
     n_received = 0
 

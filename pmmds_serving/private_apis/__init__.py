@@ -1,4 +1,4 @@
-"""Private APIs of other libraries: one module each, the only place that imports or reads them.
+"""Private APIs of other libraries, each used in only one module.
 
 uvicorn_protocol.py   uvicorn's HTTP protocol class and its tables of protocols
 bentoml_service.py    BentoML's service class and application

@@ -9,5 +9,5 @@ from importlib import resources
 
 
 def static_file(name: str) -> bytes:
-    """Content of a file of BentoML's own web page. Raises FileNotFoundError."""
+    """Return the content of a static file that BentoML ships. Raises FileNotFoundError."""
     return resources.files("bentoml._internal.server").joinpath("static_content", name).read_bytes()

@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol over httptools: the classes that http/ extends and the table that selects a protocol.
+"""uvicorn's HTTP protocol based on httptools: the classes that http/ extends and the table that selects a protocol.
 
-Not here: connection limits (http/connection_limits.py), predictions (http/predict_protocol.py). Their
-protocol classes override methods of `HttpToolsProtocol` and use the attributes in `PROTOCOL_ATTRIBUTES`.
+Not here: connection limits (http/connection_limits.py), predictions (http/predict_protocol.py). The classes there
+override methods of `HttpToolsProtocol` and use the attributes in `PROTOCOL_ATTRIBUTES`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 __all__ = ["STATUS_LINE", "HttpToolsProtocol", "RequestResponseCycle", "select_protocol"]
 
-# Set in `__init__`, before `connection_made` is called.
+# Attributes that uvicorn sets in `__init__`, before `connection_made` is called.
 PROTOCOL_ATTRIBUTES = frozenset(
     {
         "access_log",

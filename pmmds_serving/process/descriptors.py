@@ -13,9 +13,9 @@ from pmmds_core.runtime.json_logs import get_logger
 
 PREFERRED_LIMIT = 16_384
 MAX_GRPC_CONNECTIONS = 256
-# The client's socket, and both ends of its connection to gRPC's server (rpc/relay.py).
+# Descriptors per gRPC client: its socket and both ends of its connection to gRPC's server (rpc/relay.py).
 GRPC_DESCRIPTORS = 3
-# For the spool, model files, sidecar processes, libraries, and connections over the limit until they are closed.
+# Reserved for the spool, model files, sidecars, libraries, and connections over the limit until they are closed.
 RESERVED = 192
 
 log = get_logger("pmmds.serving.descriptors")
@@ -23,14 +23,14 @@ log = get_logger("pmmds.serving.descriptors")
 
 @dataclass(frozen=True)
 class DescriptorShares:
-    """Maximum number of connections per transport."""
+    """The maximum number of connections for each transport."""
 
     http_connections: int
     grpc_connections: int
 
 
 def raise_limit() -> int:
-    """Raise this process's soft limit up to its hard limit and PREFERRED_LIMIT; returns the new limit."""
+    """Raise the soft limit to PREFERRED_LIMIT, or to the hard limit if that is lower; return the new soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = PREFERRED_LIMIT if hard == resource.RLIM_INFINITY else min(PREFERRED_LIMIT, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

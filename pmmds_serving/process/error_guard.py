@@ -1,6 +1,6 @@
 """Error guard: keeps a background loop running after any error.
 
-Logs an error's type and place only, because its text may contain a customer's values.
+Logs only an error's type and location, because its text may contain a customer's values.
 Not here: the loops themselves and the problems they report.
 """
 

@@ -18,7 +18,7 @@ from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError
 from pmmds_core.runtime.file_lock import try_lock_file
 
 LOCK_FILE = "serving.lock"
-# A supervisor may start a service while the previous one is still draining.
+# Wait this long, because a supervisor may start a service while the previous one is still finishing its requests.
 WAIT_SECONDS, POLL_SECONDS = 5.0, 0.1
 
 
@@ -36,7 +36,7 @@ def take_home(settings: Settings) -> IO[str]:
             f"Another service already uses {settings.home_path}: {_holder(file)}.",
             next_step="Stop it, or set PMMDS_HOME to another folder.",
         )
-    with suppress(OSError):  # on a full disk the lock works without the holder's name
+    with suppress(OSError):  # on a full disk, the lock works but does not show its holder
         lock.truncate(0)
         lock.write(f"process {os.getpid()}, port {settings.http_port}\n")
         lock.flush()

@@ -29,7 +29,7 @@ def _starter() -> int:
 
 
 def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
-    """Main function of a sidecar: calls `work(deployment, parent)`; a PmmdsError ends the process with its message."""
+    """Main function of a sidecar: calls `work(deployment, parent)`. On a PmmdsError, exits with its message."""
     parent = _starter()
     settings = load_settings()
     configure_logging(settings.log_level)
@@ -49,7 +49,7 @@ class Sidecar:
         self._child: subprocess.Popen[bytes] | None = None
 
     def ensure(self) -> None:
-        """Start the process if none runs; cheap enough to call every second."""
+        """Start the process if none is running; cheap enough to call every second."""
         if self._child is not None and self._child.poll() is None:
             return
         lock = try_lock_file(self._lock_file)

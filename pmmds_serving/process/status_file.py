@@ -13,14 +13,14 @@ Status = TypeVar("Status", bound=msgspec.Struct)
 
 
 class StatusFile(Generic[Status]):
-    """A JSON file with one struct of type `kind`."""
+    """A JSON file that contains one struct of type `kind`."""
 
     def __init__(self, path: Path, kind: type[Status]) -> None:
         self._path = path
         self._kind = kind
 
     def read(self) -> Status | None:
-        """None if there is no file, or it was written by another version of PMMDS."""
+        """Read the struct; None if there is no file, or if a different version of PMMDS wrote it."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=self._kind)
         except (FileNotFoundError, msgspec.DecodeError):

@@ -18,10 +18,10 @@ from pmmds_serving.prediction.predictor import Prediction
 
 
 def features_of(values: Mapping[str, messages.FeatureValue], most: int) -> dict[str, FeatureValue]:
-    """Name → str, int, float or None, as in decoded JSON. Raises ApiError."""
+    """Convert a row's features to name → str, int, float or None, as in decoded JSON. Raises ApiError."""
     if len(values) > most:
         raise api_errors.invalid_payload([f"features: expected at most {most} values, found {len(values):,}"])
-    # A non-empty text_value is set. WhichOneof is slow, and most values of a row are text.
+    # A nonempty text_value is used directly, because most values are text and WhichOneof is slow.
     return {name: value.text_value or _value_of(value) for name, value in values.items()}
 
 
@@ -31,12 +31,12 @@ def _value_of(value: messages.FeatureValue) -> FeatureValue:
 
 
 def instances_of(request: messages.PredictBatchRequest, most: int) -> list[dict[str, FeatureValue]]:
-    """The rows of a batch, in order, with at most `most` features each. Raises ApiError."""
+    """Convert the rows of a batch, in order. Raises ApiError if a row has more than `most` features."""
     return [features_of(instance.features, most) for instance in request.instances]
 
 
 def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:
-    """The labels as items of the HTTP endpoint, so that the same code validates both."""
+    """Convert labels to the HTTP endpoint's items, so that the same code validates both."""
     return [
         {
             "request_id": label.request_id,
@@ -48,7 +48,7 @@ def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:
 
 
 def _timestamp(observed_at: Timestamp) -> str:
-    """RFC 3339; outside the years 1 to 9999 `seconds.nanos`, which runtime/timestamps.py refuses as a number."""
+    """Format as RFC 3339. Outside the years 1 to 9999, return `seconds.nanos`, which runtime/timestamps.py rejects."""
     try:
         return observed_at.ToJsonString()
     except ValueError:

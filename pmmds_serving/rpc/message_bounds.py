@@ -1,7 +1,7 @@
-"""Counts the elements of a Protocol Buffers message on its bytes, before it is decoded.
+"""Counts the elements of a Protocol Buffers message in its encoded bytes, before decoding.
 
-Two bytes can be an element of a repeated field, which becomes hundreds of bytes of objects. Not here: the
-messages (convert.py), the limits (prediction/limits.py).
+Two bytes can encode an element of a repeated field, which becomes hundreds of bytes of objects. Not here: the messages
+(convert.py), the limits (prediction/limits.py).
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ _LENGTH_DELIMITED = 2
 # Tag of field 1, length-delimited: its one-byte encoding, and the first byte of its longer encodings.
 _TAG, _LONG_TAG = b"\x0a", b"\x8a"
 _FIXED_BYTES = {1: 8, 5: 4}
-# Maximum number of other outermost fields; a valid message has each once.
+# Maximum number of other top-level fields; a valid message contains each of them once.
 _MAX_OTHERS = 16
 
 
 class BrokenMessageError(ValueError):
-    """The bytes are not a valid message."""
+    """Raised if the bytes are not a valid message."""
 
 
 def n_elements(data: bytes, field: int, most: int) -> int:
-    """Number of elements of a repeated message field of the outermost message; counts up to `most` + 1.
+    """Count the elements of a repeated message field of the outermost message, up to `most` + 1.
 
     Raises:
         BrokenMessageError: the bytes end inside a field, contain a group, or have too many other fields.
@@ -42,7 +42,7 @@ def n_elements(data: bytes, field: int, most: int) -> int:
             _, position = _varint(data, position)
         elif kind in _FIXED_BYTES:
             position += _FIXED_BYTES[kind]
-        else:  # a group; the service's messages have none
+        else:  # a group, which the service's messages never contain
             raise BrokenMessageError
         if others > _MAX_OTHERS:
             raise BrokenMessageError
@@ -52,7 +52,7 @@ def n_elements(data: bytes, field: int, most: int) -> int:
 
 
 def check_nested(data: bytes, most: int) -> None:
-    """Raises ApiError if there may be more than `most` nested messages in fields 1.
+    """Raises ApiError if the occurrences of field 1 may contain more than `most` nested messages.
 
     Counts every byte that can start such a field, including bytes of strings and numbers.
     """
@@ -66,7 +66,7 @@ def too_many_elements(most: int) -> ApiError:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """A number and the position after it. Raises BrokenMessageError."""
+    """Decode the varint at a position; return it and the position after it. Raises BrokenMessageError."""
     value = shift = 0
     for byte in data[position : position + 10]:
         position += 1

@@ -1,7 +1,6 @@
-"""The methods of PredictionService; they share their code with the HTTP endpoints.
+"""The methods of PredictionService, which share code with the HTTP endpoints.
 
-They read and return bytes, so that the service checks size and format itself. Not here: the server
-(server.py).
+They receive and return bytes, so that the service can check size and format itself. Not here: the server (server.py).
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ async def predict_batch(call: Call, worker: Worker) -> messages.PredictBatchResp
 
 
 def _read_batch(data: bytes, predictor: Predictor) -> tuple[str, list[CheckedInstance]]:
-    """The request id and the validated rows. Thread-safe. Raises ApiError."""
+    """Decode a call into its request id and validated rows. Thread-safe. Raises ApiError."""
     kind = messages.PredictBatchRequest
     _check_bytes(data, BATCH_BYTES)
     n_instances = _n_elements(kind, data, MAX_BATCH)
@@ -105,7 +104,7 @@ async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResp
 
 
 def _read_labels(data: bytes, rules: data_endpoints.LabelRules) -> list[LabelItem]:
-    """The validated labels. Thread-safe. Raises ApiError."""
+    """Decode and validate the labels of a call. Thread-safe. Raises ApiError."""
     kind = messages.SendFeedbackRequest
     _check_bytes(data, FEEDBACK_BYTES)
     if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
@@ -122,7 +121,10 @@ METHODS: dict[str, Method] = {
 
 
 def caller_of(context: Context) -> Caller:
-    """The client of a call. grpc.aio hides :authority; browsers cannot send gRPC, and bridges forward Origin."""
+    """Return the client of a call. Its host is unknown, because grpc.aio hides :authority.
+
+    Browsers cannot send gRPC themselves, and proxies that translate their requests forward Origin.
+    """
     authorization = [str(value) for name, value in context.invocation_metadata() or () if name == "authorization"]
     origin, fetch_site = _metadata(context, "origin"), _metadata(context, "sec-fetch-site")
     return Caller(only_value(authorization), client_host(context.peer()), None, origin, fetch_site)
@@ -133,12 +135,12 @@ def _read(kind: type[M], data: bytes, limit: int) -> M:
     _check_bytes(data, limit)
     try:
         return kind.FromString(data)
-    except DecodeError:  # its text may contain data of the request
+    except DecodeError:  # omit the error's text, which may contain request data
         raise _broken(kind) from None
 
 
 def _n_elements(kind: type[Message], data: bytes, most: int) -> int:
-    """Number of elements in field 1, before decoding; counts up to `most` + 1. Raises ApiError."""
+    """Count the elements in field 1 before decoding, up to `most` + 1. Raises ApiError."""
     try:
         return n_elements(data, 1, most)
     except BrokenMessageError:
@@ -155,7 +157,7 @@ def _broken(kind: type[Message]) -> ApiError:
 
 
 def _metadata(context: Context, key: str) -> str:
-    """The first value of a metadata key; empty without one."""
+    """Return the first value of a metadata key; empty if there is none."""
     for name, value in context.invocation_metadata() or ():
         if name == key:
             return str(value)
@@ -170,5 +172,5 @@ def _check_deadline(call: Call) -> None:
 
 
 def _seconds_left(context: Context) -> float | None:
-    """None without a deadline, which the library's type annotation omits."""
+    """Return the remaining seconds; None if there is no deadline, although the library's annotation excludes None."""
     return context.time_remaining()

@@ -1,4 +1,4 @@
-"""grpc.health.v1: SERVING while GET /ready returns 200.
+"""The service grpc.health.v1, which reports SERVING while GET /ready returns 200.
 
 Not here: the readiness check (http/status_endpoints.py).
 """
@@ -22,7 +22,7 @@ from pmmds_serving.worker import Worker
 
 WATCH_SECONDS = 1.0
 MAX_WATCHERS = 128
-# Maximum number of messages received at the same time.
+# Maximum number of messages that are received at the same time.
 MAX_ARRIVING = 8
 
 Status: TypeAlias = health_pb2.HealthCheckResponse
@@ -32,7 +32,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 class Readiness:
     """Checks readiness on demand, and once a second for all watchers; watches end with the service.
 
-    Replaces the library's servicer, which must be notified of changes and whose Watch would delay the shutdown.
+    Replaces the library's servicer, which must be notified of each change and whose Watch would delay the shutdown.
     """
 
     def __init__(self, worker: Worker, service: str) -> None:
@@ -41,7 +41,7 @@ class Readiness:
         self._receiving = Receiving(MAX_ARRIVING, worker.deployment.settings.http_request_seconds)
         self._is_stopping = False
         self._is_ready = False
-        self._changed = asyncio.Event()  # replaced at each change
+        self._changed = asyncio.Event()  # replaced whenever readiness changes
         self._n_watchers = 0
         self._polling: asyncio.Task[None] | None = None
 
@@ -54,7 +54,7 @@ class Readiness:
         }
 
     def stop(self) -> None:
-        """Report NOT_SERVING from now on, and end all watches."""
+        """Report NOT_SERVING from now on and end all watches."""
         self._is_stopping = True
         if self._polling is not None:
             self._polling.cancel()
@@ -112,7 +112,7 @@ class Readiness:
         changed.set()
 
     async def _service(self, sent: AsyncIterator[bytes], context: Context) -> str:
-        """The requested service. Aborts the call if its message is invalid or arrives too slowly."""
+        """Return the name of the requested service. Aborts the call if its message is invalid or arrives too slowly."""
         try:
             async with self._receiving.message(sent) as data:
                 return str(health_pb2.HealthCheckRequest.FromString(data).service)

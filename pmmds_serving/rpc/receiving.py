@@ -1,6 +1,6 @@
 """Receives gRPC messages with limits on their number and time.
 
-gRPC itself waits for a complete message as long as the connection lasts, so every method receives its message here.
+gRPC itself would wait for a complete message until the connection ends, so every method uses this module instead.
 Not here: the content of a message (methods.py).
 """
 
@@ -17,8 +17,8 @@ from pmmds_serving.api_errors import ApiError
 class Receiving:
     """Receives the messages of one method.
 
-    At most `most` calls are in progress, from waiting for the message until the response is complete. `seconds`: time
-    to wait for a free slot and for the message together.
+    At most `most` calls are in progress, from waiting for the message until the response is complete. `seconds`:
+    maximum total time to wait for a free slot and for the message.
     """
 
     def __init__(self, most: int, seconds: float) -> None:

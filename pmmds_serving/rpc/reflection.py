@@ -1,4 +1,4 @@
-"""gRPC server reflection with limits on streams. Not here: the reflection itself (grpc_reflection)."""
+"""gRPC server reflection with limits on its streams. Not here: the implementation of reflection (grpc_reflection)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
-# Maximum number of concurrent streams and maximum duration of one.
+# Maximum number of concurrent streams, and maximum duration of a stream in seconds.
 MAX_REFLECTIONS, STREAM_SECONDS = 4, 30.0
 
 

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from pmmds_serving.rpc.settings_handshake import HandshakeError, SettingsHandshake
 
-# Time for a slow client to read its last bytes before the connection is aborted.
+# How long, in seconds, a slow client may take to read its last bytes before the connection is aborted.
 LINGER_SECONDS = 10.0
 
 
@@ -85,7 +85,7 @@ class GrpcRelay:
 
 
 def client_host(peer: str) -> str:
-    """The client's address in gRPC's name of a connection, such as `unix:/folder/7-127.0.0.1`; else empty."""
+    """Return the client's address from gRPC's peer name, such as `unix:/folder/7-127.0.0.1`; empty if it has none."""
     kind, _, name = unquote(peer).partition(":")
     host = name.rpartition("/")[2].partition("-")[2] if kind == "unix" else ""
     try:
@@ -97,7 +97,7 @@ def client_host(peer: str) -> str:
 
 
 class _Side(asyncio.Protocol):
-    """One side of a relayed client. Received bytes are written to the other side, no faster than it reads them."""
+    """One side of a relayed connection. Received bytes are written to the other side, no faster than it reads them."""
 
     transport: asyncio.Transport | None = None
     other: _Side | None = None
@@ -180,7 +180,7 @@ class _Client(_Side):
             backend.abort()
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_connected:  # a transport may deliver one more read before it pauses
+        if not self._is_connected:  # a transport may deliver more data once before it pauses
             self._early += data
             self.pause_reading()
             return

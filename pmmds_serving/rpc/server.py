@@ -1,4 +1,4 @@
-"""The gRPC server of one worker: port, limits, counting of calls and shutdown.
+"""The gRPC server of one worker: its port, limits, call metrics and shutdown.
 
 Not here: the public port, which all workers share (relay.py), the methods (methods.py), health
 (readiness.py), reflection (reflection.py).
@@ -33,16 +33,16 @@ from pmmds_serving.rpc.statuses import code_of, metadata_of
 from pmmds_serving.worker import Worker
 
 SERVICE = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
-# Time for calls in progress at shutdown.
+# How long, in seconds, calls in progress may continue at shutdown.
 GRACE_SECONDS = 5.0
-# At shutdown, new calls are rejected until none arrives for QUIET_SECONDS, at most for REJECTING_SECONDS.
+# At shutdown, new calls are rejected until none has arrived for QUIET_SECONDS, but no longer than REJECTING_SECONDS.
 QUIET_SECONDS, REJECTING_SECONDS = 0.05, 0.5
 
 Answer: TypeAlias = Callable[[AsyncIterator[bytes], Context], Awaitable[bytes]]
 
 
 class Gate:
-    """Open until the service shuts down.
+    """Accepts calls until the service shuts down, then rejects them.
 
     When a gRPC server stops, it cancels queued calls, and a client cannot tell whether a retry is safe. Calls are
     therefore first rejected with UNAVAILABLE until the queue is empty.
@@ -165,11 +165,11 @@ def _traced(endpoint: str, worker: Worker, answer: Answer) -> Answer:
 
 
 def _code_name(context: Context) -> str:
-    """Name of the call's status."""
+    """Return the name of the call's status."""
     code: object = context.code()
     return code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode.OK.name
 
 
 async def _abort(context: Context, error: ApiError) -> None:
-    """End the call. Only the details contain values of the request, not the message."""
+    """End the call with an error status. Values from the request appear only in its details, not in its message."""
     await context.abort(code_of(error), str(error), (metadata_of(error),))

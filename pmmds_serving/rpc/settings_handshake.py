@@ -7,18 +7,18 @@ sockets (relay.py).
 from __future__ import annotations
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# Maximum bytes before the acknowledgment: calls of the first window (65,535 bytes), with their metadata.
+# Maximum bytes before the acknowledgment: the calls that fit into the first window (65,535 bytes) and their metadata.
 MAX_HELD_BYTES = 100_000
 MAX_FRAMES, MAX_SETTINGS = 500, 8
 _HEAD_BYTES, _SETTINGS, _ACK = 9, 4, 1
 
 
 class HandshakeError(Exception):
-    """The bytes are not the start of HTTP/2, or there are too many before the acknowledgment."""
+    """The connection does not start with HTTP/2, or too many bytes arrived before the acknowledgment."""
 
 
 class SettingsHandshake:
-    """Filters one client's bytes. `is_done`: the client has acknowledged; all later bytes are relayed."""
+    """Filters one client's bytes. `is_done`: True if the client has acknowledged; all later bytes are relayed."""
 
     def __init__(self) -> None:
         self.is_done = False
@@ -31,7 +31,7 @@ class SettingsHandshake:
         """Return the bytes to relay now; frames other than SETTINGS are held until the acknowledgment.
 
         Raises:
-            HandshakeError: close the connection.
+            HandshakeError: the handshake failed; the caller closes the connection.
         """
         self._unread += data
         passed = bytearray(self._preface())

@@ -28,7 +28,7 @@ CODES = {
     504: StatusCode.DEADLINE_EXCEEDED,
 }
 
-# Clients accept 8 KB of metadata; errors are sent twice, possibly in base64.
+# Clients accept 8 KB of metadata; each error is sent twice, possibly in base64.
 _MAX_LIST_BYTES = 2000
 
 
@@ -59,7 +59,7 @@ def _violations(errors: Iterable[str]) -> list[BadRequest.FieldViolation]:
 
 
 def _shortened(sentences: Sequence[str]) -> list[str]:
-    """Return the sentences that fit into metadata, then the number of omitted sentences."""
+    """Return the sentences that fit into metadata, followed by one that gives the number of omitted sentences."""
     fitting: list[str] = []
     size = 0
     for sentence in sentences:

@@ -1,1 +1,1 @@
-"""The challenger scores live traffic behind the workers. Choosing the challenger is in model/challenger.py."""
+"""Scores live traffic with the challenger, outside the workers. Choosing the challenger is in model/challenger.py."""

@@ -1,4 +1,4 @@
-"""The shadow process: a sidecar that runs behind the workers, so that the challenger never delays a response.
+"""The shadow process: a sidecar separate from the workers, so that the challenger never delays a response.
 
 Not here: scoring (scorer.py), starting the process (process/sidecar.py).
 """
@@ -21,12 +21,12 @@ from pmmds_serving.shipping.process import RUN_FOLDER
 from pmmds_serving.shipping.shipper import retry_seconds
 
 MODULE = "pmmds_serving.shadow.process"
-# Lower priority than the workers.
+# Niceness of the process, which gives it a lower priority than the workers.
 NICE = 10
 
 
 class Publisher:
-    """Publishes the shadow's status to the workers and its counts to Prometheus."""
+    """Publishes the shadow process's status to the workers and its counts to Prometheus."""
 
     def __init__(self, files: ShadowFiles, metrics: ServingMetrics) -> None:
         self._files = files
@@ -49,7 +49,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     """Score until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the worker stops this process
     files = ShadowFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:
@@ -62,7 +62,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     with lock:
         while not stop.is_set() and os.getppid() == parent:
             succeeded = False
-            with ErrorGuard():  # step() handles its own errors; this suppresses errors of publishing
+            with ErrorGuard():  # step() handles its own errors; this suppresses publishing errors
                 succeeded = scorer.step()
                 publisher.publish(scorer.status)
             n_failures = 0 if succeeded else n_failures + 1

@@ -1,4 +1,4 @@
-"""Shadow scoring: scores logged requests with the challenger, in batches, after they reached the database.
+"""Shadow scoring: scores logged requests with the challenger, in batches, after they have reached the database.
 
 It runs in its own process (process.py). Not here: choosing the version (model/challenger.py), reading and
 writing rows (pmmds_core.stores.predictions.shadow).
@@ -22,10 +22,10 @@ from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.shadow.status import ShadowStatus
 
-# Pause between two steps.
+# Pause between two steps, in seconds.
 POLL_SECONDS = 0.5
 BATCH_ROWS = 2_000
-# Transactions may commit out of order, so each pass starts this much before the newest row of the last one.
+# Transactions may commit out of order, so each pass starts this long before the newest row of the previous pass.
 OVERLAP = timedelta(seconds=10)
 # Interval of full passes, which find rows of transactions that took longer than OVERLAP.
 FULL_PASS_SECONDS = 600.0
@@ -51,7 +51,7 @@ class ShadowScorer:
         return self._status
 
     def step(self) -> bool:
-        """Score all waiting rows; returns False after an error, which is in the status and logged once."""
+        """Score all waiting rows. Returns False after an error, which the status contains and which is logged once."""
         problem = ""
         with ErrorGuard() as scoring:
             problem = self._follow()
@@ -71,7 +71,7 @@ class ShadowScorer:
         return not problem
 
     def _follow(self) -> str:
-        """Score with the current challenger; returns the problem that prevents it, or an empty string."""
+        """Score with the current challenger; return the problem that prevents scoring, or an empty string."""
         challenger = self._cache.read_challenger()
         if challenger is None or not challenger.version or challenger.problem:
             self._bundle = None

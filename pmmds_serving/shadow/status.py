@@ -22,7 +22,7 @@ State = Literal["waiting", "scoring", "problem"]
 class ShadowStatus(msgspec.Struct, frozen=True):
     """State of the shadow process.
 
-    `since`: database time from which on rows are scored. `n_scored`: rows that this process scored with `version`.
+    `since`: database time after which rows are scored. `n_scored`: rows that this process scored with `version`.
     """
 
     pid: int
@@ -35,7 +35,7 @@ class ShadowStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ShadowFiles:
-    """Files shared by a home's shadow process and its workers."""
+    """Files that a home's shadow process and workers share."""
 
     folder: Path
 

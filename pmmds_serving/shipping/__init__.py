@@ -1,1 +1,4 @@
-"""Moves the spool into the prediction log: delivery, dead letters, files of dead workers. The files are in spool/."""
+"""Moves spooled records into the prediction log: delivery, dead letters, files of dead workers.
+
+The spool itself is in spool/.
+"""

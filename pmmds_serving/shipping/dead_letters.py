@@ -30,7 +30,7 @@ log = get_logger("pmmds.serving.dead_letters")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line; `record.features` is in the order of `feature_names`."""
+    """One line of a dead letter file; `record.features` is in the order of `feature_names`."""
 
     dead_at: datetime
     error_type: str
@@ -53,14 +53,14 @@ def dead_frame(payload: bytes) -> DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of a home. Each process writes its own file, created at the first dead letter."""
+    """The dead letters of a home. Each process writes its own file, which is created for the first dead letter."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.n_written = 0
         self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
         self._counting = threading.Lock()
-        self._counted: dict[Path, tuple[int, int]] = {}  # file → bytes counted so far, lines in them
+        self._counted: dict[Path, tuple[int, int]] = {}  # file → number of bytes read so far, number of lines in them
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
         """Write and sync dead letters, all or none. Raises OSError."""
@@ -79,7 +79,7 @@ class DeadLetters:
         log.error("dead_letters", file=self._path.name, n_records=len(letters), error_types=kinds)
 
     def n_kept(self) -> int:
-        """Number of dead letters in the folder, of all processes."""
+        """Number of dead letters in the folder, from all processes."""
         with self._counting:
             counted: dict[Path, tuple[int, int]] = {}
             for path in self.folder.glob(f"*{SUFFIX}"):
@@ -102,7 +102,7 @@ def _append_synced(fd: int, lines: bytes) -> None:
 
 
 def _count_on(path: Path, n_bytes: int, n_lines: int) -> tuple[int, int]:
-    """Bytes and lines of a file whose first `n_bytes` have `n_lines` lines."""
+    """Count the bytes and lines of a file whose first `n_bytes` contain `n_lines` lines."""
     size = path.stat().st_size
     if size == n_bytes:
         return n_bytes, n_lines

@@ -1,4 +1,4 @@
-"""Delivery of spooled batches to the prediction log; rows that it rejects permanently become dead letters.
+"""Delivers spooled batches to the prediction log; rows that the database permanently rejects become dead letters.
 
 Not here: claiming segments (orphans.py), the retry loop (shipper.py), files of dead letters
 (dead_letters.py).
@@ -18,14 +18,14 @@ from pmmds_serving.spool.segment import Batch
 
 events = get_logger("pmmds.serving.delivery")
 
-# Errors of conversions and drivers caused by a value.
+# Errors that a value can cause in conversions and database drivers.
 _PERHAPS_A_ROW = (SQLAlchemyError, ValueError, TypeError, ArithmeticError, LookupError)
 
 
 def is_about_a_row(error: Exception) -> bool:
     """True if a reachable database, or the conversion before it, rejected a value.
 
-    Any other error (server unavailable, missing column, missing privilege, bug) would affect every row, so those rows
+    Any other error (server unavailable, missing column, missing privilege, bug) would affect every row, so the rows
     wait.
     """
     if isinstance(error, DBAPIError):
@@ -53,10 +53,10 @@ class Delivery:
         self._feature_names = feature_names
         self._max_attempts = max_attempts
         self._log: PredictionLog | None = None
-        self._refused: tuple[str, int] = ("", 0)  # position of the last rejected batch, number of attempts
+        self._refused: tuple[str, int] = ("", 0)  # the last rejected batch's position and its number of attempts
 
     def deliver(self, batch: Batch, names: tuple[str, ...]) -> None:
-        """Write every frame of the batch to the database or to the dead letters, durably.
+        """Durably write every frame of the batch to the database or to the dead letters.
 
         Args:
             batch: frames; `place` is the same in each attempt.
@@ -89,7 +89,7 @@ class Delivery:
         Returns False if one of them has a bad row or frame; nothing was written, and each must be delivered alone.
 
         Raises:
-            PmmdsError, SQLAlchemyError, …: as `deliver`, except for rejected rows.
+            PmmdsError, SQLAlchemyError, …: the same errors as `deliver`, except for rejected rows.
         """
         if any(batch.undecodable for batch in batches):
             return False
@@ -144,7 +144,7 @@ class Delivery:
     def _one_by_one(
         self, log: PredictionLog, records: Sequence[PredictionRecord], names: tuple[str, ...]
     ) -> tuple[list[Appended], list[DeadLetter]]:
-        """Split in halves to isolate rejected rows; write the others. Raises if the database becomes unavailable."""
+        """Write the batch, halving it to isolate rejected rows. Raises if the database becomes unavailable."""
         try:
             return [self._append(log, records, names)], []
         except _PERHAPS_A_ROW as error:
@@ -159,7 +159,7 @@ class Delivery:
         return appended + more_appended, dead + more_dead
 
     def _in_contract_order(self, record: PredictionRecord, names: tuple[str, ...]) -> PredictionRecord:
-        """The record with the features of the current contract; new features are missing values."""
+        """Return the record with the current contract's features; new features get missing values."""
         if names == self._feature_names:
             return record
         values = dict(zip(names, record.features, strict=True))

@@ -1,4 +1,4 @@
-"""Ships log segments that no worker writes to: released ones and orphans of dead workers.
+"""Ships log segments that no worker writes to: released segments and orphans of dead workers.
 
 Not here: the workers' side (spool/spool.py), writing rows to the database (delivery.py).
 """
@@ -15,7 +15,7 @@ from pmmds_serving.shipping.delivery import Delivery
 from pmmds_serving.spool.segment import DAMAGED_SUFFIX, Batch, Segment, claim_all
 
 OTHER_CONTRACT_SUFFIX = ".other-contract"
-# More than a segment usually has.
+# Maximum number of records in a batch; segments usually have fewer.
 BATCH_RECORDS = 50_000
 # Maximum bytes of small segments shipped in one transaction; about 5,000 rows.
 TOGETHER_BYTES = 1 << 20
@@ -50,7 +50,7 @@ class SegmentShipper:
         self._feature_names = feature_names
 
     def ship_all(self, is_late: Callable[[], bool]) -> None:
-        """Ship all claimable segments until `is_late` returns True. Raises as `Delivery.deliver`."""
+        """Ship all claimable segments until `is_late` returns True. Raises the same errors as `Delivery.deliver`."""
         with closing(_grouped(claim_all(self._folder))) as groups:
             for segments in groups:
                 if not is_late():
@@ -63,7 +63,7 @@ class SegmentShipper:
                 self._ship(each)
 
     def _open(self, segment: Segment) -> _Opened | None:
-        """None if it has no rows for this database; it is then deleted or set aside."""
+        """Read the header and first batch. None, and the file deleted or set aside, if no row is for this database."""
         start = segment.header()
         if start is None:
             self._finish(segment, 0)
@@ -76,7 +76,7 @@ class SegmentShipper:
         return _Opened(segment, header.feature_names, segment.read(position, BATCH_RECORDS))
 
     def _ship_together(self, opened: Sequence[_Opened]) -> bool:
-        """False if they must be shipped one by one; nothing was shipped then."""
+        """Ship segments in one transaction. Returns False if nothing was shipped and each must be shipped alone."""
         if len(opened) < 2 or len({o.names for o in opened}) > 1 or any(o.has_more for o in opened):
             return False
         if not self._delivery.deliver_together([o.batch for o in opened], opened[0].names):
@@ -93,7 +93,7 @@ class SegmentShipper:
         self._finish(opened.segment, batch.end)
 
     def _finish(self, segment: Segment, end: int) -> None:
-        """Delete a file that was read completely; set aside one whose end is damaged."""
+        """Delete the segment's file if it was read completely; set it aside if its end is damaged."""
         if end == segment.size:
             segment.delete()
         else:
@@ -102,7 +102,7 @@ class SegmentShipper:
 
 
 def _grouped(segments: Iterator[Segment]) -> Generator[Sequence[Segment], None, None]:
-    """Groups of segments in order; a group is closed when the next one is requested."""
+    """Yield groups of segments in order; each group is closed when the next one is requested."""
     group: list[Segment] = []
     try:
         for segment in segments:

@@ -1,7 +1,7 @@
 """The shipper process: a sidecar, so that shipping does not hold the workers' interpreter lock.
 
-In a thread of the worker, a row costs more than twice the processor time (docs/decisions/0013). Not here: shipping
-(shipper.py), starting the process (process/sidecar.py).
+In a thread of the worker, shipping a row would take more than twice the processor time (docs/decisions/0013). Not here:
+shipping (shipper.py), starting the process (process/sidecar.py).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STOP_SECONDS = 10.0
 
 
 class ShipperStatus(msgspec.Struct, frozen=True):
-    """State of the process, which the workers report."""
+    """State of the shipper process; the workers include it in their status."""
 
     pid: int
     problem: str = ""
@@ -38,7 +38,7 @@ class ShipperStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ShipperFiles:
-    """Files shared by a home's shipper and its workers."""
+    """Files that a home's shipper and workers share."""
 
     folder: Path
 
@@ -56,7 +56,7 @@ class ShipperFiles:
         return status is not None and status.pid == pid
 
     def problem(self) -> str:
-        """Why rows do not reach the database; empty if they do, or if the first shipper is still starting."""
+        """The reason why rows do not reach the database; empty if they do or the first shipper is still starting."""
         status = self.status.read()
         if status is None:
             return ""
@@ -91,7 +91,7 @@ def ship(deployment: Deployment, parent: int) -> None:
     """Ship until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the worker stops this process
     files = ShipperFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:

@@ -34,8 +34,8 @@ _random = random.SystemRandom()
 class ShipperState:
     """State of the shipper. `problem` is empty while rows are shipped.
 
-    Counts since this process started: rows logged, dead letters written, and repeated requests whose prediction was the
-    logged one (`n_same`) or another (`n_other`).
+    The counts begin at the process's start: rows logged, dead letters written, and repeated requests whose prediction
+    equals the logged one (`n_same`) or differs (`n_other`).
     """
 
     problem: str = ""
@@ -68,7 +68,7 @@ class Shipper:
         return ShipperState(self._problem, d.n_delivered, self.dead_letters.n_written, d.n_same, d.n_other)
 
     def ship(self) -> bool:
-        """Ship all claimable segments; False after an error."""
+        """Ship all claimable segments; return False after an error."""
         with ErrorGuard() as shipping:
             self._segments.ship_all(self._is_late)
         if shipping.error is not None:
@@ -84,7 +84,7 @@ class Shipper:
         n_failures = 0
         while not stop.is_set():
             shipped = False
-            with ErrorGuard():  # ship() handles its own errors; this suppresses errors of reporting
+            with ErrorGuard():  # ship() handles its own errors; this suppresses reporting errors
                 shipped = self.ship()
                 after_each()
             n_failures = 0 if shipped else n_failures + 1

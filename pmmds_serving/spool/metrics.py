@@ -41,10 +41,10 @@ class SpoolMetrics:
 
 
 def forget_dead_workers(folder: Path) -> None:
-    """Remove the gauges of dead workers; their backlog is in the database or counted by another worker.
+    """Remove the gauges of dead workers, whose backlog is in the database or counted by another worker.
 
-    The library leaves this to the server, and BentoML's server does not do it. BentoML chooses the location of the
-    shared files below `folder`.
+    The library expects the server to do this, but BentoML's server does not. BentoML chooses the location of the shared
+    files below `folder`.
     """
     for path in folder.rglob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]

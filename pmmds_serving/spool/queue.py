@@ -13,12 +13,12 @@ SEGMENT_BYTES = 4_000_000
 
 
 class SpoolFullError(SpoolWriteError):
-    """The spool is full and PMMDS_SPOOL_WHEN_FULL is `reject`."""
+    """Raised if the spool is full and PMMDS_SPOOL_WHEN_FULL is `reject`."""
 
 
 @dataclass(frozen=True)
 class SpoolLimits:
-    """Maximum bytes of one worker's unshipped records, the policy when it is reached, and bytes of a log segment."""
+    """Maximum bytes of a worker's unshipped records, the policy at that limit, and maximum bytes of a log segment."""
 
     max_bytes: int = 1_000_000_000
     when_full: Literal["reject", "drop_oldest"] = "reject"
@@ -27,7 +27,10 @@ class SpoolLimits:
 
 @dataclass(eq=False)
 class SpoolPart:
-    """A log segment in the queue; `start`: bytes of its header. The shipper may claim it once it is released."""
+    """A log segment in the queue; `start`: size of its header.
+
+    The shipper may claim the segment once it is released.
+    """
 
     segment: Segment
     start: int
@@ -40,7 +43,7 @@ class SpoolPart:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of its records."""
+        """Size of the segment's records in bytes."""
         return self.segment.size - self.start
 
     @property
@@ -49,19 +52,19 @@ class SpoolPart:
 
     @property
     def is_gone(self) -> bool:
-        """True if the shipper has moved it to the database or set it aside."""
+        """True if the shipper has moved the segment's rows to the database or set the segment aside."""
         return self.is_released and not self.path.exists()
 
     def release(self) -> None:
-        """Sync and unlock it for the shipper. Raises OSError; the segment then stays with this worker."""
+        """Sync the segment and unlock it for the shipper. If it raises OSError, the segment stays with this worker."""
         self.segment.sync()
         self.segment.close()
         self.is_released = True
 
     def drop(self) -> bool:
-        """Delete it. False if the shipper has claimed it, which deletes it after shipping."""
+        """Delete the segment; False if the shipper has claimed it and will delete it after shipping."""
         if not self.is_released:
-            with suppress(OSError):  # a remaining file is shipped after this worker has exited
+            with suppress(OSError):  # if the file remains, it is shipped after this worker has exited
                 self.path.unlink(missing_ok=True)
             return True
         try:

@@ -12,7 +12,7 @@ _EVERY_FRAME = 1 << 30
 
 
 def is_spooled(folder: Path, request_id: str) -> bool:
-    """True if a log segment has a record with this id. Segments deleted during the search are skipped."""
+    """True if any log segment contains a record with this id. Segments deleted during the search are skipped."""
     return any(_holds(path, request_id) for path in sorted(folder.glob(f"*{SUFFIX}")))
 
 

@@ -1,8 +1,8 @@
 """Log segments: the files of the spool, each opened and locked by one process.
 
-A file has a header frame and one frame per record: length and CRC-32 (little-endian), then MessagePack. A frame that a
-crash cut off belongs to a prediction that was never returned. Not here: when segments are written and
-released (spool.py) or shipped (shipping/).
+A file has a header frame and one frame per record: length and CRC-32 (little-endian), then MessagePack. A frame that
+was cut off by a crash belongs to a prediction that was never returned. Not here: when segments are written and released
+(spool.py) or shipped (shipping/).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pmmds_core.errors import StoreError
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 SUFFIX = ".spool"
-# A segment that is being created; `*.spool` does not match it.
+# Suffix of a segment that is being created; `*.spool` does not match it.
 NEW_SUFFIX = ".spool-new"
 DAMAGED_SUFFIX = ".damaged"
 READ_BYTES = 1 << 18
@@ -35,7 +35,7 @@ _decoder = msgspec.msgpack.Decoder(PredictionRecord)
 
 
 class SpoolWriteError(StoreError):
-    """A prediction could not be recorded, so it must not be returned."""
+    """Raised if a prediction could not be recorded; it must not be returned to the client."""
 
 
 class SpoolHeader(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class Batch:
 
 
 def encode_record(record: PredictionRecord) -> bytes:
-    """The frame of one record."""
+    """Encode one record as a frame."""
     return framed(_encoder.encode(record))
 
 
@@ -71,7 +71,10 @@ def framed(payload: bytes) -> bytes:
 
 
 class Segment:
-    """One file. Writing, reading and syncing may run in different threads; closing waits for reads and syncs."""
+    """One segment file.
+
+    Writing, reading and syncing may run in different threads; closing waits for reads and syncs.
+    """
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
@@ -98,7 +101,7 @@ class Segment:
 
     @classmethod
     def _create_locked(cls, path: Path, header: bytes) -> Segment | None:
-        """None if another process claimed the unfinished file before it was locked."""
+        """Create a segment; None if another process claimed the unfinished file before it was locked."""
         unfinished = path.with_name(f"{path.stem}-{uuid.uuid4().hex[:8]}{NEW_SUFFIX}")
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -118,14 +121,15 @@ class Segment:
 
     @classmethod
     def claim(cls, path: Path) -> Segment | None:
-        """Open and lock a released or orphaned file; None if it is gone or another process has it."""
+        """Open and lock a released or orphaned file; None if it was deleted or another process has locked it."""
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_same = os.path.samestat(path.stat(), os.fstat(fd))  # not deleted or renamed before the lock
+            # The file may have been deleted or renamed before it was locked.
+            is_same = os.path.samestat(path.stat(), os.fstat(fd))
         except (BlockingIOError, FileNotFoundError):
             is_same = False
         if is_same:
@@ -135,20 +139,20 @@ class Segment:
 
     @property
     def size(self) -> int:
-        """Bytes of complete writes."""
+        """Number of bytes that were written completely."""
         return self._size
 
     @property
     def is_open(self) -> bool:
-        """True while this process has it open and locked."""
+        """True while this process has the segment open and locked."""
         return self._is_open
 
     def write(self, frames: bytes) -> None:
-        """Append all or nothing. Raises SpoolWriteError, for example if the disk is full."""
+        """Append all frames or none. Raises SpoolWriteError, for example if the disk is full."""
         try:
             _write_atomically(self._fd, frames, self._size)
         except OSError as error:
-            with suppress(OSError):  # complete frames of a failed batch must not be shipped
+            with suppress(OSError):  # remove the batch's complete frames, which must not be shipped
                 os.ftruncate(self._fd, self._size)
             raise SpoolWriteError(
                 f"The prediction could not be written to the spool: {error.strerror}.",
@@ -167,7 +171,7 @@ class Segment:
                 os.fdatasync(self._fd)
 
     def header(self) -> tuple[SpoolHeader, int] | None:
-        """The header and the position after it; None without a valid header."""
+        """Read the header and the position after it; None if there is no valid header."""
         for payload, end in self._frames(0, self._size):
             try:
                 return msgspec.msgpack.decode(payload, type=SpoolHeader), end
@@ -211,7 +215,7 @@ class Segment:
                 os.close(self._fd)
 
     def _frames(self, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-        """Payloads and the position after each; stops at the first incomplete or damaged frame."""
+        """Yield each payload and the position after it; stop at the first incomplete or damaged frame."""
         position, chunk, at = start, b"", start
         while position + _FRAME.size <= end:
             offset = position - at
@@ -232,7 +236,7 @@ class Segment:
 
 
 def claim_all(folder: Path) -> Iterator[Segment]:
-    """Claim all segments that no worker writes to, released or orphaned; the oldest of each worker first."""
+    """Claim all segments that no worker writes to, released or orphaned; each worker's oldest segment comes first."""
     remove_unfinished(folder)
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         segment = Segment.claim(path)
@@ -241,7 +245,7 @@ def claim_all(folder: Path) -> Iterator[Segment]:
 
 
 def segments_with_records(folder: Path) -> list[Path]:
-    """Segment files with at least one record, claimed or not. Deleted files are skipped."""
+    """Return segment files with at least one record, whether claimed or not. Deleted files are skipped."""
     paths = []
     for path in folder.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError), path.open("rb") as file:

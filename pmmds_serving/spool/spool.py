@@ -23,7 +23,7 @@ from pmmds_core.stores.predictions.log import PredictionRecord
 from pmmds_serving.spool.queue import SEGMENT_BYTES, SpoolFullError, SpoolLimits, SpoolPart
 from pmmds_serving.spool.segment import Segment, SpoolWriteError, encode_record
 
-# Re-exported for users of a spool.
+# Re-exported for the modules that use a spool.
 __all__ = ["SEGMENT_BYTES", "Spool", "SpoolFullError", "SpoolLimits", "SpoolWriteError"]
 
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
@@ -32,20 +32,20 @@ log = get_logger("pmmds.serving.spool")
 
 
 class Spool:
-    """The segments of one worker. Appending and syncing may run in different threads."""
+    """The spool of one worker. Appending and syncing may run in different threads."""
 
     def __init__(self, folder: Path, feature_names: Sequence[str], limits: SpoolLimits | None = None) -> None:
         """Raises HomeNotWritableError if the spool folder cannot be written."""
         self.folder = folder
         self.limits = limits or SpoolLimits()
         self.n_dropped = 0
-        self.problem = ""  # why records cannot be stored durably now; empty if they can
+        self.problem = ""  # the reason why records cannot be stored durably now; empty if they can
         self._feature_names = tuple(feature_names)
-        # Segments are smaller for a small limit, so that dropping one loses fewer records.
+        # If the spool's limit is small, segments are smaller, so that dropping one loses fewer records.
         self._segment_bytes = max(1, min(self.limits.segment_bytes, self.limits.max_bytes // 4))
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count()
-        self._lock = threading.Lock()  # of the queue; held for microseconds, or while a segment is created
+        self._lock = threading.Lock()  # guards the queue; held for microseconds, or while a segment is created
         self._releasing = threading.Lock()
         self._parts: deque[SpoolPart] = deque()
         self._backlog = 0
@@ -56,7 +56,7 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
-            # Kept open, so that syncing works when the process is out of descriptors.
+            # The folder is kept open, so that syncing works even if the process is out of descriptors.
             self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._parts.append(self._new_part())
         except OSError as error:
@@ -66,7 +66,10 @@ class Spool:
             ) from None
 
     def append(self, records: Sequence[PredictionRecord]) -> None:
-        """Record predictions, all or none. Raises SpoolWriteError; they must not be returned then."""
+        """Record predictions, all or none.
+
+        After SpoolWriteError, the predictions must not be returned to the client.
+        """
         frames = encode_record(records[0]) if len(records) == 1 else b"".join(map(encode_record, records))
         n_bytes = len(frames)
         with self._lock:
@@ -83,7 +86,7 @@ class Spool:
 
     @property
     def backlog_bytes(self) -> int:
-        """Bytes that were not in the database at the last `hand_over`."""
+        """Number of bytes that had not been shipped to the database at the last `hand_over`."""
         return self._backlog
 
     @property
@@ -92,7 +95,7 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """True if it rejected a record and nothing was shipped since, or would reject the next large batch."""
+        """True if a record was rejected and nothing was shipped since, or if the next large batch would be rejected."""
         most = self.limits.max_bytes
         is_near = self._backlog > most - min(most // 10, 500_000)
         return self.limits.when_full == "reject" and (self._has_refused or is_near)
@@ -124,7 +127,7 @@ class Spool:
         self.problem = ""
 
     def hand_over(self) -> None:
-        """Remove shipped segments from the queue, release full ones, and the newest if no other one is released.
+        """Remove shipped segments from the queue and release full ones; release the newest only if no other is waiting.
 
         While the database is unavailable the newest segment keeps growing, so an outage creates few files.
         Raises OSError.
@@ -145,9 +148,9 @@ class Spool:
                 self._release(list(self._parts)[:-1])
                 return
             try:
-                fresh = self._new_part()  # outside the lock, so that appending does not wait
+                fresh = self._new_part()  # created outside the lock, so that appending does not wait
             except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:  # the newest keeps growing and is released later
+                if error.errno in _NO_DESCRIPTORS:  # the newest segment keeps growing and is released later
                     self._release(list(self._parts)[:-1])
                     return
                 fresh = None  # disk full: release the rows anyway; the next append reports the error
@@ -181,7 +184,10 @@ class Spool:
                 part.release()
 
     def _forget_shipped(self) -> None:
-        """Remove shipped segments. The shipper takes the oldest first, so the first existing one ends the search."""
+        """Remove shipped segments.
+
+        The shipper takes the oldest first, so the search ends at the first segment that still exists.
+        """
         while self._parts and self._parts[0].is_gone:
             self._forget(self._parts[0])
 
@@ -197,7 +203,7 @@ class Spool:
         return SpoolPart(segment, segment.size)
 
     def _next_part(self) -> SpoolPart:
-        """A new segment, or the newest one if it is empty or the process is out of descriptors."""
+        """Return a new segment, or the newest one if it is empty or the process is out of descriptors."""
         newest = self._parts[-1] if self._parts else None
         if newest is not None and newest.is_empty and not newest.is_released:
             return newest
@@ -205,7 +211,7 @@ class Spool:
             self._parts.append(self._new_part())
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS and newest is not None and not newest.is_released:
-                return newest  # it is open already, so records are not rejected for lack of descriptors
+                return newest  # this segment is already open, so records are not rejected for lack of descriptors
             raise SpoolWriteError(
                 f"The prediction could not be written to the spool: {error.strerror}.",
                 next_step="Free space on the disk of PMMDS_HOME.",
@@ -222,15 +228,15 @@ class Spool:
         while may_drop and self._backlog + n_bytes > most:
             may_drop = self._drop_oldest()
         if not may_drop:
-            self._has_refused = n_bytes <= most  # a batch that can never fit does not mark the spool as full
+            self._has_refused = n_bytes <= most  # a batch that could never fit does not mark the spool as full
             raise SpoolFullError(
                 f"{self._backlog:,} bytes wait for the database; the limit PMMDS_SPOOL_MAX_BYTES is {most:,}.",
                 next_step="Restore the database; the spool then empties automatically.",
             )
 
     def _drop_oldest(self) -> bool:
-        """Drop the oldest segment that the shipper has not claimed; False if it has claimed all."""
-        self._next_part()  # so that the newest segment can be dropped as well
+        """Drop the oldest segment that the shipper has not claimed; False if it has claimed all of them."""
+        self._next_part()  # starts a new segment, so that the newest can be dropped too
         for part in list(self._parts)[:-1]:
             is_gone = part.is_gone
             if is_gone or part.drop():

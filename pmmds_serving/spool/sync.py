@@ -22,7 +22,7 @@ log = get_logger("pmmds.serving.spool_sync")
 
 
 class SpoolSyncer:
-    """Syncs every `every_seconds`; calls `after_each` in every iteration, to publish the spool's state.
+    """Syncs every `every_seconds` and calls `after_each` in every iteration to publish the spool's state.
 
     A prediction is on disk after at most `every_seconds` plus the duration of two syncs: the one in progress when it
     was recorded, and its own.
@@ -50,7 +50,7 @@ class SpoolSyncer:
 
     @property
     def problem(self) -> str:
-        """Why predictions may not be synced to disk; empty if there is no problem."""
+        """The reason why predictions may not be synced to disk; empty if there is no problem."""
         if self._is_started and not self._stop.is_set() and not self._thread.is_alive():
             return "The spool sync thread has stopped. Restart the service."
         return self._spool.problem
@@ -71,10 +71,10 @@ class SpoolSyncer:
             pause = max(MIN_PAUSE_SECONDS, min(sync_due - began, HAND_OVER_SECONDS) - spent)
 
     def _log(self, syncing: ErrorGuard) -> None:
-        """Log each new failure once, not ten times a second."""
+        """Log each new failure once instead of ten times a second."""
         failure = f"{type(syncing.error).__name__} {syncing.place}" if syncing.error else ""
         if failure != self._logged_failure:
-            with ErrorGuard():  # a failing log must not stop the thread
+            with ErrorGuard():  # a logging failure must not stop the thread
                 if failure:
                     syncing.log_error("spool_sync_failed")
                 else:

@@ -1,4 +1,4 @@
-"""Images and Compose files, checked by reading the files. Not here: running them (compose/)."""
+"""Image and Compose files are checked by reading them. Not here: running them (compose/)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET_WORDS = re.compile(r"(password|token|secret|api_key)\s*[=:]\s*\S", re.IGN
 
 
 def instructions(file: Path) -> list[tuple[str, str]]:
-    """(NAME, rest) of each instruction of the last build stage, with continued lines joined."""
+    """Return (NAME, rest) for each instruction of the last build stage, with continued lines joined."""
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
     found = [tuple(line.split(" ", 1)) for line in joined.splitlines() if line.strip()]
@@ -28,7 +28,7 @@ def instructions(file: Path) -> list[tuple[str, str]]:
 
 
 def services() -> list[tuple[str, str, dict[str, Any]]]:
-    """(file, name, service) of every service in the Compose files."""
+    """Return (file, name, service) for every service in the Compose files."""
     found = []
     for file in FILES:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -48,14 +48,14 @@ def test_image_has_fixed_user_labels_and_health_check(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda f: f.stem)
-def test_image_contains_no_secret_and_no_index_url(file: Path) -> None:
+def test_image_contains_no_secrets_or_index_url(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert not SECRET_WORDS.search(text)
     assert not re.search(r"^\s*[^#\s].*https?://(?!127\.0\.0\.1)", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["serving", "assets"])
-def test_image_is_installed_from_the_lock_without_build_tools(name: str) -> None:
+def test_image_is_installed_from_the_lock_file_without_build_tools(name: str) -> None:
     text = (DOCKER / f"{name}.Dockerfile").read_text(encoding="utf-8")
     assert f"--require-hashes --only-binary :all: --no-compile \\\n    -r /locked/requirements-{name}.txt" in text
     assert "python3 -m venv --without-pip /opt/pmmds" in text
@@ -65,7 +65,7 @@ def test_image_is_installed_from_the_lock_without_build_tools(name: str) -> None
 
 
 def locked(name: str) -> dict[str, str]:
-    """Versions by distribution name."""
+    """Return the version of each distribution."""
     text = (DOCKER / f"requirements-{name}.txt").read_text(encoding="utf-8")
     return dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE))
 
@@ -110,7 +110,7 @@ def test_container_has_minimum_privileges(file: str, name: str, service: dict[st
     assert "privileged" not in service
     assert ":latest" not in service["image"]
     assert re.search(r":[^}]*\d", service["image"]), "the image is pinned"
-    # Two images have a HEALTHCHECK; the assets image needs one per container.
+    # Two images define a HEALTHCHECK; containers of the assets image define their own.
     checks_itself = any(image in service["image"] for image in ("pmmds-serving", "pmmds-proxy"))
     assert checks_itself or service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 

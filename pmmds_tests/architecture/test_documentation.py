@@ -1,4 +1,4 @@
-"""Settings, commands, pages and links of the documentation agree with the code."""
+"""The documentation's settings, commands, pages and links match the code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 
 
 def commands() -> list[str]:
-    """Full names of all commands, as typed."""
+    """Return the full names of all commands, as a user types them."""
     found = []
     for name, command in typer.main.get_group(app).commands.items():
         if isinstance(command, TyperGroup):
@@ -71,7 +71,7 @@ def test_every_link_points_to_an_existing_file_and_heading(page: Path) -> None:
 
 
 def headings(page: Path) -> set[str]:
-    """Anchors of a page's headings as GitHub renders them."""
+    """Return the anchors that GitHub generates for a page's headings."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 

@@ -1,7 +1,7 @@
-"""Workflows, hooks, templates, decision records and CONTRIBUTING agree with the repository.
+"""Workflows, hooks, templates, decision records and CONTRIBUTING match the repository.
 
-Add a check when a file states something about the repository that can become outdated. Not here:
-docs/ (test_documentation.py).
+Add a check if a file makes a statement about the repository that can become outdated. Not here: docs/
+(test_documentation.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 COMMUNITY = ["CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "LICENSE"]
 RECORDS = sorted(DECISIONS.glob("[0-9]*.md"))
 HEADINGS = ["Status", "Date", "Context", "Decision", "Consequences"]
-# The command of each CI job that the specification requires.
+# The CI jobs that the specification requires, with their commands.
 JOBS = {
     "lint": "make style",
     "types": "make types",
@@ -51,7 +51,7 @@ def commands(job: dict[str, Any]) -> list[str]:
 
 
 def run_targets(job: dict[str, Any]) -> list[str]:
-    """Make targets of the job, one per value of its matrix."""
+    """Return the make targets of a job, one per value of its matrix."""
     values = job.get("strategy", {}).get("matrix", {}).get("target", [])
     names = [command.removeprefix("make ") for command in commands(job) if command.startswith("make ")]
     return [t for name in names for t in (values if "matrix" in name else [name])]
@@ -73,7 +73,7 @@ def test_ci_runs_targets_and_scripts_that_exist() -> None:
         assert os.access(ROOT / script, os.X_OK), script
 
 
-def test_ci_runs_every_python_version_of_the_package_metadata() -> None:
+def test_ci_runs_every_python_version_in_the_package_metadata() -> None:
     claimed = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text_of("pyproject.toml"))
     assert claimed == jobs()["test"]["strategy"]["matrix"]["python"]
 

@@ -1,4 +1,4 @@
-"""Package rules: imports have no side effects, and only designated modules use I/O, settings and MLflow."""
+"""Package rules: imports have no side effects, and only certain modules use I/O, settings and MLflow."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def run_python(code: str, *, environment: dict[str, str], cwd: Path) -> subproce
     )
 
 
-def test_modules_import_without_environment_and_write_nothing(tmp_path: Path) -> None:
+def test_modules_import_without_settings_and_write_nothing(tmp_path: Path) -> None:
     code = f"import importlib\nfor m in {MODULES!r}: importlib.import_module(m)"
     done = run_python(code, environment={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    # BentoML creates its own folder on import; PMMDS must create nothing.
+    # BentoML creates a folder on import, but PMMDS must not create anything.
     assert [p.name for p in tmp_path.iterdir() if p.name not in {"bentoml", ".cache", ".config"}] == []
 
 
@@ -75,7 +75,7 @@ def test_module_has_a_docstring_and_a_specific_name(file: Path) -> None:
 
 
 def environment_readers() -> set[str]:
-    """Files that read environment variables, except to pass all of them to a child process."""
+    """Return files that read environment variables other than to pass all of them to a child process."""
     found = set()
     for file in FILES:
         text = file.read_text(encoding="utf-8")
@@ -84,9 +84,9 @@ def environment_readers() -> set[str]:
     return found
 
 
-def test_only_settings_read_environment_variables() -> None:
-    # find_config.py reads and sets PMMDS_CONFIG.
-    # Exceptions: job_runner.py sets DAGSTER_HOME for Dagster, and BentoML passes a folder to shared_memory.py.
+def test_only_settings_modules_read_environment_variables() -> None:
+    # find_config.py reads and sets PMMDS_CONFIG. There are two exceptions: job_runner.py sets DAGSTER_HOME for Dagster,
+    # and BentoML passes a folder to shared_memory.py.
     others = {"pmmds_cli/client/job_runner.py", "pmmds_serving/metrics/shared_memory.py"}
     settings = {"pmmds_core/config/settings.py", "pmmds_core/config/find_config.py"}
     assert environment_readers() <= {*settings, *others}
@@ -102,14 +102,14 @@ CORE = ROOT / "pmmds_core"
 WITHOUT_IO = ("statistics", "profiling", "drift", "evaluation", "policies")
 
 
-def test_only_stores_connect_to_databases_registry_and_network() -> None:
+def test_only_stores_connect_to_databases_the_registry_and_the_network() -> None:
     users = [f for f in CORE.rglob("*.py") if NETWORK_LIBRARIES.search(f.read_text(encoding="utf-8"))]
     assert users
     assert {f.relative_to(CORE).parts[0] for f in users} == {"stores"}
 
 
 @pytest.mark.parametrize("package", WITHOUT_IO)
-def test_calculating_packages_open_no_files(package: str) -> None:
+def test_packages_for_calculations_open_no_files(package: str) -> None:
     files = sorted((CORE / package).rglob("*.py"))
     assert files
     assert [f.name for f in files if FILE_CALLS.search(f.read_text(encoding="utf-8"))] == []

@@ -1,4 +1,4 @@
-"""Dependencies: every pinned package has hashes and is in the bill of materials."""
+"""Every pinned dependency has hashes and is listed in the bill of materials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
 def pinned(text: str) -> set[tuple[str, str]]:
-    """Names, normalized as on PyPI, with versions."""
+    """Return (normalized name, version) for each pinned package."""
     return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in _PINNED.findall(text)}
 
 
@@ -27,7 +27,7 @@ def requirements() -> str:
 def test_every_pinned_package_is_in_the_bill_of_materials(requirements: str, tmp_path: Path) -> None:
     bill = tmp_path / "sbom.json"
     program = Path(sys.executable).with_name("cyclonedx-py")
-    # `make sbom` validates the same document against CycloneDX's schema, which takes ten times as long.
+    # `make sbom` also validates the document against CycloneDX's schema, which takes ten times as long.
     output = ["--of", "JSON", "--no-validate", "-o", str(bill)]
     arguments = ["requirements", "requirements.txt", "--pyproject", "pyproject.toml", *output]
     done = subprocess.run([str(program), *arguments], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -13,18 +13,18 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[DagsterPlatform, dg.ExecuteInProcessResult]:
-    """A platform after its first train_job, and that run; its tests share one test process."""
+    """A platform and its first run of train_job. Tests that use it share one test process."""
     platform = DagsterPlatform.build(tmp_path_factory.mktemp("platform"))
     return platform, platform.run("train_job")
 
 
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1 is in production; no test changes this home."""
+    """A home with version 1 in production, which tests must not change."""
     return trained_homes.first_version_home(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def two_versions_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1 is in production, version 2 was promoted after it or held; no test changes this home."""
+    """A home with versions 1 and 2, the second promoted or held, which tests must not change."""
     return trained_homes.two_versions_home(tmp_path_factory)

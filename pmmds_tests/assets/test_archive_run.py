@@ -1,4 +1,4 @@
-"""archive_job: its metadata in Dagster, and no archiving by default."""
+"""archive_job records metadata in Dagster, and archives nothing by default."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pmmds_tests.harness.prediction_records import make_records
 
 
 def materialized(environment: dict[str, str]) -> dict[str, object]:
-    """The metadata of one materialization."""
+    """Return the metadata of one materialization."""
     done = dg.materialize([prediction_archive], resources={"deployment": resource_of(environment)})
     (event,) = done.asset_materializations_for_node("prediction_archive")
     return {name: entry.value for name, entry in event.metadata.items()}
 
 
-def test_a_run_archives_ended_days_and_reports_the_counts(tmp_path: Path) -> None:
+def test_a_run_archives_past_days_and_reports_the_counts(tmp_path: Path) -> None:
     environment = {"PMMDS_HOME": str(tmp_path)}
     deployment = Deployment(load_settings(environment))
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Runs through Celery with a real broker and a real worker give the same results as the embedded default."""
+"""Runs through Celery, with a real broker and a real worker, give the same results as embedded runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.redis_broker import temporary_broker
 
-# The first test trains twice.
+# The first test trains twice, so it needs more time.
 pytestmark = [pytest.mark.scale, pytest.mark.process, pytest.mark.xdist_group("celery"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,7 +39,7 @@ def broker() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CeleryPlatform]:
-    """A home with a worker, after a train_job that the worker executed."""
+    """A home with a worker that has executed a train_job."""
     built = CeleryPlatform.build(tmp_path_factory.mktemp("celery"), broker)
     with built.process([program("pmmds"), "celery-worker"], "worker.log", " ready.") as log:
         done = built.execute("train_job")
@@ -47,17 +47,17 @@ def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield built
 
 
-def test_training_through_celery_gives_the_same_model_as_in_process(
+def test_training_through_celery_and_in_process_gives_the_same_model(
     platform: CeleryPlatform, trained: tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 ) -> None:
     assert digests(platform.deployment) == digests(trained[0].deployment)
     worker = (platform.home / "worker.log").read_text()
     taken = set(re.findall(r"Executing steps (\w+) in celery worker", worker))
-    assert {"reference_data", "trained_model", "production_model"} <= taken, "the steps went through the worker"
+    assert {"reference_data", "trained_model", "production_model"} <= taken, "the worker executed the steps"
 
 
 def digests(deployment: Deployment) -> dict[str, str]:
-    """Return the digest of every result of train_job, as hexadecimal."""
+    """Return the hexadecimal digests of all results of train_job."""
     version = deployment.production_version()
     rows = {
         kind: deployment.datasets.require(kind, "training_data").digest for kind in ("reference", "training", "holdout")
@@ -66,7 +66,7 @@ def digests(deployment: Deployment) -> dict[str, str]:
     return {**rows, "model": version.digest, "profile": profile.digest, "version": version.version}
 
 
-def test_monitoring_through_celery_equals_the_embedded_default(platform: CeleryPlatform) -> None:
+def test_monitoring_through_celery_equals_embedded_monitoring(platform: CeleryPlatform) -> None:
     deployment = platform.deployment
     embedded = DagsterPlatform.build(platform.home, PMMDS_DAGSTER_EXECUTOR="in_process")
     embedded.log_rows(
@@ -88,7 +88,7 @@ def test_monitoring_through_celery_equals_the_embedded_default(platform: CeleryP
 
 
 def test_the_deployed_launcher_sends_whole_runs_to_a_worker(platform: CeleryPlatform) -> None:
-    """Uses the instance file of deploy/celery, a real daemon that dequeues the run, and a worker on its queue."""
+    """The test uses the instance file in deploy/celery, a real daemon that dequeues the run, and a worker."""
     run_id = str(uuid.uuid4())
     tags = {**monitor_request(platform.deployment, 24).tags, "dagster-celery/queue": "runs"}
     launch = [program("dagster"), "job", "launch", "-m", JOBS, "-j", "monitor_job", "--run-id", run_id]

@@ -1,4 +1,4 @@
-"""Charts in Dagster's metadata."""
+"""Charts for Dagster's metadata have the right bars, points, labels and colors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def labels_of(chart: dg.MarkdownMetadataValue) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]+)</text>", svg_of(chart))
 
 
-def test_bars_are_sorted_and_those_over_the_threshold_highlighted() -> None:
+def test_bars_are_sorted_and_highlighted_above_the_threshold() -> None:
     chart = bar_chart("PSI by feature", {"low": 0.05, "none": None, "high": 0.31}, threshold=0.2, unit="PSI")
     assert [label for label in labels_of(chart) if label.isalpha()] == ["high", "low", "none"]
     fills = re.findall(r'<path[^>]* fill="([^"]+)"', svg_of(chart))

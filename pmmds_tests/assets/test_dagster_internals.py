@@ -1,4 +1,4 @@
-"""The parts of Dagster's private modules that PMMDS uses."""
+"""PMMDS uses only certain parts of Dagster's private modules, and they work as expected."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An invalid holdout fails the evaluation with the reason, and stores neither an evaluation nor a decision."""
+"""With an invalid holdout, evaluation fails with a reason and stores neither an evaluation nor a decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contract with two features, integer codes and missing values: equal rows of different customers are no leakage."""
+"""With only two features, equal rows of different customers do not count as leakage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ features:
 
 
 def claims(n_rows: int, seed: int, *, red: float = 1.2) -> pd.DataFrame:
-    """Rows in the format of the source file. `red`: log odds added by the color red."""
+    """Return rows in the format of the source file. The color red adds `red` to the log odds."""
     random = np.random.default_rng(seed)
     color, size = random.choice(["red", "green", "blue"], n_rows), random.choice([0, 1, 2], n_rows)
     odds = -1 + red * (color == "red") + 1.0 * (size == 2)
@@ -67,7 +67,7 @@ def test_duplicate_rows_cause_no_drift_and_no_leakage(platform: DagsterPlatform)
 
     platform.log_rows(as_logged(claims(1000, 2)), "calm")
     calm = platform.run("monitor_job", tags=platform.window_tags())
-    assert failed_checks(calm) == set(), "the profile is of customers like these"
+    assert failed_checks(calm) == set(), "the profile matches these customers"
 
     platform.log_rows(as_logged(claims(1000, 3, red=-2.0)), "moved")
     retrained = platform.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
@@ -82,7 +82,7 @@ def test_duplicate_rows_cause_no_drift_and_no_leakage(platform: DagsterPlatform)
     again_made = reproduce(deployment, find_version(deployment, "2"))
     assert again_made.is_equal
 
-    # v2 was not trained on its holdout rows: they may be in a later holdout, but its training rows may not.
+    # v2 was not trained on its holdout rows, so a later holdout may contain them, but not its training rows.
     platform.log_rows(as_logged(claims(400, 4, red=-2.0)), "later")
     again = platform.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
     assert again.success, errors_of(again)

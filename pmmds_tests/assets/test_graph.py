@@ -1,4 +1,4 @@
-"""The asset graph: names, edges, descriptions, checks, schedules and sensors."""
+"""The asset graph has the right names, edges, descriptions, checks, schedules and sensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training and monitoring with inferred contracts of five data sets that nobody prepared."""
+"""Training and monitoring work with contracts inferred from five unprepared data sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version that received the alias in MLflow stays unrecorded, even after later promotions and rollbacks."""
+"""A version that got the alias in MLflow directly stays unrecorded, even after promotions and rollbacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 @pytest.fixture
 def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
-    """v2 was promoted after v1; then the alias was moved to the registered version v3 in MLflow."""
+    """A platform that promoted v2 after v1, before the alias was moved to v3 in MLflow directly."""
     platform = with_v2_promoted(two_versions_home, tmp_path)
     result = platform.run("train_job", selection=["trained_model"])
     assert result.success, errors_of(result)
@@ -36,18 +36,18 @@ def test_a_rollback_skips_an_unrecorded_version(platform: DagsterPlatform) -> No
 
 def test_rollbacks_skip_an_unrecorded_version_after_a_promotion(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
-    roll_back(deployment, to="1", by="Ada")  # recorded; its predecessor is v3, which is not
+    roll_back(deployment, to="1", by="Ada")  # this version is recorded, but its predecessor v3 is not
     with pytest.raises(UsageError, match="recorded the files of v3"):
         decide_rollback(deployment, to="3", by=AUTOMATIC_ROLLBACK, instead_of="1", unrecorded=True)
     with pytest.raises(UsageError, match="recorded the files of v3"):
         roll_back(deployment, to="3", by="Ada")
     assert production(deployment) == "1"
-    with pytest.raises(UsageError, match="v1 has no predecessor in production whose files a decision recorded"):
+    with pytest.raises(UsageError, match="v1 has no predecessor with recorded files"):
         roll_back(deployment, by="Ada")
     assert deployment.decisions.recorded_digest("3") is None
 
 
-def test_with_required_records_the_champion_is_the_served_version(platform: DagsterPlatform, tmp_path: Path) -> None:
+def test_the_champion_is_recorded_if_records_are_required(platform: DagsterPlatform, tmp_path: Path) -> None:
     deployment = platform.deployment
     strict = DagsterPlatform.build(deployment.settings.home_path, PMMDS_MODEL_VERIFICATION="require_record").deployment
     assert champion_of(strict) == deployment.registry.get_version(deployment.model_name, "2")

@@ -1,4 +1,4 @@
-"""The closed loop in one process, on each database: drift → alert → sensor → retraining → decision → production."""
+"""The closed loop runs in one process on each database, from drift to a new model in production."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(platform: Dag
     assert (run.outcome, run.alert_id, run.attempt, run.challenger_version) == ("promoted", alert_id, 1, "2")
 
     judged = metadata_of(retrained, "model_evaluation")
-    assert judged["changed_decisions_share"].value > 0, "the last day's traffic was answered again"
+    assert judged["changed_decisions_share"].value > 0, "the traffic of the last day was replayed"
     assert "Worst segment against the champion:" in judged["worst_segment"].value
     assert len(judged["segments"].records) > 10
     assert [c["name"] for c in newest.document["criteria"]][:4] == [
@@ -83,12 +83,12 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(platform: Dag
     delays = metadata_of(retrained, "labelled_predictions")["label_delays"].records
     assert [r.data["n_labels"] for r in delays] == [2500, 2500]
     assert reproduce(platform.deployment, find_version(platform.deployment, "2")).is_equal, (
-        "also with production rows among those it was trained on"
+        "including production rows that it was trained on"
     )
 
 
 def give_labels_of_one_class(platform: DagsterPlatform, attempt: int) -> None:
-    """Send 200 negative labels: enough labels, but of one class, so no model can be evaluated."""
+    """Send 200 negative labels. They are enough, but of one class, so no model can be evaluated."""
     now, begin = datetime.now(UTC), 200 * (attempt - 2)
     platform.deployment.ground_truth.add(LabelItem(f"m-{i}", 0, now) for i in range(begin, begin + 200))
 
@@ -102,7 +102,7 @@ def test_a_blocked_retraining_retries_on_new_labels_up_to_its_limit(
     for attempt in (1, 2, 3):
         if attempt > 1:
             skipped = str(platform.tick(drift_alert_sensor).skip_message)
-            assert "labels are missing" in skipped, "no new label, no new attempt"
+            assert "labels are missing" in skipped, "without a new label there is no new attempt"
             give_labels_of_one_class(platform, attempt)
         request = platform.wait_for_request(drift_alert_sensor)
         assert request.run_key == f"alert:{alert.alert_id}:attempt:{attempt}"
@@ -131,7 +131,7 @@ def test_the_same_attempt_never_runs_twice(platform: DagsterPlatform) -> None:
     assert platform.run("retrain_job", tags=dict(request.tags)).success
     again = platform.run("retrain_job", tags=dict(request.tags))
     assert not again.success
-    assert "Another run already has attempt" in errors_of(again)[0]
+    assert "Another run has already claimed attempt" in errors_of(again)[0]
     assert len(platform.deployment.retrainings.recent()) == 1
 
 
@@ -142,5 +142,5 @@ def test_a_forced_retraining_runs_without_new_labels(platform: DagsterPlatform) 
     newest = platform.deployment.decisions.recent()[0]
     assert newest.challenger_version == "2"
     assert metadata_of(result, "training_data")["holdout_kind"].value == "reference"
-    assert not newest.promoted, "the same data gives the same model, which improves on nothing"
+    assert not newest.promoted, "the same data gives the same model, which is no improvement"
     assert platform.deployment.production_version().version == "1"

@@ -1,4 +1,4 @@
-"""monitor_job, launched by the schedule, from the UI, and by a backfill."""
+"""monitor_job can be launched by the schedule, from the UI, and by a backfill."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_traffic_without_drift_is_stable_and_raises_no_alert(watched: DagsterPla
     assert metadata["verdict"].value == "stable"
     assert metadata["dagster/row_count"].value == 300
     names = {record.data["feature"] for record in metadata["features"].records}
-    assert names > set(watched.deployment.contract.feature_names), "every feature, and the score"
+    assert names > set(watched.deployment.contract.feature_names), "all features and the score"
     html = Path(metadata["report"].path).read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert "PSI by feature and hour" in html
@@ -57,18 +57,18 @@ def test_traffic_without_drift_is_stable_and_raises_no_alert(watched: DagsterPla
     assert watched.deployment.alerts.open_alerts() == []
 
 
-def test_the_request_starts_at_the_first_changed_hour(tmp_path: Path) -> None:
+def test_the_run_request_starts_at_the_first_changed_hour(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     d, now = platform.deployment, datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
     present = "2026-03-02-09:00"
     assert dict(monitor_request(d, 24, now).tags) == {RANGE_START: present, RANGE_END: present}
     d.prediction_log.append(make_records(d.contract, 5, start=now - timedelta(hours=3)))
     assert dict(monitor_request(d, 24, now).tags) == {RANGE_START: "2026-03-02-06:00", RANGE_END: present}
-    assert dict(monitor_request(d, 2, now).tags) == {RANGE_START: present, RANGE_END: present}, "out of the window"
+    assert dict(monitor_request(d, 2, now).tags) == {RANGE_START: present, RANGE_END: present}, "not in the window"
 
 
 def test_counted_hours_are_shown_as_materialized(watched: DagsterPlatform) -> None:
-    hour = key_of(datetime.now(UTC))  # the run may end in the next hour
+    hour = key_of(datetime.now(UTC))  # the run may end in the hour after it started
     assert watched.run("monitor_job", tags=watched.window_tags()).success
     assert hour in watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
 
@@ -80,7 +80,7 @@ def test_one_hour_can_be_materialized_alone(watched: DagsterPlatform) -> None:
     assert assets_made(result) == {"feature_histograms"}
 
 
-def test_a_month_of_hours_is_one_run(watched: DagsterPlatform) -> None:
+def test_a_month_of_hours_needs_only_one_run(watched: DagsterPlatform) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     tags = dict(range_tags(start, start + timedelta(days=31)))
     result = watched.run("monitor_job", selection=["feature_histograms"], tags=tags)
@@ -115,8 +115,8 @@ def test_the_current_hour_is_a_partition() -> None:
     assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
 
 
-def test_the_alert_names_the_changed_feature_by_the_selected_rule(trained_home: Path, tmp_path: Path) -> None:
-    """Logged rows lead through histograms, rules and a report to an alert that names the change."""
+def test_the_alert_names_the_feature_that_the_selected_rule_detected(trained_home: Path, tmp_path: Path) -> None:
+    """Histograms and rules turn logged rows into a report and an alert that names the change."""
     variables = {"PMMDS_DRIFT_ALERT_RULES": "calibrated", "PMMDS_DRIFT_SEGMENT_FEATURES": "internet_service"}
     platform = copy_of(trained_home, tmp_path, **variables)
     deployment = platform.deployment
@@ -130,16 +130,16 @@ def test_the_alert_names_the_changed_feature_by_the_selected_rule(trained_home: 
     reported = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
     assert reported is not None, alert.message
     before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
-    assert abs(int(reported[1]) - before) < 2, "the reference of the model is a part of the reference data"
+    assert abs(int(reported[1]) - before) < 2, "the model's reference is part of the reference data"
     assert int(reported[2]) == round(after)
 
 
-def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(trained_home: Path, tmp_path: Path) -> None:
+def test_the_stored_report_contains_all_rules_pairs_and_segments(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path, PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
     deployment = platform.deployment
     reference = deployment.datasets.require("reference", "reference_data").read()
     changed = apply_scenario(reference.sample(400, random_state=2), deployment.contract, "month_to_month", seed=3)
-    # A faulty upstream join: two fifths of the customers have another customer's tenure.
+    # Simulates a faulty upstream join, which gives two fifths of the customers another customer's tenure.
     changed.loc[changed.index[:160], "tenure"] = changed["tenure"].iloc[:160].sample(frac=1, random_state=1).to_numpy()
     platform.log_rows(changed, "m")
     assert platform.run("monitor_job", tags=platform.window_tags()).success
@@ -150,10 +150,10 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(trained_hom
     verdicts = {r["rule"]: r["verdict"] for r in document["rules"]}
     assert list(verdicts) == ["spec", "calibrated", "joint", "sequential"]
     assert (verdicts["calibrated"], verdicts["joint"]) == ("drifted", "drifted")
-    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is not a history"
+    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is too little history"
     assert "tenure" in document["pairs"][0]["features"]
     q_values = {f["feature"]: f["q_value"] for f in document["features"]}
-    assert q_values["tenure"] > 0.05 > q_values["contract"], "shuffling does not change the counts"
+    assert q_values["tenure"] > 0.05 > q_values["contract"], "shuffling values does not change the counts"
     segments = {s["value"]: s for s in document["segments"]}
     assert segments["Fiber optic"]["worst_feature"] == "contract"
     assert sum(s["n_current"] for s in document["segments"]) == 400
@@ -172,7 +172,7 @@ def test_the_spec_rule_detects_a_billing_migration(watched: DagsterPlatform, tmp
     assert "expected by chance 0.0" in alert.message
 
 
-def test_too_few_rows_are_insufficient_data_in_dagster(trained_home: Path, tmp_path: Path) -> None:
+def test_dagster_reports_too_few_rows_as_insufficient_data(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path)
     result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
@@ -182,9 +182,7 @@ def test_too_few_rows_are_insufficient_data_in_dagster(trained_home: Path, tmp_p
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
 
 
-def test_a_few_drifted_rows_show_no_drift_in_metadata_report_metrics_or_page(
-    trained_home: Path, tmp_path: Path
-) -> None:
+def test_too_few_drifted_rows_show_no_drift_in_any_output(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path)
     deployment = platform.deployment
     platform.log_rows(traffic_rows(packaged_generator(), deployment.contract, 40, "migration", seed=3).frame, "few")
@@ -197,16 +195,14 @@ def test_a_few_drifted_rows_show_no_drift_in_metadata_report_metrics_or_page(
     assert report is not None
     assert (report.verdict, report.n_drifted_features) == ("insufficient_data", 0)
     assert {(f["psi"], f["band"]) for f in report.document["features"]} == {(None, "undetermined")}
-    assert read_loop_state(deployment.database, deployment.model_name).psi == {}, "read by the metrics"
+    assert read_loop_state(deployment.database, deployment.model_name).psi == {}, "the metrics show no PSI"
     assert not any(p.is_drifted for p in deployment.drift.history("contract", 5))
     body = Path(metadata["report"].path).read_text(encoding="utf-8").partition("</style>")[2]
     assert "<svg" not in body
     assert not re.search(r"\b(major|significant|moderate)\b", body)
 
 
-def test_an_unreachable_target_fails_no_run_and_ended_drift_resolves_the_alert(
-    trained_home: Path, tmp_path: Path
-) -> None:
+def test_unreachable_target_fails_no_run_and_end_of_drift_resolves_alert(trained_home: Path, tmp_path: Path) -> None:
     port = free_port()
     urls = f"json://127.0.0.1:{port}/hook"
     platform = copy_of(trained_home, tmp_path, PMMDS_ALERT_URLS=urls, PMMDS_ALERT_STABLE_REPORTS="1")
@@ -218,7 +214,7 @@ def test_an_unreachable_target_fails_no_run_and_ended_drift_resolves_the_alert(
     assert metadata["notifications"].value.startswith("0 sent, 1 to be retried")
     assert metadata["alert_resolved"].value == "none"
     (alert,) = platform.deployment.alerts.open_alerts()
-    with platform.deployment.database.begin() as connection:  # the drifted rows leave the window
+    with platform.deployment.database.begin() as connection:  # the drifted rows are no longer in the window
         log = prediction_logs(platform.deployment.contract)
         connection.execute(sa.delete(log))
         connection.execute(sa.delete(feature_histograms))

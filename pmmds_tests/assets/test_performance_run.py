@@ -1,4 +1,4 @@
-"""performance_job on a platform with a model: metrics, estimates, stored results and metadata."""
+"""performance_job computes metrics and estimates, and stores results and metadata."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, error
 
 @pytest.fixture(scope="module")
 def answered(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
-    """A platform with a model and 600 unlabeled rows of today without drift."""
+    """A platform with a model and 600 unlabeled rows without drift, logged today."""
     platform = copy_of(trained_home, tmp_path_factory.mktemp("answered"))
     platform.log_rows(sample(platform), "w", with_labels=False)
     return platform
@@ -49,7 +49,7 @@ def test_the_estimate_exists_without_labels_and_agrees_with_them(answered: Dagst
     assert failed == set()
     (row,) = [r.data for r in metadata["days"].records]
     realized, estimated = float(row["roc_auc"].split()[0]), float(row["estimated_roc_auc"])
-    assert abs(realized - estimated) < 0.05, "the model's own holdout: within the error of 500 labels"
+    assert abs(realized - estimated) < 0.05, "the estimate agrees with the holdout within the error of 500 labels"
     assert metadata["n_labels_missing"].value == 100
     assert "CBPE" in metadata["estimate"].value
     html = Path(metadata["report"].path).read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def test_the_estimate_exists_without_labels_and_agrees_with_them(answered: Dagst
     assert "0 labels" not in pmmds(deployment.settings.home_path, "performance").out
 
 
-def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatform) -> None:
+def test_an_unchanged_day_is_not_measured_again(answered: DagsterPlatform) -> None:
     measured(answered)
     deployment = answered.deployment
     # Two days, because midnight may have passed since the rows were logged.

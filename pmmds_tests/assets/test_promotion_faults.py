@@ -1,4 +1,4 @@
-"""Faults that must prevent a promotion, and faults that must not, on a platform with a real registry."""
+"""Some faults must prevent a promotion and others must not, on a platform with a real registry."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def registered_folder(deployment: Deployment, version: str) -> Path:
 
 
 def forget_copies(deployment: Deployment) -> None:
-    """Delete the bundles cached on this machine, which were verified at download."""
+    """Delete this machine's cached bundles, which were verified when they were downloaded."""
     for path in sorted((deployment.settings.home_path / "profiles").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
 
@@ -47,7 +47,7 @@ def flip_a_byte(folder: Path) -> None:
 
 
 def exchange_whole(folder: Path) -> None:
-    """Replace the bundle by another scorer with matching golden predictions and manifest."""
+    """Replace the bundle with another scorer, matching golden predictions and a matching manifest."""
     bundle = load_bundle(folder)
     scorer = load_scorer((folder / SCORER).read_bytes())
     assert isinstance(scorer, LogisticScorer)
@@ -61,7 +61,7 @@ def exchange_whole(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("alter", "said"),
-    [(flip_a_byte, "does not match its sha256"), (exchange_whole, "differ from those that were registered")],
+    [(flip_a_byte, "does not match its sha256"), (exchange_whole, "have changed since they were registered")],
     ids=["a byte", "the whole bundle, consistently"],
 )
 def test_a_challenger_with_altered_files_is_not_evaluated(platform: DagsterPlatform, alter: Any, said: str) -> None:
@@ -94,7 +94,7 @@ def test_labels_of_one_class_block_training_and_keep_the_alert_open(platform: Da
     assert production(platform.deployment) == "1"
 
 
-def test_after_the_champion_is_deleted_the_next_model_is_a_first_one(platform: DagsterPlatform) -> None:
+def test_the_next_model_is_a_first_model_after_the_champion_is_deleted(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     with deployment.registry._client() as client:
         client.delete_model_version(deployment.model_name, "1")
@@ -104,12 +104,12 @@ def test_after_the_champion_is_deleted_the_next_model_is_a_first_one(platform: D
     assert (decision.challenger_version, decision.champion_version, decision.state) == ("2", None, "recorded")
     assert production(deployment) == "2"
     kinds = [x.kind for x in deployment.decisions.recent()]
-    assert kinds == ["promotion", "manual", "promotion"], "that the champion went is a decision of its own"
+    assert kinds == ["promotion", "manual", "promotion"], "the deletion of the champion is recorded as a decision"
 
 
 @pytest.mark.slow
-def test_a_clock_set_back_does_not_reorder_promotions(platform: DagsterPlatform) -> None:
-    """After the clock was set back, earlier decisions have a timestamp one hour in the future."""
+def test_setting_the_clock_back_does_not_reorder_promotions(platform: DagsterPlatform) -> None:
+    """If the clock is set back by an hour, earlier decisions have timestamps in the future."""
     deployment = platform.deployment
     assert platform.run("train_job").success
     promote(deployment, "2", "1")

@@ -1,4 +1,4 @@
-"""Retrainings without an alert, on real stores; a trigger that always fails starts a limited number of runs."""
+"""Triggers other than alerts start retrainings, and one that always fails starts a limited number of runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rows_of_kind(platform: DagsterPlatform, n_rows: int, scenario: str = "none",
 
 
 def fail_the_run_of(platform: DagsterPlatform, request: dg.RunRequest) -> None:
-    """Record a run that claimed its attempt and failed, as the failure sensor does."""
+    """Record a run that claimed its attempt and then failed, as the failure sensor does."""
     tags = dict(request.tags)
     run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
     claim_attempt(platform.deployment, Trigger.of_tags(tags), run.run_id)
@@ -63,8 +63,8 @@ def test_label_trigger_retrains_and_records_the_training_mix(trained_home: Path,
     assert run is not None
     assert (run.trigger_type, run.cause, run.alert_id, run.outcome) == ("labels", "labels:v1:5", None, "promoted")
     assert run.cause_text.startswith("2,500 labels have arrived since v1 was trained")
-    assert deployment.retrainings.totals() == {("labels", "promoted"): 1}, "what pmmds_retraining_runs_total counts"
-    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "v2 was trained on them"
+    assert deployment.retrainings.totals() == {("labels", "promoted"): 1}, "the metric counts these runs"
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "v2 was trained on these labels"
 
     shown = metadata_of(result, "training_data")
     assert (shown["asked_for_by"].value, shown["reference_share"].value) == ("labels", pytest.approx(0.4, abs=0.001))
@@ -110,7 +110,7 @@ def test_no_model_is_trained_if_all_rows_are_too_old(trained_home: Path, tmp_pat
 
 
 def with_labels(platform: DagsterPlatform, frame: Any, share_flipped: float) -> None:
-    """Add labeled production rows; a share of the labels is inverted."""
+    """Add labeled production rows, inverting a share of the labels."""
     random = np.random.default_rng(3)
     label = platform.deployment.contract.label.name
     flip = random.random(len(frame)) < share_flipped
@@ -147,13 +147,13 @@ def test_the_schedule_trigger_fires_when_the_newest_model_is_old_enough(trained_
     assert platform.tick(drift_alert_sensor).run_key == f"schedule:{decision.decision_id}:attempt:1"
 
 
-def test_an_alert_is_no_trigger_when_the_setting_is_off(tmp_path: Path) -> None:
+def test_an_alert_is_not_a_trigger_if_the_setting_is_off(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_ON_ALERT="off")
     raise_alert(platform)
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
-def test_a_failing_trigger_stops_after_its_attempts_and_updates_the_alert(tmp_path: Path) -> None:
+def test_a_failing_trigger_stops_after_its_last_attempt(tmp_path: Path) -> None:
     port = free_port()
     url = f"json://127.0.0.1:{port}/hook"
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_ALERT_URLS=url)
@@ -178,7 +178,7 @@ def test_a_failing_trigger_stops_after_its_attempts_and_updates_the_alert(tmp_pa
         assert "The disk is full" in target.messages[1]["message"]
 
 
-def test_many_alerts_start_at_most_the_daily_cap(tmp_path: Path) -> None:
+def test_the_daily_cap_limits_the_runs_started_by_many_alerts(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_RETRAIN_MAX_PER_DAY="4")
     n_started = 0
     for _ in range(6):
@@ -198,11 +198,11 @@ def test_many_alerts_start_at_most_the_daily_cap(tmp_path: Path) -> None:
     assert isinstance(platform.tick(drift_alert_sensor), dg.RunRequest)
 
 
-def test_a_clock_set_back_keeps_cooldown_and_daily_cap(tmp_path: Path) -> None:
+def test_setting_the_clock_back_keeps_cooldown_and_daily_cap(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
     raise_alert(platform)
     fail_the_run_of(platform, platform.tick(drift_alert_sensor))
-    ahead = datetime.now(UTC) + timedelta(hours=1)  # written before the clock was set back
+    ahead = datetime.now(UTC) + timedelta(hours=1)  # this time was recorded before the clock was set back
     with platform.deployment.database.begin() as connection:
         connection.execute(sa.update(retraining_runs).values(started_at=ahead, finished_at=ahead))
     assert "the next may start at" in str(platform.tick(drift_alert_sensor).skip_message)

@@ -1,4 +1,4 @@
-"""The target of a rollback: spelling, versions never in production, deleted versions, a deleted champion."""
+"""A rollback accepts or rejects unknown, unused, deleted and differently spelled versions correctly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 @pytest.fixture
 def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
-    """v2 was promoted after v1."""
+    """A platform that promoted v2 after v1."""
     return with_v2_promoted(two_versions_home, tmp_path)
 
 
@@ -32,7 +32,7 @@ def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
         ("9" * 30, "has no version '999"),
     ],
 )
-def test_rollback_to_an_unknown_version_fails_and_moves_nothing(
+def test_rollback_to_an_unknown_version_fails_without_moving_the_alias(
     platform: DagsterPlatform, to: str, sentence: str
 ) -> None:
     d, before = platform.deployment, platform.deployment.decisions.recent()
@@ -42,7 +42,7 @@ def test_rollback_to_an_unknown_version_fails_and_moves_nothing(
     assert d.decisions.recent() == before
 
 
-def test_a_typed_version_is_recorded_in_the_registrys_form(platform: DagsterPlatform) -> None:
+def test_a_version_is_recorded_as_the_registry_spells_it(platform: DagsterPlatform) -> None:
     decision = roll_back(platform.deployment, to=" v01 ", by="Ada")
     assert (decision.challenger_version, decision.promotion_reason) == ("1", "Rolled back from v2 to v1 by Ada.")
     assert production(platform.deployment) == "1"
@@ -56,14 +56,15 @@ def test_rollback_to_a_version_never_in_production_is_recorded_as_such(platform:
         roll_back(deployment, to="3", by="Ada")
     decision = roll_back(deployment, to="3", by="Ada", reason="it has to go out.", unrecorded=True)
     assert decision.promotion_reason == (
-        "Rolled back from v2 to v3 by Ada: it has to go out. v3 has no recorded promotion; no evidence was required."
+        "Rolled back from v2 to v3 by Ada: it has to go out. "
+        "v3 has no recorded promotion, so its files were not verified."
     )
     assert roll_back(deployment, by="Bo").promotion_reason == "Rolled back from v3 to v2 by Bo."
 
 
 def test_a_rollback_to_a_deleted_version_changes_nothing(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
-    deployment.profiles.bundle("1")  # a cached copy does not count as a registered version
+    deployment.profiles.bundle("1")  # a cached copy is not a registered version
     delete(deployment, "1")
     before = deployment.decisions.recent()
     for to in ("1", ""):
@@ -72,19 +73,19 @@ def test_a_rollback_to_a_deleted_version_changes_nothing(platform: DagsterPlatfo
     assert (deployment.decisions.recent(), production(deployment)) == (before, "2")
 
 
-def test_a_named_version_can_replace_a_deleted_champion(platform: DagsterPlatform) -> None:
+def test_a_specified_version_can_replace_a_deleted_champion(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     delete(deployment, "2")
-    with pytest.raises(UsageError, match=r"nothing to roll back\. Name a registered version"):
+    with pytest.raises(UsageError, match=r"nothing to roll back\. Specify a registered version"):
         roll_back(deployment, by="Ada")
     decision = roll_back(deployment, to="1", by="Ada")
     assert decision.promotion_reason == "Rolled back from no version to v1 by Ada."
     assert (decision.champion_version, decision.state, production(deployment)) == (None, RECORDED, "1")
     kinds = [x.kind for x in deployment.decisions.recent(2)]
-    assert kinds == ["rollback", "manual"], "that the champion went is a decision of its own"
+    assert kinds == ["rollback", "manual"], "the deletion of the champion is recorded as a decision"
 
 
 def delete(deployment: Deployment, version: str) -> None:
-    """Delete the version in MLflow, with its aliases."""
+    """Delete the version and its aliases in MLflow."""
     with deployment.registry._client() as client:
         client.delete_model_version(deployment.model_name, version)

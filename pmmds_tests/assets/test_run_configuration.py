@@ -1,4 +1,4 @@
-"""Run configuration may contain values but must not name environment variables of the run's process."""
+"""Run configuration may contain values but must not refer to environment variables of the run's process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pmmds_core.errors import UsageError
     ],
 )
 def test_env_variables_are_rejected_anywhere_in_run_config(config: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="names the variable"):
+    with pytest.raises(UsageError, match="refers to the environment variable"):
         refuse_variables(config)
 
 

@@ -1,4 +1,4 @@
-"""Dagster's old runs are deleted with events, check results and logs; the newest run of each asset is kept."""
+"""Old Dagster runs are deleted with their events, check results and logs, except the newest of each asset."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_old_runs_are_deleted_except_the_newest_of_each_asset(home: Path, instan
     others = [run(instance, watched) for _ in range(4)]
     assert all(files_of(home, run_id) for run_id in (first, *others))
     assert n_check_results(instance) == 5
-    assert expire_runs(instance, 30, datetime.now(UTC)).n_removed == 0, "nothing is old yet"
+    assert expire_runs(instance, 30, datetime.now(UTC)).n_removed == 0, "no run is old enough to be deleted"
     size = n_bytes_of(home)
 
     done = expire_runs(instance, 30, LATER)
@@ -107,7 +107,7 @@ def test_an_interrupted_deletion_is_completed_the_next_night(
     assert files_of(home, old) == []
 
 
-def test_unfinished_runs_are_kept_and_0_days_keep_all(instance: dg.DagsterInstance) -> None:
+def test_unfinished_runs_are_kept_and_0_days_keeps_all_runs(instance: dg.DagsterInstance) -> None:
     run(instance, watched)
     run(instance, watched)
     job = dg.Definitions(assets=[watched]).resolve_implicit_global_asset_job_def()

@@ -1,4 +1,4 @@
-"""The complete loop with the tutorial's contract and another real data set."""
+"""The complete loop runs with the tutorial's contract on another real data set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def platform(tmp_path: Path) -> DagsterPlatform:
     )
 
 
-def test_the_loop_closes_on_another_contract(platform: DagsterPlatform) -> None:
+def test_the_whole_loop_runs_on_another_contract(platform: DagsterPlatform) -> None:
     trained = platform.run("train_job")
     assert trained.success, errors_of(trained)
     deployment = platform.deployment

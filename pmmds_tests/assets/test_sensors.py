@@ -1,4 +1,4 @@
-"""The requests of each sensor, on a platform with real stores."""
+"""Each sensor requests the right runs, on a platform with real stores."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def records(platform: DagsterPlatform, n_rows: int, prefix: str) -> list[Predict
     return make_records(platform.deployment.contract, n_rows, prefix=prefix)
 
 
-def test_no_run_without_an_alert(platform: DagsterPlatform) -> None:
+def test_no_run_is_requested_without_an_alert(platform: DagsterPlatform) -> None:
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
@@ -96,7 +96,7 @@ def test_a_killed_run_counts_as_an_attempt_and_starts_the_cooldown(platform: Dag
     assert f"Attempt 1 of Alert {alert_id} ended as failed" in str(skipped.skip_message)
 
 
-def test_a_run_killed_before_claiming_its_attempt_counts_as_one(platform: DagsterPlatform) -> None:
+def test_a_run_killed_before_claiming_its_attempt_counts_as_an_attempt(platform: DagsterPlatform) -> None:
     alert_id = raise_alert(platform)
     tags = Trigger(True, "alert", alert_id, 1).to_tags()
     run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
@@ -128,7 +128,7 @@ def test_without_an_unfinished_promotion_the_sensor_skips(platform: DagsterPlatf
     assert isinstance(platform.tick(unfinished_promotion_sensor), dg.SkipReason)
 
 
-def test_trigger_tags_are_read_as_written() -> None:
+def test_trigger_tags_survive_a_round_trip() -> None:
     for trigger in (Trigger(True, "alert", 7, 2, "alert:7", "drift"), Trigger(True, "manual", None, 1)):
         assert Trigger.of_tags(trigger.to_tags()) == trigger
     assert not Trigger.of_tags({}).is_retraining
@@ -150,7 +150,7 @@ def test_a_promotion_interrupted_by_a_crash_is_finished(trained_home: Path, tmp_
     assert isinstance(platform.tick(unfinished_promotion_sensor), dg.SkipReason)
 
 
-def test_sensor_retries_notifications_that_failed(tmp_path: Path) -> None:
+def test_the_sensor_retries_failed_notifications(tmp_path: Path) -> None:
     port = free_port()
     platform = DagsterPlatform.build(tmp_path, PMMDS_ALERT_URLS=f"json://127.0.0.1:{port}/hook")
     raise_alert(platform)

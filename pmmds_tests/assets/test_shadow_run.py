@@ -1,4 +1,4 @@
-"""performance_job with a challenger that scored live traffic: report, evaluation page and command."""
+"""performance_job reports a challenger's shadow scores in the report, on the evaluation page and in the command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N_ROWS = 120
 
 @pytest.fixture(scope="module")
 def platform(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
-    """A platform with a model that answered 120 requests, 30 of them labelled, and no shadow yet."""
+    """A platform whose model answered 120 requests, 30 of them labeled, without shadow scores."""
     platform = copy_of(trained_home, tmp_path_factory.mktemp("shadowed"))
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, N_ROWS, "none", seed=3).frame
     platform.log_rows(rows.head(30), "known")
@@ -35,7 +35,7 @@ def score_as(platform: DagsterPlatform, version: str, shift: float) -> None:
     deployment.shadow.add(version, [ShadowScore(r.request_id, r.predicted_at, p, int(p >= 0.5)) for r, p in shifted])
 
 
-def test_a_shadow_report_without_scores_is_reported(platform: DagsterPlatform) -> None:
+def test_missing_shadow_scores_are_reported(platform: DagsterPlatform) -> None:
     result = platform.run("performance_job")
     assert result.success, errors_of(result)
     metadata = metadata_of(result, "shadow_report")
@@ -45,7 +45,7 @@ def test_a_shadow_report_without_scores_is_reported(platform: DagsterPlatform) -
     assert "has not scored live traffic yet" in said.out
 
 
-def test_a_shadow_of_a_few_requests_is_counted_and_not_compared(platform: DagsterPlatform) -> None:
+def test_a_few_shadow_scores_are_counted_but_not_compared(platform: DagsterPlatform) -> None:
     few = platform.deployment.shadow.waiting("9", LogPosition(NOON.replace(year=2000)), 3)
     platform.deployment.shadow.add("9", [ShadowScore(r.request_id, r.predicted_at, 1.0, 1) for r in few])
     home = Path(platform.environment["PMMDS_HOME"])
@@ -57,7 +57,7 @@ def test_a_shadow_of_a_few_requests_is_counted_and_not_compared(platform: Dagste
     assert "%" not in said
 
 
-def test_the_report_the_page_and_the_command_tell_the_same_agreement(platform: DagsterPlatform) -> None:
+def test_report_page_and_command_show_the_same_agreement(platform: DagsterPlatform) -> None:
     result = platform.run("train_job")
     assert result.success, errors_of(result)
     score_as(platform, "2", 0.2)
@@ -65,7 +65,7 @@ def test_the_report_the_page_and_the_command_tell_the_same_agreement(platform: D
         (record.probability < 0.5) and (record.probability + 0.2 >= 0.5)
         for record in platform.deployment.prediction_log.recent(N_ROWS)
     )
-    assert n_changed > 0, "the sample has rows near the threshold"
+    assert n_changed > 0, "the sample contains rows near the threshold"
 
     result = platform.run("performance_job")
     assert result.success, errors_of(result)

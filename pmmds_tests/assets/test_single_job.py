@@ -1,4 +1,4 @@
-"""A job that a command runs with its own assets only is the job of the code location."""
+"""A command loads only the assets of its job, which equals the job in the code location."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ UNUSED = ("pmmds_assets.assets.model", "pmmds_assets.sensors", "antlr4", "mlflow
 
 
 @pytest.mark.parametrize("name", [job.name for job in all_jobs])
-def test_job_of_a_command_equals_the_job_of_the_code_location(name: str) -> None:
+def test_a_commands_job_equals_the_job_in_the_code_location(name: str) -> None:
     whole = defs.resolve_job_def(name)
     alone = single_job(name)
     assert alone.get_job_snapshot_id() == whole.get_job_snapshot_id()
     assert alone.tags == whole.tags
 
 
-def test_unknown_job_is_an_error() -> None:
+def test_unknown_job_raises_an_error() -> None:
     with pytest.raises(KeyError, match="no_such_job"):
         single_job("no_such_job")
 

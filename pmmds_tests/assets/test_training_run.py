@@ -1,4 +1,4 @@
-"""A real train_job: its results in the stores, in MLflow and in Dagster's events."""
+"""A real train_job writes its results to the stores, to MLflow and to Dagster's events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pmmds_tests.harness.dagster_platform import (
     metadata_of,
 )
 
-# One test process has the platform that they share.
+# These tests share a platform, so they run in one test process.
 pytestmark = pytest.mark.xdist_group("training")
 
 Trained = tuple[DagsterPlatform, dg.ExecuteInProcessResult]
@@ -37,7 +37,7 @@ MADE = {
 }
 
 
-def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
+def test_the_first_run_promotes_its_model(trained: Trained) -> None:
     platform, result = trained
     assert result.success, errors_of(result)
     assert assets_made(result) == MADE
@@ -48,7 +48,7 @@ def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("asset", sorted(MADE))
-def test_every_asset_has_numbers_a_table_and_a_chart(trained: Trained, asset: str) -> None:
+def test_every_asset_shows_numbers_a_table_and_a_chart(trained: Trained, asset: str) -> None:
     metadata = metadata_of(trained[1], asset)
     kinds = {type(v) for v in metadata.values()}
     assert dg.TableMetadataValue in kinds
@@ -58,7 +58,7 @@ def test_every_asset_has_numbers_a_table_and_a_chart(trained: Trained, asset: st
     )
 
 
-def test_the_version_carries_validation_results_signature_example_and_card(trained: Trained, tmp_path: Path) -> None:
+def test_the_version_has_validation_results_signature_example_and_card(trained: Trained, tmp_path: Path) -> None:
     import mlflow
 
     deployment = trained[0].deployment
@@ -102,14 +102,15 @@ def test_the_evaluation_is_logged_as_page_and_model_card(trained: Trained) -> No
 
 
 def test_the_same_data_and_seed_give_the_same_model(trained: Trained, trained_home: Path, tmp_path: Path) -> None:
-    """Trained in this process and by `pmmds train` in another one."""
+    """One model is trained in this process, the other by `pmmds train` in a separate one."""
     again = copy_of(trained_home, tmp_path)
     assert again.deployment.production_version().digest == trained[0].deployment.production_version().digest
 
 
-def test_unmet_expectations_block_the_training(tmp_path: Path) -> None:
+def test_unmet_expectations_block_training(tmp_path: Path) -> None:
     settings = DagsterPlatform.build(tmp_path / "sample").deployment
-    frame = load_reference(settings.settings, settings.contract).data.frame.head(49)  # the suite requires 50 rows
+    # The expectation suite requires 50 rows.
+    frame = load_reference(settings.settings, settings.contract).data.frame.head(49)
     path = tmp_path / "small.csv"
     frame.to_csv(path, index=False)
     broken = DagsterPlatform.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
@@ -120,7 +121,7 @@ def test_unmet_expectations_block_the_training(tmp_path: Path) -> None:
     assert broken.deployment.registry.versions(settings.model_name) == []
 
 
-def test_a_wrong_value_fails_with_its_row_and_stores_no_dataset(tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported_with_its_row_and_nothing_is_stored(tmp_path: Path) -> None:
     sample = DagsterPlatform.build(tmp_path / "sample").deployment
     frame = load_reference(sample.settings, sample.contract).data.frame.head(60)
     frame.loc[7, "contract"] = "weekly"
@@ -141,7 +142,7 @@ def test_an_unvalidated_first_version_is_tagged_and_held(tmp_path: Path) -> None
     assert version.tags["validation"] == "skipped"
     assert not platform.deployment.decisions.recent()[0].promoted
     assert not result.success
-    assert "v1 is registered and no model is in production" in errors_of(result)[0]
+    assert "v1 is registered, but no model is in production" in errors_of(result)[0]
 
 
 @pytest.mark.parametrize("asset", sorted(MADE))
@@ -163,7 +164,7 @@ def test_the_job_has_tags_for_its_maximum_run_time_and_concurrency() -> None:
     assert (tags["dagster/max_runtime"], tags["pmmds/writes"]) == ("1800", "models")
 
 
-def test_the_reference_has_every_row_of_the_sample(trained: Trained) -> None:
+def test_the_reference_contains_every_row_of_the_sample(trained: Trained) -> None:
     dataset = trained[0].deployment.datasets.latest("reference", run_id=trained[1].run_id)
     assert dataset is not None
     assert isinstance(dataset.read(), pd.DataFrame)

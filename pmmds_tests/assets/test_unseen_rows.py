@@ -1,4 +1,4 @@
-"""A model is never evaluated on its training rows, in any order of materialization."""
+"""A model is never evaluated on its training rows, regardless of the order of materialization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pmmds_core.data.row_identity import keys_of
 from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of
 
 
-def test_a_version_is_not_evaluated_on_the_holdout_of_another_training(trained_home: Path, tmp_path: Path) -> None:
+def test_a_version_is_not_evaluated_on_the_holdout_of_another_run(trained_home: Path, tmp_path: Path) -> None:
     first = copy_of(trained_home, tmp_path, PMMDS_TRAIN_SEED="11")
     assert first.run("train_job", selection=["training_data", "trained_model"]).success
     deployment = first.deployment

@@ -1,4 +1,4 @@
-"""Versions that were never in production are deleted with their files; others are kept and can be restored."""
+"""Versions never in production are deleted with their files; the others are kept and can be restored."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_a_version_never_in_production_is_deleted_and_rollback_works(two_version
     later = datetime.now(UTC) + timedelta(days=91)
     assert {e.kind: e.n_removed for e in expire(deployment, later, dry_run=True)}["model versions"] == 1
     assert {e.kind: e.n_removed for e in expire(deployment, later)}["model versions"] == 1
-    assert versions(platform) == {"1", "2", "4"}, "1 and 2 served, 4 is the challenger and the newest"
+    assert versions(platform) == {"1", "2", "4"}, "1 and 2 were in production; 4 is the challenger and the newest"
     assert files_of(tmp_path, gone.run_id) == []
-    assert n_files(tmp_path) < before - 10, "the logged pipeline is gone, too"
+    assert n_files(tmp_path) < before - 10, "the logged pipeline is also deleted"
     assert roll_back(deployment, by="Ada").challenger_version == "1"
     assert {e.kind: e.n_removed for e in expire(deployment, later)}["model versions"] == 0

@@ -1,4 +1,4 @@
-"""A run of all assets, as "Materialize all" launches it for a selected hour."""
+"""All assets run together, as "Materialize all" launches them for a selected hour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_assets.partitions import key_of
 from pmmds_tests.assets.test_graph import EDGES
 from pmmds_tests.harness.dagster_platform import QUIET, DagsterPlatform, assets_made, errors_of, failed_checks
 
-# Warnings: these checks cannot run without a production model and rows.
+# These checks warn, because they cannot run without a production model and rows.
 COULD_NOT_LOOK = {
     "features_are_stable",
     "window_has_enough_rows",
@@ -32,9 +32,9 @@ def materialize_all(platform: DagsterPlatform, hour: str) -> dg.ExecuteInProcess
 def test_the_whole_graph_can_be_materialized_twice_on_an_empty_home(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     everything = set(EDGES) - {"prediction_logs", "ground_truth"}
-    hour = key_of(datetime.now(UTC))  # the runs may end in the next hour
+    hour = key_of(datetime.now(UTC))  # the runs may end in the hour after they started
     first = materialize_all(platform, hour)
-    assert assets_made(first) == everything - {"drift_report"}, "nothing was in production when drift was looked at"
+    assert assets_made(first) == everything - {"drift_report"}, "no model was in production when drift was checked"
     assert failed_checks(first) == COULD_NOT_LOOK
     assert platform.deployment.production_version().version == "1"
     made = platform.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))

@@ -1,4 +1,4 @@
-"""A home with a production model."""
+"""Fixture: a home with a production model."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.ports import free_ports
 
-UNUSED_ADDRESS = "127.0.0.1:9"  # the discard port: nothing listens
+UNUSED_ADDRESS = "127.0.0.1:9"  # nothing listens on the discard port
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def used_port() -> Iterator[int]:
         yield int(listening.getsockname()[1])
 
 
-def test_unreachable_database_is_named_without_its_password(tmp_path: Path) -> None:
+def test_unreachable_database_is_reported_without_its_password(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "decisions", PMMDS_DATABASE_URL=f"postgresql://ann:secret@{UNUSED_ADDRESS}/rows")
     assert said.code == 1
     assert "127.0.0.1" in said.sentence
@@ -56,7 +56,7 @@ def test_debug_prints_the_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["monitor", "train"])
-def test_unreachable_mlflow_is_named(tmp_path: Path, command: str) -> None:
+def test_unreachable_mlflow_is_reported(tmp_path: Path, command: str) -> None:
     said = pmmds(tmp_path / "home", command, PMMDS_MLFLOW_TRACKING_URI=f"http://{UNUSED_ADDRESS}", timeout=100)
     assert said.code == 1
     assert "MLflow" in said.sentence
@@ -64,7 +64,7 @@ def test_unreachable_mlflow_is_named(tmp_path: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["monitor", "retrain"])
-def test_commands_without_a_production_model_name_the_next_step(tmp_path: Path, command: str) -> None:
+def test_commands_without_a_production_model_suggest_the_next_step(tmp_path: Path, command: str) -> None:
     said = pmmds(tmp_path / "home", command)
     assert said.code == 1
     assert said.sentence == "No model is in production yet. Run `pmmds train` first."
@@ -91,7 +91,7 @@ def test_up_starts_nothing_if_a_port_is_in_use(tmp_path: Path, used_port: int, v
 
 
 @pytest.mark.parametrize("command", [["decisions"], ["train"], ["serve"], ["up"], ["db", "migrate"]])
-def test_home_that_cannot_be_created_is_named(tmp_path: Path, command: list[str]) -> None:
+def test_home_that_cannot_be_created_is_reported(tmp_path: Path, command: list[str]) -> None:
     said = pmmds(Path("/dev/null/home"), *command, cwd=tmp_path)
     assert said.code == 1
     assert "PMMDS_HOME" in said.sentence
@@ -99,7 +99,7 @@ def test_home_that_cannot_be_created_is_named(tmp_path: Path, command: list[str]
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB; skips if this machine cannot mount one."""
+    """A file system of 3 MB. Skips the test if this machine cannot mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -140,7 +140,7 @@ def spoil(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_modified_artifact_is_rejected_and_named(trained_home: Path) -> None:
+def test_modified_artifact_is_rejected_by_name(trained_home: Path) -> None:
     run_id = Deployment(Settings(home=str(trained_home))).production_version().run_id
     (scorer,) = (trained_home / "mlartifacts").rglob(f"{run_id}/artifacts/bundle/scorer.json")
     shutil.rmtree(trained_home / "profiles")
@@ -200,13 +200,13 @@ def test_invalid_contract_is_rejected_with_file_and_line(tmp_path: Path) -> None
     assert "categorical, numeric" in said.sentence
 
 
-def test_missing_data_file_is_named(tmp_path: Path) -> None:
+def test_missing_data_file_is_reported(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "train", PMMDS_DATA_PATH="nowhere.csv")
     assert said.code == 1
     assert "nowhere.csv" in said.sentence
 
 
-def test_traffic_names_the_unreachable_service(tmp_path: Path) -> None:
+def test_traffic_reports_the_unreachable_service(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "traffic", "--count", "3", PMMDS_HTTP_PORT="9")
     assert said.code == 1
     assert "127.0.0.1:9" in said.sentence

@@ -1,4 +1,4 @@
-"""Output and exit codes of the commands on a working home."""
+"""Commands on a working home print the right output and set the right exit codes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_fail_on_drift_exits_with_3_and_the_alert_can_be_resolved(trained_home: 
 
 
 @pytest.mark.slow
-def test_acknowledged_alert_starts_no_retraining(trained_home: Path) -> None:
+def test_an_acknowledged_alert_does_not_trigger_a_retraining(trained_home: Path) -> None:
     platform = DagsterPlatform.build(trained_home)
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, 600, "migration", seed=3).frame
     platform.log_rows(rows, "m", with_labels=False)
@@ -113,9 +113,9 @@ def test_window_hours_set_the_window_of_the_report(trained_home: Path) -> None:
 @pytest.mark.slow
 def test_rollback_records_person_and_reason_also_in_dagster(trained_home: Path) -> None:
     nothing = pmmds(trained_home, "rollback", "--by", "ann")
-    assert (nothing.code, nothing.sentence.split(" Name")[0]) == (
+    assert (nothing.code, nothing.sentence.split(" Specify")[0]) == (
         2,
-        "v1 has no predecessor in production whose files a decision recorded.",
+        "v1 has no predecessor with recorded files to roll back to.",
     )
     assert pmmds(trained_home, "train").code == 0
     nowhere = pmmds(trained_home, "rollback", "--to", "7")
@@ -156,7 +156,7 @@ def test_pending_promotion_can_be_approved_once(trained_home: Path) -> None:
     shown = pmmds(trained_home, "decisions").out
     assert f"{waiting['decision_id']} is pending." in shown
     assert f"pmmds approve {waiting['decision_id']} --by NAME" in shown
-    assert "  improvement   " in shown, "its criteria are listed"
+    assert "  improvement   " in shown, "the decision's criteria are listed"
     assert waiting["decision_id"] in pmmds(trained_home, "doctor").out.split("waiting for approval:")[1]
     approved = pmmds(trained_home, "approve", waiting["decision_id"], "--by", "ann")
     assert approved.code == 0, approved.err
@@ -165,7 +165,7 @@ def test_pending_promotion_can_be_approved_once(trained_home: Path) -> None:
     assert again.code == 2
     assert "is recorded; only a pending_approval decision can be rejected" in again.sentence
     unknown = pmmds(trained_home, "approve", "nonsense", "--by", "ann")
-    assert (unknown.code, "No such decision: 'nonsense'" in unknown.sentence) == (2, True)
+    assert (unknown.code, "There is no decision 'nonsense'" in unknown.sentence) == (2, True)
 
 
 def test_doctor_reports_working_and_failing_components(trained_home: Path) -> None:

@@ -17,12 +17,12 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 pytestmark = pytest.mark.postgres
 
 OLDER, NEWER = "0000", "9999"
-ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "It was migrated by a newer PMMDS: install that version."}
+ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "Install the newer PMMDS version that migrated it."}
 
 
 @pytest.fixture(params=[OLDER, NEWER])
 def revision(request: pytest.FixtureRequest, aged: Database) -> str:
-    """The tables and columns of the database."""
+    """Return the tables and columns of the database."""
     found = str(request.param)
     with aged.begin() as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{found}'")
@@ -37,7 +37,7 @@ def aged(postgres_url: str, contract: Contract) -> Database:
 
 
 def sentence(revision: str) -> str:
-    return f"is at revision {revision}, this program needs {HEAD}. {ADVICE[revision]}"
+    return f"is at revision {revision}, but this program needs {HEAD}. {ADVICE[revision]}"
 
 
 def test_commands_check_the_schema_before_they_change_anything(

@@ -1,4 +1,4 @@
-"""An unforeseen error in any command is one sentence and a traceback in a private log file."""
+"""An unexpected error in any command prints one sentence and logs its traceback in a private file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_tests.harness.command_line import environment_of, pmmds
 
 
 def registered(group: typer.Typer, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command of the application with typer's record of it."""
+    """Yield every command of the application with its typer object."""
     for command in group.registered_commands:
         assert command.callback is not None
         yield (*prefix, command.name or command.callback.__name__.replace("_", "-")), command
@@ -46,7 +46,7 @@ def raising(error: BaseException, name: str) -> Callable[[], NoReturn]:
 def run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[Any, str]]:
-    """Run a command that raises an error; returns its exit code and stderr. The home is `home` in tmp_path."""
+    """Run a command that raises an error, with a home in tmp_path; return its exit code and stderr."""
 
     def run_raising(words: tuple[str, ...], error: BaseException, *options: str) -> tuple[Any, str]:
         command = COMMANDS[words]
@@ -61,13 +61,13 @@ def run(
     return run_raising
 
 
-def test_every_command_is_tried() -> None:
+def test_all_commands_are_collected_for_these_tests() -> None:
     assert len(COMMANDS) > 30
     assert {("drift", "compare"), ("labels", "import"), ("up",), ("db", "backup")} <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_unforeseen_error_is_one_sentence_and_a_traceback_in_the_log(
+def test_unexpected_error_prints_one_sentence_and_logs_the_traceback(
     run: Callable[..., tuple[Any, str]], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     code, said = run(words, ValueError("line one\nline two"))
@@ -75,8 +75,8 @@ def test_unforeseen_error_is_one_sentence_and_a_traceback_in_the_log(
     command = " ".join(words)
     assert code == 1
     assert said == (
-        f"Error: `pmmds {command}` failed unexpectedly: ValueError: line one. The traceback is in {log}; include it if "
-        f"you report this. `pmmds --debug {command} …` prints it.\n"
+        f"Error: `pmmds {command}` failed unexpectedly: ValueError: line one. The traceback is in {log}; include it in "
+        f"a bug report. `pmmds --debug {command} …` prints it.\n"
     )
     text = log.read_text(encoding="utf-8")
     assert f"pmmds {command}\nTraceback" in text
@@ -100,7 +100,7 @@ def test_debug_prints_the_traceback(run: Callable[..., tuple[Any, str]]) -> None
         (
             ModuleNotFoundError("No module named 'x'"),
             1,
-            "ModuleNotFoundError: No module named 'x'. Install PMMDS again",
+            "ModuleNotFoundError: No module named 'x'. Reinstall PMMDS",
         ),
         (
             OSError(errno.ENOSPC, "No space left on device", "f"),
@@ -114,7 +114,7 @@ def test_debug_prints_the_traceback(run: Callable[..., tuple[Any, str]]) -> None
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_every_kind_of_error_ends_in_a_sentence(
+def test_every_kind_of_error_prints_one_sentence(
     run: Callable[..., tuple[Any, str]], error: BaseException, code: int, sentence: str
 ) -> None:
     found, said = run(("config",), error)
@@ -124,7 +124,7 @@ def test_every_kind_of_error_ends_in_a_sentence(
     assert said.count("\n") == bool(sentence)
 
 
-def test_home_that_cannot_be_written_is_named(
+def test_unwritable_home_is_reported(
     run: Callable[..., tuple[Any, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -135,7 +135,7 @@ def test_home_that_cannot_be_written_is_named(
     assert f"ValueError: x. Its traceback could not be written to {place} (Not a directory). `pmmds --debug" in said
 
 
-def test_log_that_is_a_link_is_not_followed(run: Callable[..., tuple[Any, str]], tmp_path: Path) -> None:
+def test_log_that_is_a_symlink_is_not_followed(run: Callable[..., tuple[Any, str]], tmp_path: Path) -> None:
     logs = tmp_path / "home" / "logs"
     logs.mkdir(parents=True)
     (logs / "errors.log").symlink_to(tmp_path / "elsewhere")
@@ -143,14 +143,14 @@ def test_log_that_is_a_link_is_not_followed(run: Callable[..., tuple[Any, str]],
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_import_error_of_the_application_is_one_sentence(tmp_path: Path) -> None:
+def test_import_error_of_the_application_prints_one_sentence(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "typer.py").write_text("raise ImportError('this typer is broken')", encoding="utf-8")
     said = pmmds(tmp_path / "home", "status", PYTHONPATH=str(broken))
     assert said.code == 1
     assert said.sentence.startswith(
-        "`pmmds status` failed unexpectedly: ImportError: this typer is broken. Install PMMDS"
+        "`pmmds status` failed unexpectedly: ImportError: this typer is broken. Reinstall PMMDS"
     )
 
 
@@ -170,7 +170,7 @@ def test_closed_pipe_ends_without_a_message(tmp_path: Path, words: tuple[str, ..
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_full_device_is_one_sentence(tmp_path: Path) -> None:
+def test_full_device_prints_one_sentence(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "pmmds_cli.main", "config"],

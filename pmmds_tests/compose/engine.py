@@ -32,12 +32,12 @@ HOW_TO_GET = "No Docker engine responds, which the Compose tests need: install D
 
 
 class EngineMissingError(Exception):
-    """There is no Docker engine or no Compose."""
+    """The Docker engine or Compose is missing."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """State of one container of the project."""
+    """State of one of the project's containers."""
 
     id: str
     service: str
@@ -49,7 +49,7 @@ class Container:
 
     @property
     def is_healthy(self) -> bool:
-        """True if it runs and is healthy, or if it is `migrate` and exited with 0."""
+        """Return True if the container is healthy, or if it is `migrate` and exited with 0."""
         if self.service == "migrate":
             return self.status == "exited" and self.exit_code == 0
         return self.status == "running" and self.health in ("", "healthy")
@@ -57,7 +57,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Project:
-    """A Compose project: name, files and variables."""
+    """A Compose project with its name, files and variables."""
 
     compose: tuple[str, ...]
     name: str
@@ -75,11 +75,11 @@ class Project:
         return said.out
 
     def inside(self, service: str, *command: str, user: str = "") -> Said:
-        """Run a command in the service's running container."""
+        """Run a command in the running container of a service."""
         return self.run("exec", "-T", *(("-u", user) if user else ()), service, *command)
 
     def pmmds(self, *arguments: str) -> Said:
-        """Run `pmmds` in the container dagster-code."""
+        """Run a `pmmds` command in the container dagster-code."""
         return self.inside("dagster-code", "pmmds", *arguments)
 
     def with_files(self, *more: Path) -> Project:
@@ -95,7 +95,7 @@ class Project:
         return found
 
     def wait_until_healthy(self, services: Sequence[str] = (), seconds: float = 300) -> None:
-        """Wait until every container (or those of `services`) is healthy; fail with the state of the others."""
+        """Wait until all containers (or those of `services`) are healthy; fail on timeout with the others' state."""
         deadline = time.monotonic() + seconds
         while unhealthy := [
             c for c in self.containers() if not c.is_healthy and (not services or c.service in services)
@@ -117,7 +117,7 @@ def project(*files: Path) -> Iterator[Project]:
     """Yield a project with its own ports; remove it with its volumes afterwards.
 
     Raises:
-        EngineMissingError: with what is missing.
+        EngineMissingError: Docker or Compose is missing.
     """
     compose = find_compose()
     done = subprocess.run(
@@ -126,18 +126,18 @@ def project(*files: Path) -> Iterator[Project]:
     assert done.returncode == 0, done.stderr
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     variables = {f"PMMDS_{name}_PORT": str(port) for name, port in ports.items()}
-    # Without Grafana, which is not part of the loop.
+    # Grafana is left out, because it is not part of the loop.
     variables |= {"COMPOSE_PROFILES": "", "PMMDS_BIND": "127.0.0.1"}
     own = Project(compose, f"pmmds-test-{uuid.uuid4().hex[:8]}", files, variables)
     try:
         yield own
     finally:
-        # With the overlay, which has one more volume.
+        # Include the overlay, which has one more volume.
         own.with_files(PRODUCTION).must("down", "--volumes", "--remove-orphans", "--timeout", "20")
 
 
 def find_compose() -> tuple[str, ...]:
-    """`docker compose`, else docker-compose. Raises EngineMissingError."""
+    """Return the command `docker compose`, or docker-compose. Raises EngineMissingError without one."""
     if shutil.which("docker") is None or _said(["docker", "info"], {}, 30).code != 0:
         raise EngineMissingError(HOW_TO_GET)
     if _said(["docker", "compose", "version"], {}, 30).code == 0:

@@ -1,4 +1,4 @@
-"""A client that sends a request every few milliseconds during a fault and records each request id.
+"""Sends a request every few milliseconds during a fault, and records the request ids.
 
 Not here: faults and assertions (test_compose.py).
 """
@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 
 _PAUSE_SECONDS = 0.02
-_MAX_REQUESTS = 20_000  # stops a hanging test
+_MAX_REQUESTS = 20_000  # time limit that stops a hanging test
 
 
 @dataclass
 class Clients:
-    """Request ids with a prediction (`answered`) and errors of the others (`failures`)."""
+    """Background load: ids of answered requests (`answered`) and errors of the others (`failures`)."""
 
     service: str
     body: dict[str, Any]
@@ -40,7 +40,7 @@ class Clients:
             thread.join()
 
     def wait_until(self, holds: Callable[[], bool], seconds: float, at_least: int = 100) -> None:
-        """Wait until `holds()` and `at_least` more requests are answered; fail after `seconds`."""
+        """Wait until `holds()` is true and `at_least` more requests are answered; fail after `seconds`."""
         deadline, before = time.monotonic() + seconds, len(self.answered)
         while not (holds() and len(self.answered) >= before + at_least):
             assert time.monotonic() < deadline, f"not within {seconds:g} seconds; failures: {self.failures[-3:]}"

@@ -1,4 +1,4 @@
-"""Compose end to end: build images, run the README's quick start in containers, kill containers under load.
+"""Tests Compose end to end: builds images, runs the README's quick start in containers, kills containers under load.
 
 `make test-compose` runs these tests in order on one system and prints measurements. Not here: checks that
 need no engine (architecture/test_deployment_files.py).
@@ -36,14 +36,14 @@ MAX_SERVING_BYTES = 300_000_000
 
 
 def report(text: str) -> None:
-    """Print a measurement (`make test-compose` does not capture output)."""
+    """Print a measurement. `make test-compose` does not capture output."""
     sys.stdout.write(f"\n    {text}\n")
     sys.stdout.flush()
 
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Project]:
-    """A project with built images; removed with its volumes at the end."""
+    """A project with built images, which is removed with its volumes at the end."""
     with ExitStack() as stack:
         try:
             own = stack.enter_context(project(BASE))
@@ -57,7 +57,7 @@ def built() -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def system(built: Project) -> Project:
-    """All containers are healthy, and a first model is trained."""
+    """The running system: all containers are healthy, and a first model is trained."""
     began = time.monotonic()
     built.must("up", "-d", timeout=900)
     built.wait_until_healthy()
@@ -71,7 +71,7 @@ def system(built: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def production(system: Project) -> Project:
-    """The production overlay with the same volumes: two replicas, PgBouncer."""
+    """The system with the production overlay and the same volumes: two replicas and PgBouncer."""
     own = system.with_files(PRODUCTION)
     own.must("up", "-d", timeout=900)
     own.wait_until_healthy()
@@ -79,7 +79,7 @@ def production(system: Project) -> Project:
 
 
 def request_ids(own: Project, name: str) -> list[str]:
-    """Client request ids in the database that begin with `name`, queried with psql."""
+    """Return the client request ids in the database that begin with `name`, queried with psql."""
     query = f"select client_request_id from prediction_logs where client_request_id like '{name}-%'"
     command = f'PGPASSWORD=$(cat /run/secrets/pmmds_password) psql -h 127.0.0.1 -U pmmds -d pmmds -At -c "{query}"'
     said = own.inside("postgres", "sh", "-c", command)
@@ -88,7 +88,7 @@ def request_ids(own: Project, name: str) -> list[str]:
 
 
 def check_nothing_lost(own: Project, clients: Clients, name: str) -> None:
-    """Assert that every answered id is in the database once."""
+    """Assert that every answered id is in the database exactly once."""
     deadline, wanted = time.monotonic() + 60, set(clients.answered)
     while missing := wanted - set(found := request_ids(own, name)):
         assert time.monotonic() < deadline, f"{len(missing)} answered predictions are not logged: {sorted(missing)[:5]}"
@@ -100,14 +100,14 @@ def password(name: str) -> str:
     return (FOLDER / "secrets" / name).read_text(encoding="utf-8").strip()
 
 
-def test_images_are_small(built: Project) -> None:
+def test_the_serving_image_is_small(built: Project) -> None:
     base = image_bytes(PYTHON_IMAGE)
     over = {name: image_bytes(f"pmmds-{name}:0.1.0") - base for name in IMAGES}
     report("over the base image: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in over.items()))
     assert over["serving"] <= MAX_SERVING_BYTES
 
 
-def test_no_process_is_root_and_only_loopback_is_bound(system: Project) -> None:
+def test_no_process_runs_as_root_and_only_loopback_is_bound(system: Project) -> None:
     for container in system.containers():
         details = container.details
         if details["Config"]["Image"].startswith("pmmds-"):
@@ -166,7 +166,7 @@ print(json.dumps({
 """
 
 
-def test_service_reaches_only_mlflow_reads_of_the_platform(system: Project) -> None:
+def test_service_can_read_mlflow_but_not_write_or_use_dagster(system: Project) -> None:
     said = system.inside("serving", "python", "-c", REACH)
     assert said.code == 0, said.err
     found = {"known": ["postgres"], "read": 200, "write": 403, "page": 403, "dagster": 401}
@@ -174,7 +174,7 @@ def test_service_reaches_only_mlflow_reads_of_the_platform(system: Project) -> N
 
 
 def graphql(system: Project, method: str, **headers: str) -> int:
-    """Status of a GraphQL query with the correct password."""
+    """Return the status of a GraphQL query with the correct password."""
     auth = ("pmmds", password("proxy_password"))
     query = {"query": "{ version }"}
     with httpx.Client(auth=auth, headers=headers, trust_env=False, timeout=60) as client:
@@ -182,7 +182,7 @@ def graphql(system: Project, method: str, **headers: str) -> int:
         return (client.post(url, json=query) if method == "POST" else client.get(url, params=query)).status_code
 
 
-def test_dagster_accepts_only_requests_of_its_own_pages(system: Project) -> None:
+def test_dagster_accepts_only_requests_from_its_own_pages(system: Project) -> None:
     own = system.url("DAGSTER")
     assert graphql(system, "POST", Origin=own) == 200
     assert graphql(system, "POST", Origin="http://evil.example") == 403
@@ -233,7 +233,7 @@ def test_prometheus_scrapes_the_service(system: Project) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://pmmds:wrong@postgres:5432/pmmds", "refused the user or password"),
+        ("postgresql://pmmds:wrong@postgres:5432/pmmds", "rejected the user name or password"),
         ("postgresql://pmmds:x@nowhere:5432/pmmds", "cannot be reached"),
         ("postgresql://pmmds:x@postgres:5432/nothing", "on PostgreSQL at postgres:5432"),
     ],
@@ -247,7 +247,7 @@ def test_unusable_database_is_reported_in_one_sentence(system: Project, url: str
     assert "wrong" not in lines[0]
 
 
-def test_postgresql_killed_under_load_loses_no_prediction(system: Project) -> None:
+def test_no_prediction_is_lost_if_postgresql_is_killed_under_load(system: Project) -> None:
     before = system.container("postgres").n_restarts
     with Clients(system.url("HTTP"), readme_request()).sending("pg") as clients:
         clients.wait_until(lambda: True, 30)
@@ -265,7 +265,7 @@ def test_postgresql_killed_under_load_loses_no_prediction(system: Project) -> No
     report(f"PostgreSQL killed: healthy {back:.0f} s later, {len(clients.answered)} answered, 0 failed, 0 lost")
 
 
-def test_mlflow_killed_under_load_fails_no_request(system: Project) -> None:
+def test_no_request_fails_if_mlflow_is_killed_under_load(system: Project) -> None:
     before = system.container("mlflow").n_restarts
     with Clients(system.url("HTTP"), readme_request()).sending("ml") as clients:
         system.inside("mlflow", "sh", "-c", "kill -9 -1")
@@ -278,7 +278,7 @@ def test_mlflow_killed_under_load_fails_no_request(system: Project) -> None:
     check_nothing_lost(system, clients, "ml")
 
 
-def test_replica_killed_under_load_fails_no_request(production: Project) -> None:
+def test_no_request_fails_if_a_replica_is_killed_under_load(production: Project) -> None:
     before = production.container("serving-b").n_restarts
     # The version is not asserted: the hourly monitoring may have caused a retraining.
     checks = [production.inside(name, "pmmds", "run", "serving", "--check") for name in ("serving", "serving-b")]

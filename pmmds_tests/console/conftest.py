@@ -1,4 +1,4 @@
-"""A small monitored deployment on each engine, and a real console process that reads it."""
+"""Fixtures: a small monitored deployment on each engine, and a real console process that reads it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def monitored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Version 1 in production, drifted traffic with labels, a drift report, an alert and a day's performance."""
+    """A deployment with a model, drifted traffic, labels, a drift report, an alert and a day's performance."""
     home = tmp_path_factory.mktemp("monitored") / "home"
     if request.param == "sqlite":
         yield _monitored(home, {})
@@ -60,7 +60,7 @@ def _monitored(home: Path, variables: dict[str, str]) -> Deployment:
 
 
 def _log_traffic(deployment: Deployment, now: datetime) -> None:
-    """Log drifted rows as the service does, with their labels."""
+    """Log drifted rows and their labels in the same way as the service."""
     contract = deployment.contract
     frame = traffic_rows(packaged_generator(), contract, N_ROWS, "migration", seed=5).frame
     scorer = deployment.profiles.bundle("1").scorer

@@ -1,4 +1,4 @@
-"""Drift reports for tests of pages: rows of the tables, without training a model."""
+"""Inserts drift reports for pagination tests, without training a model."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def add_reports(database: Database, model_name: str, n_reports: int, *, first: int = 0, n_bytes: int = 0) -> None:
-    """Hourly reports on the feature tenure, with PSI `i / 1000` and p-value `1 / (i + 1)`.
+    """Insert hourly reports on the feature tenure, with PSI `i / 1000` and p-value `1 / (i + 1)`.
 
     Args:
         database: a migrated database.
-        model_name: the model.
-        n_reports: how many.
-        first: the `i` of the first one.
+        model_name: name of the model.
+        n_reports: number of reports.
+        first: the `i` of the first report.
         n_bytes: size of additional text in each document.
     """
     reports, metrics = [], []

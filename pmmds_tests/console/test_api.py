@@ -1,4 +1,4 @@
-"""The monitoring API of a real console process, on each engine; right values read from the stores."""
+"""The monitoring API of a real console returns the values in the stores, on each engine."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_report_has_the_stored_document_and_times_in_utc(console: RunningConso
     assert console.get(f"/drift-reports/{report.report_id}").json()["document"] == report.document
 
 
-def test_a_series_has_psi_p_and_band_of_the_report(console: RunningConsole, monitored: Deployment) -> None:
+def test_a_series_has_the_psi_p_value_and_band_of_each_report(console: RunningConsole, monitored: Deployment) -> None:
     (report,) = monitored.drift.recent()
     for feature in report.document["features"]:
         point = only_item(console, f"/features/{feature['feature']}/series")
@@ -61,7 +61,7 @@ def test_a_series_has_psi_p_and_band_of_the_report(console: RunningConsole, moni
     assert listed == sorted(f["feature"] for f in report.document["features"])
 
 
-def test_an_alert_has_its_changes_and_retrainings(console: RunningConsole, monitored: Deployment) -> None:
+def test_an_alert_lists_its_changes_and_retrainings(console: RunningConsole, monitored: Deployment) -> None:
     (alert,) = monitored.alerts.recent()
     assert only_item(console, "/alerts?status=open")["message"] == alert.message
     assert console.get("/alerts?status=resolved").json() == {"items": [], "next": None}
@@ -83,7 +83,7 @@ def test_a_day_has_realized_and_estimated_metrics(console: RunningConsole, monit
     assert (item["n_rows"], item["day"]) == (N_ROWS, f"{stored.day:%Y-%m-%d}")
 
 
-def test_a_prediction_is_explained_without_paths(console: RunningConsole, monitored: Deployment) -> None:
+def test_a_prediction_explanation_contains_no_file_paths(console: RunningConsole, monitored: Deployment) -> None:
     answer = console.get("/predictions/row-3")
     document = answer.json()
     (record,) = monitored.prediction_log.find(["row-3"]).values()
@@ -96,7 +96,7 @@ def test_a_prediction_is_explained_without_paths(console: RunningConsole, monito
 
 
 @pytest.mark.parametrize("path", [*LISTS, "openapi.json", "predictions/row-3", "versions/1"])
-def test_an_etag_saves_an_unchanged_response(console: RunningConsole, path: str) -> None:
+def test_an_unchanged_response_with_a_matching_etag_is_304(console: RunningConsole, path: str) -> None:
     first = console.get(f"/{path}")
     tag = first.headers["etag"]
     for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
@@ -106,7 +106,7 @@ def test_an_etag_saves_an_unchanged_response(console: RunningConsole, path: str)
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_head_has_the_headers_of_get(console: RunningConsole, path: str) -> None:
+def test_head_returns_the_headers_of_get(console: RunningConsole, path: str) -> None:
     get, head = console.get(f"/{path}"), console.get(f"/{path}", method="HEAD")
     assert head.content == b""
     for name in ("etag", "content-type", "content-length", "cache-control", "x-content-type-options"):
@@ -152,7 +152,7 @@ def test_every_error_is_a_problem_document(
     assert bool(problem.get("errors")) is (status == 422)
 
 
-def test_an_unknown_parameter_is_answered_with_the_nearest_name(console: RunningConsole) -> None:
+def test_an_unknown_parameter_error_suggests_the_nearest_name(console: RunningConsole) -> None:
     (error,) = console.get("/versions?limt=1").json()["errors"]
     assert error == {"parameter": "limt", "problem": "is unknown; did you mean limit?"}
 
@@ -162,7 +162,7 @@ def test_an_unknown_parameter_is_answered_with_the_nearest_name(console: Running
     [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}],
     ids=["host", "origin", "fetch site"],
 )
-def test_pages_of_another_origin_are_rejected(console: RunningConsole, headers: dict[str, str]) -> None:
+def test_pages_from_another_origin_are_rejected(console: RunningConsole, headers: dict[str, str]) -> None:
     answer = console.get("/versions", headers)
     assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
 
@@ -170,7 +170,11 @@ def test_pages_of_another_origin_are_rejected(console: RunningConsole, headers: 
 def test_the_openapi_document_describes_every_response(console: RunningConsole) -> None:
     document = console.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
-    paths = {path.removeprefix("/api/v1/monitoring"): item["get"] for path, item in document["paths"].items()}
+    paths = {
+        path.removeprefix("/api/v1/monitoring"): item["get"]
+        for path, item in document["paths"].items()
+        if "get" in item
+    }
     requests = {
         "/features/{feature}/series": "/features/tenure/series",
         "/versions/{model_version}": "/versions/1",
@@ -187,11 +191,11 @@ def test_the_openapi_document_describes_every_response(console: RunningConsole) 
         validator.validate(answer.json())
 
 
-def test_the_start_log_says_that_it_is_open(console: RunningConsole) -> None:
-    assert "Open without a token to every user of this machine" in console.output
+def test_the_startup_log_warns_about_open_access(console: RunningConsole) -> None:
+    assert "open without a token to every user of this machine" in console.output
     assert '"access":"open without a token' in console.output
     assert "Traceback" not in console.output
 
 
-def test_livez_tells_nothing(console: RunningConsole) -> None:
+def test_livez_reveals_no_details(console: RunningConsole) -> None:
     assert httpx.get(f"{console.url}/livez", trust_env=False).json() == {"status": "alive"}

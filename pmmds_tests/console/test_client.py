@@ -1,4 +1,4 @@
-"""The Python client against a real console, and against servers that fail."""
+"""The Python client works with a real console, and handles failing servers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMPTY = b'{"items": [], "next": null}'
 PROBLEM = b'{"type": "urn:pmmds:problem:%s", "title": "x", "status": %d, "detail": "A reason."}'
 
 
-def test_lists_are_typed_and_become_data_frames(console: RunningConsole, monitored: Deployment) -> None:
+def test_lists_are_typed_and_convert_to_data_frames(console: RunningConsole, monitored: Deployment) -> None:
     with pmmds.connect(console.url) as monitoring:
         (report,) = monitored.drift.recent()
         reports = monitoring.reports(since="2026-01-01")
@@ -39,7 +39,7 @@ def test_lists_are_typed_and_become_data_frames(console: RunningConsole, monitor
         assert monitoring.series("tenure").to_pandas()["psi"].tolist() == pytest.approx([psi["tenure"]])
 
 
-def test_performance_is_a_row_for_each_metric(console: RunningConsole, monitored: Deployment) -> None:
+def test_performance_has_a_row_for_each_metric(console: RunningConsole, monitored: Deployment) -> None:
     with pmmds.connect(console.url) as monitoring:
         frame = monitoring.performance().to_pandas()
     (stored,) = monitored.daily_performance.results(datetime(2026, 1, 1, tzinfo=UTC))
@@ -59,7 +59,7 @@ def test_single_resources_are_typed(console: RunningConsole, monitored: Deployme
         assert [len(rows) for rows in (monitoring.versions(), monitoring.decisions(), monitoring.alerts())] == [1, 1, 1]
 
 
-def test_an_empty_list_is_a_data_frame_with_its_columns(console: RunningConsole) -> None:
+def test_an_empty_list_converts_to_a_data_frame_with_columns(console: RunningConsole) -> None:
     with pmmds.connect(console.url) as monitoring:
         frame = monitoring.alerts(status="resolved").to_pandas()
     assert frame.empty
@@ -67,19 +67,19 @@ def test_an_empty_list_is_a_data_frame_with_its_columns(console: RunningConsole)
     assert {"alert_id", "severity", "message"} <= set(frame.columns)
 
 
-def test_errors_are_classes_with_one_sentence(console: RunningConsole) -> None:
+def test_each_error_has_a_class_and_one_sentence(console: RunningConsole) -> None:
     with pmmds.connect(console.url) as monitoring:
         with pytest.raises(NotFoundError, match="no drift report 99"):
             monitoring.report(99)
         with pytest.raises(NotFoundError):
             monitoring.series("a/b?c#d")
-        with pytest.raises(InvalidCallError, match="since='soon' is not a time"):
+        with pytest.raises(InvalidCallError, match="since='soon' is not a valid time"):
             monitoring.reports(since="soon")
         with pytest.raises(InvalidCallError, match="limit"):
             monitoring.reports(limit=0)
 
 
-def test_notebooks_show_rows_with_escaped_values() -> None:
+def test_notebook_tables_escape_values() -> None:
     alert = Feature(feature="<script>", kind="numeric", psi=0.25, band="major", is_drifted=True, report_id=1)
     shown = Rows("Features", Feature, [alert])._repr_html_()
     assert "&lt;script&gt;" in shown
@@ -88,7 +88,7 @@ def test_notebooks_show_rows_with_escaped_values() -> None:
 
 @contextmanager
 def server_of(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """A server that gives these answers in turn, the last one again and again; yields its URL and the paths asked."""
+    """Run a server that returns these responses in turn and repeats the last; yield its URL and the requested paths."""
     waiting, asked = list(answers), []
 
     class Handler(BaseHTTPRequestHandler):
@@ -115,14 +115,14 @@ def server_of(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[str
         server.server_close()
 
 
-def test_a_503_is_retried_and_then_answered() -> None:
+def test_a_request_is_retried_after_a_503() -> None:
     away = (503, PROBLEM % (b"unavailable", 503), {"Retry-After": "0"})
     with server_of(away, away, (200, EMPTY, {})) as (url, asked), pmmds.connect(url, retries=2) as monitoring:
         assert len(monitoring.versions()) == 0
         assert len(asked) == 3
 
 
-def test_retries_end_with_the_reason() -> None:
+def test_the_last_retry_raises_the_reason() -> None:
     with server_of((503, PROBLEM % (b"unavailable", 503), {"Retry-After": "0"})) as (url, asked):
         with pmmds.connect(url, retries=2) as monitoring, pytest.raises(UnavailableError, match="A reason"):
             monitoring.versions()
@@ -150,19 +150,19 @@ def test_the_token_is_sent_to_no_other_address(following: str) -> None:
         assert len(asked) == 1
 
 
-def test_a_server_of_something_else_is_recognized() -> None:
+def test_a_server_that_is_not_a_console_is_detected() -> None:
     with server_of((200, b"<html>", {})) as (url, _):
         monitoring = pmmds.connect(url)
-        with monitoring, pytest.raises(ResponseError, match="did not send a response of this API"):
+        with monitoring, pytest.raises(ResponseError, match="did not send a valid response"):
             monitoring.versions()
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8010", "ftp://host", "http://", "http://host/?x=1"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_address_is_rejected(url: str) -> None:
     with pytest.raises(InvalidCallError, match="not the address of a console"):
         pmmds.connect(url)
 
 
-def test_the_token_is_not_shown() -> None:
+def test_the_client_does_not_reveal_its_token() -> None:
     with pmmds.connect("http://127.0.0.1:1", "secret-token") as monitoring:
         assert "secret-token" not in repr(monitoring)

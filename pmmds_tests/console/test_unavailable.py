@@ -1,4 +1,4 @@
-"""A console whose database is away: it starts, answers 503 without details, and recovers without a restart."""
+"""Without its database, a console starts, returns 503 without details, and recovers without a restart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    """A shared database that nobody has created yet."""
+    """A shared database that does not exist yet."""
     return f"sqlite:///{tmp_path}/shared/pmmds.db"
 
 
@@ -30,7 +30,7 @@ def console(tmp_path: Path, database_url: str) -> Iterator[RunningConsole]:
         yield running
 
 
-def test_without_a_database_it_answers_503_and_recovers(
+def test_console_without_a_database_returns_503_and_recovers(
     console: RunningConsole, database_url: str, tmp_path: Path
 ) -> None:
     answer = console.get("/versions")

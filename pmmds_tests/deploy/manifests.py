@@ -1,4 +1,4 @@
-"""Reads the manifests of deploy/kubernetes; a Kubernetes API server that records requests.
+"""Reads the manifests in deploy/kubernetes, and runs a Kubernetes API server that records requests.
 
 Not here: assertions about the manifests (test_kubernetes.py).
 """
@@ -20,40 +20,40 @@ ROOT = Path(__file__).parent.parent.parent
 BASE = ROOT / "deploy" / "kubernetes" / "base"
 OVERLAY = ROOT / "deploy" / "kubernetes" / "overlays" / "example"
 EXAMPLE_SECRETS = ROOT / "deploy" / "kubernetes" / "secrets.example.yaml"
-# The oldest version with `sleep` in preStop, and the newest version with an available schema.
+# The oldest version that supports `sleep` in preStop, and the newest version with an available schema.
 VERSIONS = ("1.30", "1.37")
 
 Resource = dict[str, Any]
 
 
 def resources(path: Path) -> list[Resource]:
-    """The documents of a YAML file."""
+    """Return the documents in a YAML file."""
     return [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
 
 
 def base() -> list[Resource]:
-    """All resources in the base's kustomization."""
+    """Return all resources in the base kustomization."""
     listed = resources(BASE / "kustomization.yaml")[0]["resources"]
     return [resource for name in listed for resource in resources(BASE / name)]
 
 
 def of_kind(kind: str) -> dict[str, Resource]:
-    """Resources of one kind in the base, by name."""
+    """Return the resources of one kind in the base, by name."""
     return {r["metadata"]["name"]: r for r in base() if r["kind"] == kind}
 
 
 def pod_templates() -> dict[str, Resource]:
-    """Pod templates of all workloads, by name."""
+    """Return the pod templates of all workloads, by name."""
     return {r["metadata"]["name"]: r["spec"]["template"] for r in base() if "template" in r.get("spec", {})}
 
 
 def containers() -> list[tuple[str, Resource]]:
-    """All containers with the name of their workload."""
+    """Yield all containers, each with the name of its workload."""
     return [(name, c) for name, template in pod_templates().items() for c in template["spec"]["containers"]]
 
 
 def variables_in(value: Any) -> Iterator[str]:
-    """Every string that could name a variable: keys, and the values of `name` and `env`."""
+    """Yield all strings that could be names of variables: keys, and values of `name` and `env`."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield key
@@ -67,7 +67,7 @@ def variables_in(value: Any) -> Iterator[str]:
 
 @dataclass
 class ApiServer:
-    """Recorded requests: (method, path, body)."""
+    """A running API server, with its recorded requests as (method, path, body)."""
 
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     url: str = ""
@@ -91,7 +91,7 @@ class ApiServer:
 
 @contextmanager
 def api_server() -> Iterator[ApiServer]:
-    """A server that records requests and echoes their bodies, as Kubernetes does when it creates a resource."""
+    """Run a server that records requests and echoes their bodies, as Kubernetes does when it creates a resource."""
     server = ApiServer()
 
     class Handler(BaseHTTPRequestHandler):

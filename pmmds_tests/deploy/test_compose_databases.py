@@ -1,4 +1,4 @@
-"""databases.sh, which Compose's PostgreSQL runs on its first start, run without a container."""
+"""Tests databases.sh, which PostgreSQL runs on its first start in Compose, without a container."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 
 
 def made_secrets(folder: Path) -> Path:
-    """Create the files of `make secrets`; returns their folder."""
+    """Create the files of `make secrets`; return their folder."""
     script = folder / "make_secrets.py"
     script.write_bytes((COMPOSE / "make_secrets.py").read_bytes())
     subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
@@ -36,7 +36,7 @@ def made_secrets(folder: Path) -> Path:
 
 
 def run_script(cluster: Cluster, secrets: Path, folder: Path) -> str:
-    """Run databases.sh as the image does; returns psql's command lines."""
+    """Run databases.sh in the same way as the image; return psql's command lines."""
     psql = shutil.which("psql")
     if psql is None:
         pytest.skip("needs psql: `apt-get install postgresql-client` (Debian, Ubuntu)")
@@ -58,12 +58,12 @@ def run_script(cluster: Cluster, secrets: Path, folder: Path) -> str:
 
 
 def opened(cluster: Cluster, secrets: Path, name: str) -> Database:
-    """Open with a URL that `make secrets` wrote, at this cluster's address."""
+    """Open a database by a URL that `make secrets` wrote, at this server's address."""
     url = (secrets / f"{name}_database_url").read_text().strip()
     return open_database(Settings(database_url=url.replace("@postgres:5432/", f"@127.0.0.1:{cluster.port}/")))
 
 
-def test_each_login_can_use_its_own_database_only(tmp_path: Path, contract: Contract) -> None:
+def test_each_login_can_use_only_its_own_database(tmp_path: Path, contract: Contract) -> None:
     secrets = made_secrets(tmp_path)
     with temporary_cluster() as cluster:
         command_lines = run_script(cluster, secrets, tmp_path)
@@ -85,7 +85,7 @@ def test_each_login_can_use_its_own_database_only(tmp_path: Path, contract: Cont
 
 
 def check_passwords(cluster: Cluster, secrets: Path) -> None:
-    """Compare stored verifiers with the files, because the test server does not ask for passwords."""
+    """Compare the stored verifiers with the files, because the test server does not require passwords."""
     superuser = open_database(Settings(database_url=cluster.url))
     with superuser.connect() as connection:
         query = "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolname <> 'postgres'"
@@ -98,7 +98,7 @@ def check_passwords(cluster: Cluster, secrets: Path) -> None:
 
 
 def matches_verifier(password: str, verifier: str) -> bool:
-    """True if a SCRAM-SHA-256 verifier belongs to a password (RFC 5803)."""
+    """Return True if a SCRAM-SHA-256 verifier matches a password (RFC 5803)."""
     rounds_and_salt, keys = verifier.removeprefix("SCRAM-SHA-256$").split("$")
     rounds, salt = rounds_and_salt.split(":")
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))

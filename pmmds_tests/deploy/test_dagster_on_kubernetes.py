@@ -1,4 +1,4 @@
-"""The Dagster instance in the manifests: Dagster opens it, and its launcher creates a Job that is valid."""
+"""Dagster can open the instance in the manifests, and its launcher creates a valid Job."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_run_tags_cannot_configure_the_pod(
 def opened(
     postgres_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[dg.DagsterInstance, ApiServer]]:
-    """The file with two addresses replaced: a test PostgreSQL and a recording API server."""
+    """Open the instance file with the addresses of a test PostgreSQL and a recording API server."""
     example = next(x for s in resources(EXAMPLE_SECRETS) if (x := s["stringData"].get("DAGSTER_DATABASE_URL")))
     driver = example.partition("://")[0]
     monkeypatch.setenv("DAGSTER_DATABASE_URL", postgres_url.replace("postgresql://", f"{driver}://"))
@@ -101,7 +101,7 @@ def opened(
 
 
 def launch(instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> None:
-    """Launch a run as the daemon does, with code from the image."""
+    """Launch a run in the same way as the daemon, with code from the image."""
     from dagster._core.code_pointer import ModuleCodePointer
     from dagster._core.launcher import LaunchRunContext
     from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
@@ -138,6 +138,6 @@ def assert_matches_the_other_pods(job: dict[str, Any]) -> None:
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """True if a pod selector matches the labels; the policies use only the operator In."""
+    """Return True if a pod selector matches the labels. The policies use only the operator In."""
     named = selector.get("matchLabels", {}).items() <= labels.items()
     return named and all(labels.get(e["key"]) in e["values"] for e in selector.get("matchExpressions", []))

@@ -1,4 +1,4 @@
-"""The manifests are valid by Kubernetes' schema, complete, and consistent with settings, ports and paths."""
+"""The manifests match Kubernetes' schema, are complete, and agree with settings, ports and paths."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BY_NAME = {f"{r['kind']}/{r['metadata']['name']}": r for r in base()}
 
 
 def valid(resource: Resource, version: str) -> None:
-    """Raise kubernetes_validate.ValidationError if invalid; unknown fields are errors."""
+    """Raise kubernetes_validate.ValidationError if the resource is invalid or has unknown fields."""
     schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
     schema.validate(resource, version, strict=True)
 

@@ -1,4 +1,4 @@
-"""The proxy's configuration in a real nginx: which requests reach Dagster and MLflow, and which are rejected.
+"""With the proxy's configuration, a real nginx forwards only certain requests to Dagster and MLflow.
 
 Addresses, ports and the password file are replaced. Skipped if nginx is not installed.
 """
@@ -23,7 +23,7 @@ from pmmds_tests.harness.service_process import wait_until
 from pmmds_tests.harness.system_programs import system_program
 
 PORTS = (8000, 50051, 3000, 5000, 5001, 9090, 3001, 8081)
-# Only its owner can read a test's folder; nginx started as root would switch to another user.
+# Only its owner can read a test's folder, but nginx started as root would switch to another user.
 OWN_USER = "user root;" if os.geteuid() == 0 else ""
 PERSON = ("pmmds", "a password")
 QUERY = b'{"query": "{ version }"}'
@@ -31,7 +31,7 @@ LAUNCH = "/graphql?query=mutation%7BlaunchRun%7Btypename%7D%7D"
 
 
 class Behind(BaseHTTPRequestHandler):
-    """Answers every request with its own Host header."""
+    """Returns the Host header of every request."""
 
     def answer(self) -> None:
         body = self.headers.get("Host", "").encode()
@@ -64,7 +64,7 @@ def behind() -> Iterator[int]:
 
 @contextmanager
 def nginx(folder: Path, upstream: int) -> Iterator[dict[int, str]]:
-    """Run nginx with proxy.conf; yields addresses by published port."""
+    """Run nginx with proxy.conf; yield the address for each published port."""
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     text = (ROOT / "deploy" / "docker" / "proxy.conf").read_text(encoding="utf-8")
     text = re.sub(r"(https?|grpc)://[a-z-]+:[0-9]+;", rf"\1://127.0.0.1:{upstream};", text)
@@ -142,7 +142,7 @@ def test_websocket_opens_only_from_dagsters_origin(proxy: dict[int, str]) -> Non
 
 
 @pytest.mark.parametrize("port", [3000, 5000])
-def test_own_pages_and_programs_pass_and_other_origins_do_not(proxy: dict[int, str], port: int) -> None:
+def test_own_pages_and_programs_pass_but_other_origins_do_not(proxy: dict[int, str], port: int) -> None:
     own = proxy[port]
     assert status("GET", f"{own}/") == 200
     assert status("POST", f"{own}/report", {"Content-Type": "application/json"}, b"{}") == 200

@@ -1,4 +1,4 @@
-"""The program for spark-submit on a local cluster: counts are byte-identical to DuckDB and the databases."""
+"""On a local cluster, the spark-submit program gives byte-identical counts to DuckDB and the databases."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from pmmds_tests.harness.prediction_records import NOON, columns_of, make_record
 from pmmds_tests.harness.system_programs import system_program
 
 PROGRAM = ROOT / "deploy" / "spark" / "count_archive.py"
-# A master and two workers with one executor each: five JVMs, and both executors read Parquet.
+# A master and two workers with one executor each, so five JVMs. Both executors read Parquet.
 CLUSTER = "local-cluster[2,1,1024]"
 DAYS, ROWS_A_DAY, N_NULL = 3, 2000, 7
 SUBMIT_SECONDS = 600
@@ -82,7 +82,7 @@ def archive(tmp_path: Path, databases: list[Database], contract: Contract) -> Pa
 
 
 def arrow_type(column: sa.Column[object]) -> pa.DataType | None:
-    """Arrow type of a column, which cannot be inferred if all its values are null."""
+    """Return a column's Arrow type, which cannot be inferred if all its values are null."""
     if isinstance(column.type, sa.Float):
         return pa.float64()
     if isinstance(column.type, sa.Integer):
@@ -155,8 +155,8 @@ def counted_by_duckdb(archive: Path, profile: ReferenceProfile) -> ArchiveCounts
 def test_files_without_a_record_are_ignored(capsys: pytest.CaptureFixture[str]) -> None:
     files = ["file:/archive/2026-03-01.a.parquet", "file:/an%20archive/2026-03-01.b.parquet"]
     assert recorded_files(files, {"2026-03-01.b.parquet"}) == ["file:/an archive/2026-03-01.b.parquet"]
-    assert capsys.readouterr().err == "1 file that the database does not record: left out.\n"
-    with pytest.raises(InputFileError, match="None of 2 files is an archived part"):
+    assert capsys.readouterr().err == "Skipped 1 file not recorded in the database.\n"
+    with pytest.raises(InputFileError, match="None of 2 files is recorded in the database"):
         recorded_files(files, set())
 
 
@@ -175,7 +175,7 @@ def test_missing_files_are_reported_in_one_sentence(tmp_path: Path, profile: Ref
     system_program("java")
     saved = tmp_path / "profile.json"
     saved.write_bytes(profile.to_json())
-    # Without spark-submit, which may exit before it has forwarded the last output.
+    # Run without spark-submit, which may exit before it has forwarded the last output.
     done = subprocess.run(
         [sys.executable, str(PROGRAM), "--profile", str(saved), str(tmp_path / "none-*.parquet")],
         capture_output=True,

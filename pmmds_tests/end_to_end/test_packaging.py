@@ -1,4 +1,4 @@
-"""Requirements of each image, and the Bento of the service."""
+"""Each image has the right requirements, and the service's Bento can be built and served."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def project() -> dict[str, Any]:
 
 
 def installed_by(*extras: str) -> set[str]:
-    """Every distribution that the core and these extras require, as installed here."""
+    """Return all distributions that the core and these extras require in this environment."""
     declared = project()
     waiting = [Requirement(r) for r in declared["dependencies"]]
     waiting += [Requirement(r) for extra in extras for r in declared["optional-dependencies"][extra]]
@@ -44,13 +44,13 @@ def installed_by(*extras: str) -> set[str]:
     return {name for name, _ in seen}
 
 
-def test_serving_image_has_no_dagster_and_no_training_library() -> None:
+def test_serving_image_contains_neither_dagster_nor_training_libraries() -> None:
     brought = installed_by("serving", "postgres")
     assert "bentoml" in brought
     assert brought.isdisjoint({"dagster", "dagster-mlflow", "mlflow", "pandas", "scikit-learn", "great-expectations"})
 
 
-def test_asset_image_has_no_bentoml() -> None:
+def test_asset_image_does_not_contain_bentoml() -> None:
     brought = installed_by("assets", "postgres")
     assert "dagster" in brought
     assert "bentoml" not in brought
@@ -64,7 +64,7 @@ def test_bento_installs_the_serving_extra() -> None:
     assert bento["python"]["lock_packages"] is False
 
 
-def test_requirements_name_no_registry() -> None:
+def test_requirements_contain_no_registry_url() -> None:
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert "://" not in text
     assert "--hash=sha256:" in text
@@ -104,7 +104,7 @@ def test_bento_contains_the_service(bento_home: Path) -> None:
 @pytest.mark.process
 @pytest.mark.xdist_group("bento")
 @pytest.mark.parametrize("target", ["pmmds:latest", "pmmds_serving.service:service"])
-def test_bentoml_serves_bento_and_source_alike(bento_home: Path, target: str) -> None:
+def test_bentoml_serves_the_bento_and_the_source_in_the_same_way(bento_home: Path, target: str) -> None:
     environment = bentoml_environment(bento_home)
     base = f"http://127.0.0.1:{environment['PMMDS_HTTP_PORT']}"
     argv = [sys.executable, "-m", "bentoml", "serve", target, "--port", environment["PMMDS_HTTP_PORT"]]
@@ -118,7 +118,7 @@ def test_bentoml_serves_bento_and_source_alike(bento_home: Path, target: str) ->
 
 
 def answer_of(url: str) -> Any:
-    """The JSON of a GET; None without a response."""
+    """Return the JSON of a GET, or None without a response."""
     try:
         return httpx.get(url, timeout=5, trust_env=False).json()
     except httpx.TransportError:

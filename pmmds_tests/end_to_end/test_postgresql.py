@@ -1,4 +1,4 @@
-"""`pmmds up` with PostgreSQL for PMMDS, Dagster and MLflow."""
+"""`pmmds up` works with PostgreSQL for PMMDS, Dagster and MLflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group
 
 @pytest.fixture
 def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """One database for each program; PMMDS reads its URL from a file."""
+    """Settings with one database for each program. PMMDS reads its URL from a file."""
     with ExitStack() as stack:
         own, dagster, mlflow = (stack.enter_context(postgres_cluster.fresh_database()) for _ in range(3))
         file = tmp_path / "database_url"
@@ -71,7 +71,7 @@ def test_whole_loop_runs_on_postgresql(tmp_path: Path, variables: dict[str, str]
     assert rows_in(variables["PMMDS_MLFLOW_DATABASE_URL"], "model_versions") == 2
     assert list((tmp_path / "artifacts").rglob("bundle/scorer.json"))
     files = [p for p in home.rglob("*") if p.is_file() and p.stat().st_size]
-    assert [p for p in files if p.read_bytes().startswith(b"SQLite format 3")] == [], "nothing was kept in SQLite"
+    assert [p for p in files if p.read_bytes().startswith(b"SQLite format 3")] == [], "no data is stored in SQLite"
     wait_until(lambda: running_in(home) == [])
 
 

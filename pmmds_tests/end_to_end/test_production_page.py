@@ -1,4 +1,4 @@
-"""The SQL and commands of docs/production.md, "Without Docker", run as printed on a new PostgreSQL server."""
+"""The SQL and commands in docs/production.md, "Without Docker", work unchanged on a new PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.postgres
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of a language in the section, in order, with passwords filled in."""
+    """Return the section's code blocks in one language, with passwords filled in."""
     section = PAGE.read_text(encoding="utf-8").split("## Without Docker", 1)[1].split("\n## ", 1)[0]
     found = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
     return [block.replace("…", "secret") for block in found]
@@ -37,13 +37,13 @@ def run_sql(cluster: Cluster, database: str, block: str) -> None:
 
 
 def given_by(line: str, cluster: Cluster) -> tuple[dict[str, str], list[str]]:
-    """The variables and the command of a line, with the port of this cluster."""
+    """Return the variables and the command in a line, with this server's port."""
     words = shlex.split(line.removeprefix("export ").replace(":5432/", f":{cluster.port}/"))
     variables = dict(word.split("=", 1) for word in words if word.startswith("PMMDS_"))
     return variables, [word for word in words if not word.startswith("PMMDS_")]
 
 
-def test_printed_commands_create_a_working_database(tmp_path: Path, contract: Contract) -> None:
+def test_documented_commands_create_a_working_database(tmp_path: Path, contract: Contract) -> None:
     databases, login = blocks("sql")
     preparing, running = blocks("sh")
     with temporary_cluster() as cluster:

@@ -1,4 +1,4 @@
-"""Each process works with a login of its own role, and is rejected at the start with another."""
+"""Each process works with a login that has its role, and stops at startup with any other login."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VARIABLES = {
     "PMMDS_ALERT_URLS": "json://127.0.0.1:1",
     "PMMDS_RETENTION_DAYS": "2",
     "PMMDS_RETRAIN_MIN_LABELS": "100",
-    # The test is about privileges, so any second model may be promoted.
+    # Any second model may be promoted, because the test is about privileges.
     "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1",
     "PMMDS_PROMOTION_MAX_LATENCY_RATIO": "1000",
     "PMMDS_PROMOTION_APPROVAL": "manual",
@@ -37,7 +37,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 def staff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staff]:
-    """A first model, trained and promoted by the promoter."""
+    """A deployment whose first model was trained and promoted by the promoter role."""
     with hired(tmp_path_factory.mktemp("staff") / "home", **VARIABLES) as staff:
         run(staff, PROMOTER, "train_job", PMMDS_PROMOTION_APPROVAL="automatic")
         yield staff
@@ -151,7 +151,7 @@ def the_promoter_moves_the_alias(staff: Staff, service: RunningService, decision
         wait_until(partial(service.serves, version))
 
 
-NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if it is a member already"
+NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter. If it already is one"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
             SERVICE,
             ("monitor",),
             "no SELECT on prediction_logs_default",
-            "is a member of pmmds_monitor; if it is a member",
+            "is a member of pmmds_monitor. If it already is one",
         ),
         (
             SERVICE,
@@ -184,7 +184,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
         ),
     ],
 )
-def test_commands_of_another_role_are_rejected_at_the_start(
+def test_commands_of_another_role_are_rejected_at_startup(
     staff: Staff, role: str, arguments: tuple[str, ...], lacks: str, advice: str
 ) -> None:
     before = staff.rows(), versions(staff)
@@ -197,7 +197,7 @@ def test_commands_of_another_role_are_rejected_at_the_start(
 
 
 def versions(staff: Staff) -> tuple[list[str], str]:
-    """The registered versions and the production version."""
+    """Return the registered versions and the production version."""
     deployment = staff.deployment(OWNER)
     return [
         v.version for v in deployment.registry.versions(deployment.model_name)
@@ -223,7 +223,7 @@ def test_dagster_run_with_the_wrong_role_leaves_no_data(staff: Staff, role: str,
     assert (staff.rows(), versions(staff)) == before
 
 
-def test_training_as_monitor_stores_data_but_registers_no_model(staff: Staff) -> None:
+def test_training_with_the_monitor_role_registers_no_model(staff: Staff) -> None:
     before, registered = staff.rows(), versions(staff)
     result = staff.platform(MONITOR).run("train_job")
     assert "no INSERT on retraining_runs" in errors_of(result)[0]

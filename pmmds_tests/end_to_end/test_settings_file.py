@@ -1,4 +1,4 @@
-"""A project folder with `pmmds.toml`: commands in every sub-folder and the processes they start use it."""
+"""Commands in any subfolder of a project, and the processes that they start, use its `pmmds.toml`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def environment_of_process(pid: int) -> dict[str, str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
-    """A folder with settings, sub-folders and, after the test, no process."""
+    """A folder with settings and subfolders. Its processes are stopped after the test."""
     folder = tmp_path / "project"
     (folder / "notebooks/old").mkdir(parents=True)
     http, grpc, dagster, mlflow = free_ports(4)
@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
         command(folder, "down")
 
 
-def test_commands_in_sub_folders_and_their_processes_use_the_file(project: Path) -> None:
+def test_commands_in_subfolders_and_their_processes_use_the_file(project: Path) -> None:
     trained = command(project, "train")
     assert trained.code == 0, trained.err
     assert (project / ".pmmds").is_dir()
@@ -61,7 +61,7 @@ def test_commands_in_sub_folders_and_their_processes_use_the_file(project: Path)
     assert said.code == 0, said.err
     processes = {p["name"]: p for p in said.document}
     assert set(processes) == {"serving", "mlflow", "dagster-webserver", "dagster-daemon"}
-    # The service replaced its start program, which read the file, and has every setting as a variable.
+    # The service was started by a program that read the file, so each setting is a variable of the process.
     files = {n: environment_of_process(p["pid"])["PMMDS_CONFIG"] for n, p in processes.items() if n != "serving"}
     assert set(files.values()) == {str(project / "pmmds.toml")}
     port = command(sub, "config", "service.http_port").out.strip()

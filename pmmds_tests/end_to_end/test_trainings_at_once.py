@@ -1,4 +1,4 @@
-"""Two concurrent `pmmds train`: each evaluates its own version on rows it was not trained on."""
+"""Two concurrent `pmmds train` commands each evaluate their own version on rows that it was not trained on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Two real Dagster daemons on one instance: one is the leader, and the other takes over when it ends.
+"""Two real Dagster daemons share an instance: one is the leader, and the other takes over when it exits.
 
-An alert leads to one retraining by the first, and a slow promotion to one rollback by the second; a database that is
-killed under both leaves one at work.
+An alert causes one retraining by the first, and a slow promotion one rollback by the second. After the database is
+killed, one daemon keeps working.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def two_daemons(settings: Settings, folder: Path) -> Iterator[tuple[Daemon, Daem
 def test_two_daemons_run_one_retraining_and_one_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     variables = {
         "PMMDS_HOME": str(tmp_path / "home"),
-        "PMMDS_HTTP_PORT": str(free_port()),  # unused port: latency is read from the log
+        "PMMDS_HTTP_PORT": str(free_port()),  # nothing listens on this port, so latency is read from the log
         "PMMDS_ROLLBACK_AUTOMATIC": "on",
         "PMMDS_ROLLBACK_MIN_ROWS": "100",
         "PMMDS_SCHEDULES": "off",  # the test runs the jobs itself
@@ -92,7 +92,7 @@ def test_two_daemons_run_one_retraining_and_one_rollback(tmp_path: Path, monkeyp
 
 
 @pytest.mark.postgres
-def test_one_daemon_leads_after_postgresql_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_daemon_leads_after_postgresql_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with temporary_cluster(syncs=True) as cluster, cluster.fresh_database() as own, cluster.fresh_database() as dagster:
         variables = {
             "PMMDS_HOME": str(tmp_path / "home"),
@@ -113,7 +113,7 @@ def test_one_daemon_leads_after_postgresql_was_killed(tmp_path: Path, monkeypatc
             restarted = time.time()
             wait_until(lambda: _newest_heartbeat(instance) > restarted, 600)
             wait_until(lambda: len(leader_sessions(dagster)) == 1, 600)
-            # Either daemon may become the leader; the other one ends if it loses leadership.
+            # Either daemon may become the leader. A leader that loses the lock exits.
             if after.has_logged(Role.LEADER):
                 wait_until(lambda: not before.is_alive, 120)
                 assert after.is_alive, after.log.read_text()[-4000:]
@@ -126,7 +126,7 @@ def test_one_daemon_leads_after_postgresql_was_killed(tmp_path: Path, monkeypatc
 
 
 def _newest_heartbeat(instance: dg.DagsterInstance) -> float:
-    """Timestamp of the latest heartbeat; 0 if there is none."""
+    """Return the timestamp of the latest heartbeat, or 0 if there is none."""
     return max((x.timestamp for x in instance.get_daemon_heartbeats().values()), default=0.0)
 
 

@@ -1,6 +1,6 @@
-"""`pmmds up` for real: Dagster's and MLflow's web servers behind the guard, and the token that it makes.
+"""`pmmds up` guards the web servers of Dagster and MLflow and creates an admin token.
 
-The tests send the requests of each server's own pages, and those of a browser on a page of another origin.
+The tests send the requests of each server's own pages, and those of a browser page from another origin.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ def test_dagster_pages_load_query_and_mutate(dagster: str) -> None:
     assert scripts
     assert ask("GET", dagster + scripts[0], {"Sec-Fetch-Site": "same-origin"}).status_code == 200
     own = {"Origin": dagster, "Sec-Fetch-Site": "same-origin"}
-    # Dagster's pages put the name of the operation into the URL.
+    # Dagster's pages include the operation name in the URL.
     named = f"{dagster}/graphql?op=VersionQuery"
     assert ask("POST", named, own, json=QUERY).json()["data"]["version"]
     assert ask("POST", named, own, json=RELOAD).json()["data"] == {"reloadWorkspace": {"__typename": "Workspace"}}
-    assert ask("POST", f"{dagster}/graphql", json=QUERY).status_code == 200, "a program's request"
+    assert ask("POST", f"{dagster}/graphql", json=QUERY).status_code == 200, "a program's request was rejected"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_dagster_opens_from_links_but_not_in_frames(dagster: str) -> None:
 
 
 def subscribed(dagster: str, origin: str) -> Any:
-    """The first message of a subscription."""
+    """Return the first message of a subscription."""
     url = dagster.replace("http", "ws") + "/graphql"
     protocol = Subprotocol("graphql-ws")
     with connect(url, origin=Origin(origin), subprotocols=[protocol], open_timeout=120, proxy=None) as socket:
@@ -136,7 +136,7 @@ def subscribed(dagster: str, origin: str) -> Any:
         return message["payload"]["data"]
 
 
-def test_subscriptions_open_for_dagster_pages_only(dagster: str) -> None:
+def test_only_dagster_pages_can_open_subscriptions(dagster: str) -> None:
     assert subscribed(dagster, dagster)["capturedLogs"]["logKey"] == ["none", "compute_logs", "x"]
     for origin in (EVIL, "http://localhost:8000", "null"):
         with pytest.raises(InvalidStatus) as caught:

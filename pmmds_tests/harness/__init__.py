@@ -1,1 +1,1 @@
-"""Real servers, processes and data that several test packages share. Assertions are in the tests."""
+"""Real servers, processes and data that several test packages share. Assertions belong in the tests."""

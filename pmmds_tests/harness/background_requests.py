@@ -1,4 +1,4 @@
-"""Requests sent in the background during a fault; records predictions and error statuses.
+"""Sends requests in the background during a fault, and records predictions and error statuses.
 
 Not here: the faults (serving/faults) and the service (service_process.py).
 """
@@ -25,14 +25,14 @@ from pmmds_tests.harness.service_process import wait_until
 from pmmds_tests.harness.service_requests import PREDICT, example
 
 N_CLIENTS = 3
-# Requests on one connection; a new connection may reach another worker.
+# Requests per connection. Each new connection may reach another worker.
 RECONNECT_EVERY = 20
-# Longer than any response of a live worker on a busy machine.
+# Longer than a live worker takes to respond on a busy machine.
 HANG_SECONDS = 3.0
 
 
 class Load:
-    """Clients that send predictions with their own ids; each id is sent once."""
+    """Clients that send prediction requests with their own ids, each of which is used once."""
 
     def __init__(self, url: str, contract: Contract) -> None:
         self._url = url
@@ -41,8 +41,8 @@ class Load:
         self._threads = [threading.Thread(target=self._send) for _ in range(N_CLIENTS)]
         self.answered: list[str] = []
         self.refused: Counter[tuple[int, str]] = Counter()  # status and message
-        self.n_cut_off = 0  # the connection closed before a response
-        self._sent: dict[str, float] = {}  # start times of the open requests
+        self.n_cut_off = 0  # the connection was closed before a response arrived
+        self._sent: dict[str, float] = {}  # start times of requests that have no response yet
 
     @contextmanager
     def running(self) -> Iterator[Load]:
@@ -56,15 +56,15 @@ class Load:
                 thread.join()
 
     def has_answered(self, n_more: int) -> Any:
-        """Return a condition: `n_more` requests were answered since this call."""
+        """Return a condition that is true once `n_more` further requests are answered."""
         before = len(self.answered)
         return lambda: len(self.answered) >= before + n_more
 
     def while_killing(self, pid_of_process: Callable[[], int]) -> set[int]:
-        """Send requests while a process is killed three times, each time once another one runs; returns the ids.
+        """Send requests while a process is killed three times, each time after its restart; return the ids.
 
         Args:
-            pid_of_process: the id of the running process, 0 without one.
+            pid_of_process: returns the id of the running process, or 0 if there is none.
         """
         killed: set[int] = set()
         with self.running():
@@ -77,7 +77,7 @@ class Load:
         return killed
 
     def hangs(self) -> bool:
-        """True if a request has waited longer than a live service takes."""
+        """Return True if a request has waited longer than a live service takes to respond."""
         return any(time.monotonic() - began > HANG_SECONDS for began in list(self._sent.values()))
 
     def _send(self) -> None:
@@ -106,18 +106,18 @@ class Load:
 
 
 def logged_once(stores: Deployment, request_ids: list[str]) -> bool:
-    """True if the prediction log has exactly one row for each id."""
+    """Return True if the prediction log has exactly one row for each id."""
     assert len(set(request_ids)) == len(request_ids)
     return stores.prediction_log.find(request_ids).keys() == set(request_ids)
 
 
 def dead_letters_of(home: Path) -> list[DeadLetter]:
-    """Every dead letter of a home."""
+    """Return all dead letters in a home."""
     files = (home / "spool" / "dead-letters").glob("*.jsonl")
     return [msgspec.json.decode(line, type=DeadLetter) for path in files for line in path.read_bytes().splitlines()]
 
 
 def metric(client: httpx.Client, sample: str) -> float:
-    """A metric's value, summed over its labels."""
+    """Return a metric's value, summed over its labels."""
     lines = client.get("/metrics").text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.partition(" ")[0].partition("{")[0] == sample)

@@ -1,4 +1,4 @@
-"""A folder that takes long to build: the first process of a test run builds it, all processes read it.
+"""Shares a folder that takes long to build: one process of a test run builds it, and all processes read it.
 
 Not here: what is built, copies that a test may change (dagster_platform.copy_of).
 """
@@ -21,13 +21,13 @@ def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path
     The other processes wait while the first one builds. No test may change the folder.
 
     Args:
-        factory: pytest's temporary folders; removed as pytest removes those.
-        name: name of the folder, one for each kind.
-        build: receives an empty folder. If it raises, the next process tries again.
+        factory: pytest's factory of temporary folders, which also removes this folder.
+        name: name of the folder, unique for each kind of content.
+        build: fills an empty folder. If it raises, the next process retries.
     """
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # xdist's workers have their folders in that of the run
+        root = root.parent  # each xdist worker's folder is inside the folder of the run
     folder, built = root / f"shared-{name}", root / f"shared-{name}.built"
     with locked_file(root / f"shared-{name}.lock"):
         if not built.exists():

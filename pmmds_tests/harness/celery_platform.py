@@ -1,4 +1,4 @@
-"""A home whose runs go through Celery: `dagster job execute`, a real worker and a real broker.
+"""A home whose runs go through Celery, with `dagster job execute`, a real worker and a real broker.
 
 Not here: assertions.
 """
@@ -30,7 +30,7 @@ JOBS = "pmmds_assets.definitions"
 
 @dataclass(frozen=True)
 class CeleryPlatform:
-    """`variables`: the PMMDS_* variables of its processes."""
+    """A home with a Celery broker. `variables` are the PMMDS_* variables of its processes."""
 
     home: Path
     variables: Mapping[str, str]
@@ -67,7 +67,7 @@ class CeleryPlatform:
 
     @contextmanager
     def instance_file(self, path: Path) -> Iterator[CeleryPlatform]:
-        """Within the block: the platform with another dagster.yaml and with steps in the run's process."""
+        """Within the block, use another dagster.yaml and execute steps in the run's process."""
         own = prepare_dagster_home(load_settings(self.variables)) / "dagster.yaml"
         link = own.readlink()
         own.unlink()
@@ -79,7 +79,7 @@ class CeleryPlatform:
             own.symlink_to(link)
 
     def ended_run(self, run_id: str) -> dg.DagsterRun:
-        """Wait until the run has ended, and return it."""
+        """Wait until the run has ended; return it."""
         deadline = time.monotonic() + RUN_SECONDS
         with dg.DagsterInstance.from_config(str(self.home / "dagster")) as instance:
             while not (run := instance.get_run_by_id(run_id)) or not run.is_finished:
@@ -89,7 +89,7 @@ class CeleryPlatform:
 
     @contextmanager
     def process(self, argv: list[str], log_name: str, says: str) -> Iterator[Path]:
-        """Within the block: a running process of the platform. Yields the file of its output."""
+        """Run a process of the platform within the block; yield the file with its output."""
         log = self.home / log_name
         with log.open("w") as stream:
             started = subprocess.Popen(
@@ -107,7 +107,7 @@ class CeleryPlatform:
             started.wait(timeout=START_SECONDS)
 
     def drift_bytes(self) -> bytes:
-        """Every stored histogram and the newest report's document, without creation times."""
+        """Return all stored histograms and the newest report's document, without creation times."""
         t = feature_histograms.c
         keys = (t.model_version, t.hour, t.feature)
         newest = sa.select(drift_reports.c.document).order_by(drift_reports.c.report_id.desc()).limit(1)
@@ -118,5 +118,5 @@ class CeleryPlatform:
 
 
 def program(name: str) -> str:
-    """The path of a program of this virtual environment."""
+    """Return the path of a program in this virtual environment."""
     return str(Path(sys.executable).with_name(name))

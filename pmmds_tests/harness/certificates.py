@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and a server's certificate signed by it. Not here: servers."""
+"""Creates a certificate authority for tests and a server certificate that it signs. Not here: servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path, address: str = "127.0.0.1") -> Certificates:
-    """Write an authority's certificate, and key and certificate of a server at `address`, into `folder`."""
+    """Write a CA certificate, and the key and certificate of a server at `address`, to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()

@@ -1,4 +1,4 @@
-"""Run `pmmds` as a process with its own environment."""
+"""Runs `pmmds` as a process with its own environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-# Libraries that are slow to import.
+# Libraries that take long to import.
 HEAVY = {
     "altair",
     "apprise",
@@ -42,7 +42,7 @@ class Said:
 
     @property
     def sentence(self) -> str:
-        """The only line on stderr. Fails the test if there are more."""
+        """Return the only line on stderr, without the prefix. Fail the test if there are more lines."""
         lines = [line for line in self.err.splitlines() if line.startswith("Error: ")]
         assert len(lines) == 1, self.err
         assert "Traceback" not in self.err
@@ -50,7 +50,7 @@ class Said:
 
 
 def environment_of(home: Path, **variables: str) -> dict[str, str]:
-    """Environment variables of a process with this home and no other setting."""
+    """Return the environment of a process with this home and no other setting."""
     return {"PATH": os.environ["PATH"], "HOME": str(home.parent), "PMMDS_HOME": str(home), **variables}
 
 
@@ -63,7 +63,7 @@ def pmmds(
     given: Mapping[str, str] | None = None,
     **variables: str,
 ) -> Said:
-    """Run one command with the variables `given` and `variables`. `before` runs in the child before the command."""
+    """Run a command with the variables `given` and `variables`. The child process calls `before` first."""
     done = subprocess.run(
         [sys.executable, "-m", "pmmds_cli.main", *arguments],
         env=environment_of(home, **(given or {}), **variables),
@@ -78,7 +78,7 @@ def pmmds(
 
 
 def heavy_libraries_of(home: Path, arguments: list[str]) -> set[str]:
-    """Return the libraries of HEAVY that a command has imported when it exits."""
+    """Return the libraries in HEAVY that a command imports."""
     code = (
         "import sys; from pmmds_cli.application import app\n"
         "try: app(sys.argv[1:], standalone_mode=False)\n"

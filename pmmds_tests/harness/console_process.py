@@ -1,4 +1,4 @@
-"""The real console as a process of a test, on a free port, stopped by its process id.
+"""Runs the real console as a process on a free port, and stops it by its process id.
 
 Not here: its deployment (pmmds_tests/console/conftest.py), assertions.
 """
@@ -27,7 +27,7 @@ BASE = "/api/v1/monitoring"
 
 @dataclass(frozen=True)
 class RunningConsole:
-    """A console that accepts connections. `url`: on loopback."""
+    """A running console that accepts connections. `url` is its loopback address."""
 
     url: str
     settings: Settings
@@ -35,25 +35,25 @@ class RunningConsole:
     log: IO[bytes]
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> httpx.Response:
-        """The response for a path below the API's base."""
+        """Return the response for a path below the API's base path."""
         return httpx.request(method, f"{self.url}{BASE}{path}", headers=headers, timeout=60, trust_env=False)
 
     @property
     def output(self) -> str:
-        """Its output so far."""
+        """Return the output so far."""
         self.log.seek(0)
         return self.log.read().decode()
 
 
 def console_environment(home: str, **variables: str) -> dict[str, str]:
-    """Environment of a console on a free port, without the caller's PMMDS_* variables."""
+    """Return the environment of a console on a free port, without the caller's PMMDS_* variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PMMDS_")}
     return {**inherited, "PMMDS_HOME": home, "PMMDS_CONSOLE_PORT": str(free_port()), **variables}
 
 
 @contextmanager
 def running_console(environment: Mapping[str, str]) -> Iterator[RunningConsole]:
-    """Within the block: a started console, which `pmmds console` replaces itself with."""
+    """Run a console within the block. `pmmds console` replaces itself with its server."""
     settings = load_settings(environment)
     url = client_url(settings.console_host, settings.console_port)
     argv = [sys.executable, "-m", "pmmds_cli.main", "console"]

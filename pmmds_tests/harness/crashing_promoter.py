@@ -1,7 +1,7 @@
 """A promoter process for crash tests that kills itself (SIGKILL) before its n-th step.
 
-The processes are forked from a server process that has imported this module, which saves the import in each one.
-Not here: assertions.
+The processes are forked from a server process that has already imported this module, which saves time. Not here:
+assertions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pmmds_tests.harness.service_process import PATIENCE_SECONDS
 
 
 class Fate:
-    """Count steps; kill this process with SIGKILL before the n-th."""
+    """Counts steps and kills this process with SIGKILL before the n-th."""
 
     def __init__(self, n: int) -> None:
         self._left = n
@@ -36,7 +36,7 @@ class Fate:
 
 
 class DoomedRegistry(FileRegistry):
-    """A registry with a step before and after each call."""
+    """A registry with a possible crash before and after each call."""
 
     def __init__(self, path: Path, fate: Fate) -> None:
         super().__init__(path)
@@ -53,7 +53,7 @@ class DoomedRegistry(FileRegistry):
 
 
 class DoomedDecisions(DecisionStore):
-    """Decisions with a step before each transaction, before its commit, and after it."""
+    """A decision store with possible crashes before each transaction, before its commit, and after it."""
 
     def __init__(self, database: Database, model_name: str, fate: Fate) -> None:
         super().__init__(database, model_name)
@@ -75,7 +75,7 @@ class Promoter:
         settings: home and database.
         registry_file: file of the FileRegistry.
         decision_id: a saved decision.
-        n: the step before which the process kills itself; 0: never.
+        n: the step before which the process kills itself; 0 means never.
     """
 
     def __init__(self, settings: Settings, registry_file: Path, decision_id: str, n: int) -> None:
@@ -86,9 +86,9 @@ class Promoter:
         self._process.start()
 
     def exit_code(self) -> int:
-        """Wait for its end: the exit code, or the negative number of the signal that ended it."""
+        """Wait until the process exits; return its exit code, or the negative number of the signal that killed it."""
         self._process.join(PATIENCE_SECONDS)
-        assert self._process.exitcode is not None, f"the promoter did not end within {PATIENCE_SECONDS:g} seconds"
+        assert self._process.exitcode is not None, f"the promoter did not exit within {PATIENCE_SECONDS:g} seconds"
         return self._process.exitcode
 
 

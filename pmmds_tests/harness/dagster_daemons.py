@@ -1,4 +1,4 @@
-"""Real Dagster daemons, started as by `pmmds up`. A daemon, its code server and its runs share a process group."""
+"""Runs real Dagster daemons like `pmmds up`. A daemon, its code server and its runs share a process group."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Daemon:
         return f'"role":"{role.value}"' in self.log.read_text()
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
-        """Wait for a condition. Fails if the daemon ends before."""
+        """Wait for a condition. Fail if the daemon exits first."""
 
         def holds_or_died() -> bool:
             assert self.is_alive, self.log.read_text()[-4000:]
@@ -42,14 +42,14 @@ class Daemon:
         wait_until(holds_or_died, SECONDS, PAUSE_SECONDS)
 
     def kill(self) -> None:
-        """Send SIGKILL to the daemon and to everything it has started."""
+        """Send SIGKILL to the daemon and to all processes that it started."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(30)
 
 
 @contextmanager
 def daemon_of(settings: Settings, log: Path) -> Iterator[Daemon]:
-    """Within the block: a running daemon. It is terminated by its process id, after a minute with its group.
+    """Run a daemon within the block, then terminate it; after a minute, kill its process group.
 
     Args:
         settings: settings of the deployment.

@@ -1,4 +1,4 @@
-"""A Dagster platform in a temporary folder: definitions, an instance, and the deployment they work on."""
+"""A Dagster platform in a temporary folder: definitions, an instance, and the deployment that they use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
-    """A resource for a deployment with these variables instead of the process's. Run configuration cannot set any."""
+    """A resource for a deployment with these variables, not the process's. Run configuration cannot change them."""
 
     class Given(DeploymentResource):
         def open(self) -> Deployment:
@@ -38,7 +38,7 @@ def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
 
 @dataclass
 class DagsterPlatform:
-    """`environment`: the deployment's PMMDS_* variables."""
+    """A Dagster platform. `environment` contains the deployment's PMMDS_* variables."""
 
     environment: dict[str, str]
     defs: dg.Definitions
@@ -77,7 +77,7 @@ class DagsterPlatform:
         selection: Sequence[str] | None = None,
         partition_key: str | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Run a job as the command line does. A failed run does not raise; see the result."""
+        """Run a job in the same way as the command line. A failed run does not raise an error."""
         return self.defs.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             run_config={**QUIET, "ops": dict(ops or {})},
@@ -88,25 +88,25 @@ class DagsterPlatform:
         )
 
     def window_tags(self) -> dict[str, str]:
-        """Run tags of a monitor_job over the window that ends now."""
+        """Return run tags for a monitor_job whose window ends now."""
         deployment = self.deployment
         return dict(monitor_request(deployment, deployment.settings.drift_current_window_hours).tags)
 
     def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
-        """Evaluate a sensor once and return its result."""
+        """Evaluate a sensor once; return its result."""
         return sensor(
             dg.build_sensor_context(instance=self.instance, cursor=cursor, resources={"deployment": self.resource})
         )
 
     def wait_for_request(self, sensor: Callable[..., Any], seconds: float = 120) -> dg.RunRequest:
-        """The sensor's next run request; waits for the end of a cool-down."""
+        """Return the sensor's next run request, after waiting for the end of a cool-down."""
         deadline = time.monotonic() + seconds
         while not isinstance(answer := self.tick(sensor), dg.RunRequest):
             assert time.monotonic() < deadline, answer
         return answer
 
     def log_rows(self, frame: Any, prefix: str, *, with_labels: bool = True) -> None:
-        """Log predictions of the production model for these rows, and their labels, as the service does."""
+        """Log the production model's predictions for these rows, and their labels, in the same way as the service."""
         deployment = self.deployment
         version = deployment.production_version().version
         scorer = deployment.profiles.bundle(version).scorer
@@ -125,13 +125,13 @@ class DagsterPlatform:
 
 
 def copy_of(home: Path, folder: Path, **variables: str) -> DagsterPlatform:
-    """A platform in `folder`, an independent copy of the home `home`."""
+    """Return a platform on an independent copy of `home` in `folder`."""
     copy_home(home, folder)
     return DagsterPlatform.build(folder, **variables)
 
 
 def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
-    """The metadata that a run gave an asset, as Dagster's values."""
+    """Return the metadata that a run recorded for an asset, as Dagster's values."""
     found = [
         e.step_materialization_data.materialization
         for e in result.get_asset_materialization_events()
@@ -141,7 +141,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]
 
 
 def data_version(result: dg.ExecuteInProcessResult, asset: str) -> str:
-    """The data version that a run gave an asset."""
+    """Return the data version that a run recorded for an asset."""
     found = [
         e.step_materialization_data.materialization.tags or {}
         for e in result.get_asset_materialization_events()
@@ -159,7 +159,7 @@ def assets_made(result: dg.ExecuteInProcessResult) -> set[str]:
 
 
 def errors_of(result: dg.ExecuteInProcessResult) -> list[str]:
-    """The errors of a run's failed steps, for a test's message."""
+    """Return the errors of a run's failed steps, for an assertion message."""
     return [
         e.step_failure_data.error.to_string()
         for e in result.all_events

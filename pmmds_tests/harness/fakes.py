@@ -9,10 +9,10 @@ from pmmds_core.stores.artifacts.model_registry import ModelRegistry, Registered
 
 
 class FakeRegistry(ModelRegistry):
-    """Aliases in memory; `moves` records each alias move.
+    """A registry in memory.
 
-    `n_answers_left`: number of calls before MLflow becomes unavailable. `loses_next_answer`: the next move succeeds,
-    but the call fails. `changed`: versions with changed files.
+    `moves` records each alias move. MLflow becomes unavailable after `n_answers_left` calls. With `loses_next_answer`,
+    the next move succeeds but its call fails. `changed` contains versions with changed files.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class FakeRegistry(ModelRegistry):
         return RegisteredVersion(model_name, version, f"run-{version}", f"digest-{version}")
 
     def delete(self, version: str) -> None:
-        """Delete a version and, as MLflow does, the aliases to it."""
+        """Delete a version and its aliases, in the same way as MLflow."""
         self.deleted.add(version)
         self.aliases = {alias: v for alias, v in self.aliases.items() if v != version}
 
@@ -62,7 +62,7 @@ class FakeRegistry(ModelRegistry):
 
 
 class FileRegistry(ModelRegistry):
-    """One alias in a file that all processes of a test share. Each move adds a line; the last line is the alias."""
+    """A registry with one alias, in a file that processes share. Each move adds a line; the last line is current."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("file://")
@@ -70,7 +70,7 @@ class FileRegistry(ModelRegistry):
 
     @property
     def moves(self) -> list[str]:
-        """Versions to which the alias was moved, oldest first."""
+        """Return the versions to which the alias was moved, oldest first."""
         return self.path.read_text().split() if self.path.exists() else []
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:

@@ -1,4 +1,4 @@
-"""Memory of a worker during a flood, and the latency of predictions sent at the same time.
+"""Measures a worker's memory during a flood, and the latency of predictions sent at the same time.
 
 Not here: the floods (serving/faults/test_floods.py).
 """
@@ -22,14 +22,14 @@ LOOK_SECONDS = 0.01
 
 
 def worker_of(service: RunningService) -> psutil.Process:
-    """The process of the only worker."""
+    """Return the process of the service's only worker."""
     (worker,) = service.client.get("/model").json()["workers"]
     return psutil.Process(worker["pid"])
 
 
 @dataclass
 class Spent:
-    """Resident bytes of the worker before the flood and at its peak; latency in seconds and status of predictions."""
+    """The worker's resident bytes before the flood and at peak, and predictions' latency in seconds and status."""
 
     first_bytes: int
     most_bytes: int
@@ -48,7 +48,7 @@ class Spent:
 
 @contextmanager
 def watched(service: RunningService, contract: Contract) -> Iterator[Spent]:
-    """Within the block: send predictions one after another on one connection."""
+    """Within the block, send predictions one after another on one connection."""
     worker, stop = worker_of(service), threading.Event()
     resident = worker.memory_info().rss
     spent = Spent(resident, resident)

@@ -1,4 +1,4 @@
-"""Requests of the gRPC tests, and their errors as data. Not here: assertions."""
+"""Builds requests for the gRPC tests, and returns their errors as data. Not here: assertions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 30.0
 
 
 def feature(value: Any) -> messages.FeatureValue:
-    """None is an explicit null."""
+    """Build a PredictRequest. A None value is sent as an explicit null."""
     return messages.FeatureValue(**({"null_value": 0} if value is None else {_FIELDS[type(value)]: value}))
 
 
@@ -45,7 +45,7 @@ def label(request_id: str, truth: int, **more: Any) -> messages.Label:
 
 
 def code_of(error: grpc.RpcError) -> grpc.StatusCode:
-    """The status code of a failed call."""
+    """Return the status code of a failed call."""
     call: Any = error
     code: grpc.StatusCode = call.code()
     return code
@@ -53,7 +53,7 @@ def code_of(error: grpc.RpcError) -> grpc.StatusCode:
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[grpc.Channel]:
-    """A channel with its own connection."""
+    """Open a channel that has its own connection."""
     options = (("grpc.use_local_subchannel_pool", 1),)
     with grpc.insecure_channel(address_of(settings), options=options) as channel:
         yield channel
@@ -77,7 +77,7 @@ class Refused:
 
 
 def refused(call: Callable[[], Any]) -> Refused:
-    """Return the error of a call. Fails the test if the call succeeds."""
+    """Return the error of a call. Fail the test if the call succeeds."""
     with pytest.raises(grpc.RpcError) as caught:
         call()
     error: Any = caught.value

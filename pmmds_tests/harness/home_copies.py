@@ -1,7 +1,7 @@
-"""Independent copies of a PMMDS_HOME: a copy has its own artifacts and data sets, so a test may change them.
+"""Creates independent copies of a PMMDS_HOME with their own artifacts and data sets, which a test may change.
 
-MLflow and `reference_datasets` store absolute paths; a plain copy of the files would use those of the original.
-Not here: building the original (trained_homes.py).
+MLflow and `reference_datasets` store absolute paths, so a plain copy would use the original's files. Not here: building
+the original (trained_homes.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-# Every column that contains absolute paths: file, table, column.
+# All columns that contain absolute paths, as file, table and column.
 PATHS = (
     ("mlflow.db", "experiments", "artifact_location"),
     ("mlflow.db", "runs", "artifact_uri"),
@@ -23,7 +23,7 @@ PATHS = (
 
 
 def copy_home(home: Path, copy: Path) -> Path:
-    """Copy a home that no process is writing to; returns `copy`, a missing or empty folder."""
+    """Copy a home that no process writes to; return `copy`, which must be missing or empty."""
     shutil.copytree(home, copy, symlinks=True, dirs_exist_ok=True)
     for database, table, column in PATHS:
         with closing(sqlite3.connect(copy / database)) as connection, connection:

@@ -1,4 +1,4 @@
-"""What a browser would follow and load from a page.
+"""Finds the links that a browser would follow and the files that it would load from a page.
 
 Not here: a browser (browser.py), assertions.
 """
@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 @dataclass
 class Html:
-    """`links`: of `a` elements. `loaded`: addresses that the browser loads itself. `ids`: of all elements."""
+    """The links of `a` elements, the addresses that the browser loads automatically, and the ids of all elements."""
 
     links: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
@@ -20,7 +20,7 @@ class Html:
 
 
 def parse_html(text: str) -> Html:
-    """The links, loaded addresses, ids and inline styles of a page."""
+    """Return the links, loaded addresses, ids and inline styles of a page."""
     parser = _Parser()
     parser.feed(text)
     return parser.found

@@ -1,4 +1,4 @@
-"""HTTP/2 frames and HPACK header fields as bytes, for requests that no client library sends.
+"""Builds HTTP/2 frames and HPACK header fields as bytes, for requests that no client library sends.
 
 Not here: the floods (serving/faults/test_metadata_floods.py).
 """
@@ -13,26 +13,26 @@ MAX_FRAME_BYTES = 16_384
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """One frame. `stream`: odd for a client's, 0 for the connection."""
+    """Return one frame. `stream` is odd for a client's stream and 0 for the connection."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-# Start of a client connection: the preface and empty SETTINGS.
+# A client connection starts with the preface and empty SETTINGS.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
 
 
 def field(name: bytes, value: bytes, *, indexed: bool = False) -> bytes:
-    """A literal header field; `indexed` also puts it into the receiver's dynamic table."""
+    """Return a literal header field. With `indexed`, the receiver adds it to its dynamic table."""
     return (b"\x40" if indexed else b"\x00") + _text(name) + _text(value)
 
 
 def reference(index: int) -> bytes:
-    """A header field by its index: 1 to 61 are static, 62 is the newest of the dynamic table."""
+    """Return a header field by its index: 1 to 61 are static, 62 is the dynamic table's newest entry."""
     return _number(index, 7, 0x80)
 
 
 def call_fields(method: str, more: Mapping[bytes, bytes] | None = None) -> bytes:
-    """The header block of a gRPC call: `/package.Service/Method`, and metadata."""
+    """Return the header block of a gRPC call with a path such as `/package.Service/Method`, and metadata."""
     fields = {
         b":method": b"POST",
         b":scheme": b"http",
@@ -46,7 +46,7 @@ def call_fields(method: str, more: Mapping[bytes, bytes] | None = None) -> bytes
 
 
 def headers(stream: int, block: bytes, *, end_stream: bool = False, end_headers: bool = True) -> bytes:
-    """A header block as one HEADERS frame and as many CONTINUATION frames as it needs."""
+    """Return a header block as one HEADERS frame and the necessary CONTINUATION frames."""
     pieces = [block[i : i + MAX_FRAME_BYTES] for i in range(0, len(block), MAX_FRAME_BYTES)] or [b""]
     last = END_HEADERS if end_headers else 0
     kinds = [HEADERS, *[CONTINUATION] * (len(pieces) - 1)]
@@ -56,7 +56,7 @@ def headers(stream: int, block: bytes, *, end_stream: bool = False, end_headers:
 
 
 def streams(n_streams: int) -> Iterable[int]:
-    """The numbers of a client's first streams."""
+    """Return the numbers of a client's first streams."""
     return range(1, 2 * n_streams, 2)
 
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that keeps the requests it receives, for tests of notifications."""
+"""A real HTTP server that records the requests it receives, for notification tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Listener:
-    """`messages`: bodies received. `status`: HTTP status of every response."""
+    """A running server. `messages` contains the received bodies; `status` is the status of every response."""
 
     port: int
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Listener:
 
 @contextmanager
 def listening(port: int, status: int = 200) -> Iterator[Listener]:
-    """Within the block: a server on `port`."""
+    """Run a server on `port` within the block."""
     listener = Listener(port, status=status)
 
     class Handler(BaseHTTPRequestHandler):

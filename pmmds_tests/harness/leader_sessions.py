@@ -1,4 +1,4 @@
-"""PostgreSQL sessions that hold the daemons' leader lock, as the server reports them."""
+"""Finds and terminates the PostgreSQL sessions that hold the daemons' leader lock."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _QUERY = (
 
 
 def leader_sessions(url: str) -> list[int]:
-    """Process ids of the server's sessions that hold the lock."""
+    """Return the process ids of the server's sessions that hold the lock."""
     with psycopg.connect(url, autocommit=True) as connection:
         return [pid for (pid,) in connection.execute(_QUERY, (LOCK_TABLE,)).fetchall()]
 
 
 def end_leader_sessions(url: str) -> int:
-    """Terminate them, as a restart or failover of the server does; return how many there were."""
+    """Terminate these sessions, as a server restart or failover does; return their number."""
     pids = leader_sessions(url)
     with psycopg.connect(url, autocommit=True) as connection:
         for pid in pids:

@@ -1,6 +1,6 @@
 """The MLflow server of `pmmds up`, which tests can kill and restart on the same port.
 
-It serves artifacts. Not here: the registered models.
+It also serves artifacts. Not here: the registered models.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class MlflowServer:
     """A server with its database and log in `home`.
 
     Args:
-        home: folder of this server only.
-        artifact_root: location of artifacts; empty: in `home`.
+        home: folder that only this server uses.
+        artifact_root: location of artifacts; empty means in `home`.
         variables: additional environment variables, such as keys of the artifact store.
     """
 
@@ -58,7 +58,7 @@ class MlflowServer:
     def kill(self) -> None:
         """Send SIGKILL to the process group of the server and its workers."""
         assert self._process is not None
-        with suppress(ProcessLookupError):  # it has exited already
+        with suppress(ProcessLookupError):  # the server has already exited
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
         self._process = None
@@ -78,7 +78,7 @@ class MlflowServer:
 
 @contextmanager
 def mlflow_serving(server: MlflowServer) -> Iterator[MlflowServer]:
-    """Within the block: a running server. It is always stopped afterwards."""
+    """Run a server within the block; always stop it afterwards."""
     try:
         server.start()
         yield server
@@ -87,7 +87,7 @@ def mlflow_serving(server: MlflowServer) -> Iterator[MlflowServer]:
 
 
 def register_bundle(registry: ModelRegistry, model_name: str, bundle: Path, digest: str) -> str:
-    """Upload and register a bundle that was trained elsewhere; return the version's number."""
+    """Upload and register a bundle that was trained elsewhere; return the new version."""
     with registry._client() as client:
         run = client.create_run(registry.experiment_id(model_name))
         client.log_artifacts(run.info.run_id, str(bundle), BUNDLE_PATH)

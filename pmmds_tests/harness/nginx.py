@@ -1,4 +1,4 @@
-"""A real nginx with a test's configuration. Not here: the configurations."""
+"""Runs a real nginx with a test's configuration. Not here: the configurations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pmmds_tests.harness.system_programs import system_program
 
 @contextmanager
 def running_nginx(folder: Path, configuration: str, port: int) -> Iterator[None]:
-    """Within the block: nginx with this configuration, listening on `port`. Skips the test if it is not installed."""
+    """Run nginx with this configuration on `port` within the block. Skip the test if it is not installed."""
     file = folder / "nginx.conf"
     file.write_text(configuration, encoding="utf-8")
     process = subprocess.Popen([system_program("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(file)])

@@ -1,4 +1,4 @@
-"""Histograms for tests: a profile, a refresh over a day, and numpy's counts of the same rows.
+"""Histograms for tests: a profile, a refresh over a day, and NumPy's counts of the same rows.
 
 Not here: assertions.
 """
@@ -44,7 +44,7 @@ def merged(store: HistogramStore, version: str = "1") -> dict[str, list[int]]:
 
 
 def forget_recent_writes(database: Database) -> None:
-    """Backdate the write time of all rows by an hour and set the watermark to now."""
+    """Backdate the arrival time of all rows by an hour and set the watermark to now."""
     with database.begin() as connection:
         earlier = "ingested_at - interval '1 hour'"
         if database.dialect == "sqlite":

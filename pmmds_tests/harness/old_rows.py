@@ -1,4 +1,4 @@
-"""Backdated rows for the tests of retention. Not here: assertions."""
+"""Inserts backdated rows for retention tests. Not here: assertions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def n_rows(database: Database, table: sa.Table) -> int:
 
 
 def values(database: Database, column: sa.Column[Any]) -> list[Any]:
-    """A column of all rows, in order."""
+    """Return a column of all rows, sorted."""
     with database.connect() as connection:
         return list(connection.execute(sa.select(column).order_by(column)).scalars())
 
@@ -38,7 +38,7 @@ def values(database: Database, column: sa.Column[Any]) -> list[Any]:
 def save_reports(
     database: Database, reports: dict[int, datetime], *, page: str = "", model: str = "m", n_bytes: int = 0
 ) -> None:
-    """Insert reports (id to creation time) with two metrics each. `page`: a path with `{id}` in it."""
+    """Insert reports (id to creation time) with two metrics each. `page` is a path that contains `{id}`."""
     rows = [
         {
             "report_id": report_id,
@@ -67,7 +67,7 @@ def save_reports(
 
 
 def save_alert(database: Database, report_id: int, at: datetime, *, is_live: bool) -> None:
-    """Insert an alert that refers to a report."""
+    """Insert an alert that references a report."""
     row = {
         "model_name": "m",
         "model_version": "1",

@@ -1,4 +1,4 @@
-"""A real OTLP/HTTP receiver that keeps the spans it receives."""
+"""A real OTLP/HTTP receiver that records the spans it receives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class ReceivedSpan:
-    """One span. Ids are hexadecimal; `status` 2 is an error."""
+    """One span. Ids are hexadecimal; a `status` of 2 is an error."""
 
     name: str
     trace_id: str
@@ -26,7 +26,7 @@ class ReceivedSpan:
 
 @dataclass
 class Receiver:
-    """`raw`: all bodies received."""
+    """A running receiver. `raw` contains all received bodies."""
 
     url: str = ""
     spans: list[ReceivedSpan] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """Within the block: a running receiver."""
+    """Run a receiver within the block."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
-"""Five data sets as users have them: missing values, dates, ids, booleans, 1,000 categories. Fixed seeds.
+"""Five data sets that resemble users' data: missing values, dates, ids, booleans, 1,000 categories.
 
-The labels depend on some features, so that a model can be trained. Not here: contracts, which tests infer.
+Seeds are fixed. The labels depend on some features, so that a model can be trained. Not here: contracts, which tests
+infer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def _label(
 
 
 def with_missing_values() -> pd.DataFrame:
-    """Words for missing in numbers and text; a column that is mostly blank."""
+    """Words that mean missing in numbers and text, and a column that is mostly blank."""
     rng = np.random.default_rng(1)
     age = rng.integers(18, 90, N_ROWS)
     return pd.DataFrame(
@@ -37,7 +38,7 @@ def with_missing_values() -> pd.DataFrame:
 
 
 def with_dates() -> pd.DataFrame:
-    """Dates in ISO form, in local form and in three forms in one column."""
+    """Dates in ISO format, in a local format, and in three formats in one column."""
     rng = np.random.default_rng(2)
     day = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 300, N_ROWS), unit="D")
     forms = ("%Y-%m-%d", "%d.%m.%Y", "%b %d %Y")
@@ -54,7 +55,7 @@ def with_dates() -> pd.DataFrame:
 
 
 def with_ids() -> pd.DataFrame:
-    """A text id, a running number, and a sparse number that only its name shows to be an id."""
+    """A text id, a running number, and a sparse number that is recognizable as an id only by its name."""
     rng = np.random.default_rng(3)
     visits = rng.integers(0, 40, N_ROWS)
     return pd.DataFrame(
@@ -69,7 +70,7 @@ def with_ids() -> pd.DataFrame:
 
 
 def with_booleans() -> pd.DataFrame:
-    """Booleans in three spellings, 0 and 1, and a label of 0 and 1."""
+    """Booleans in three spellings, a 0/1 feature, and a 0/1 label."""
     rng = np.random.default_rng(4)
     flag, other = rng.random(N_ROWS) < 0.4, rng.random(N_ROWS) < 0.5
     income = rng.normal(0, 1, N_ROWS).round(3)
@@ -85,7 +86,7 @@ def with_booleans() -> pd.DataFrame:
 
 
 def with_many_categories() -> pd.DataFrame:
-    """A column of exactly 1,000 categories, some of them rare."""
+    """A column with exactly 1,000 categories, some of them rare."""
     rng = np.random.default_rng(5)
     n_rows = 4000
     shop = np.concatenate([np.arange(1000), rng.zipf(1.3, 10 * n_rows) - 1])

@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode in front of a test's PostgreSQL. Not here: tables and rows."""
+"""Runs a real PgBouncer in transaction mode in front of a test's PostgreSQL. Not here: tables and rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ pidfile = {folder}/pid
 
 @contextmanager
 def pgbouncer(cluster: Cluster) -> Iterator[int]:
-    """Within the block: PgBouncer's port; user ann, password `secret`. Skips the test if PgBouncer is not installed."""
+    """Run PgBouncer within the block and yield its port.
+
+    The user is ann with password `secret`. Skip if not installed.
+    """
     program = system_program("pgbouncer")
     folder, port = Path(tempfile.mkdtemp(prefix="pmmds-pgb-")), free_port()
     (folder / "users").write_text('"ann" "secret"\n')

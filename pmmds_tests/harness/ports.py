@@ -1,7 +1,7 @@
-"""Free ports for tests, outside the kernel's ephemeral range, each reserved for one test process.
+"""Finds free ports for tests outside the kernel's ephemeral range, and reserves each one for one test process.
 
-A server listens on its port seconds after the port was chosen, or again after a restart. By then the kernel may have
-given an ephemeral port to another connection, or connected a polling client to itself. Not here: servers.
+A server starts to listen seconds after its port was chosen, or again after a restart. By then the kernel may have
+assigned an ephemeral port to another connection, or connected a polling client to itself. Not here: servers.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pmmds_cli.processes.ports import is_free
 
 HOST = "127.0.0.1"
 _FIRST, _ENOUGH = 10_000, 5_000
-# Start of the ephemeral range if the kernel does not report it, and the end of all ports.
+# Default start of the ephemeral range, and the end of all ports.
 _USUAL_BEGIN, _END = 49_152, 65_535
 _KERNELS_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """A free port; see `free_ports`."""
+    """Return one free port; see `free_ports`."""
     return free_ports(1)[0]
 
 
 def free_ports(n_ports: int) -> list[int]:
-    """Distinct ports without a listener, reserved for this process until it ends."""
+    """Return distinct ports without a listener, reserved for this process until it exits."""
     return list(islice(_free(), n_ports))
 
 
@@ -42,7 +42,7 @@ def _free() -> Iterator[int]:
 
 
 def _end_of_choice() -> int:
-    """Start of the ephemeral range, unless too few ports are below it."""
+    """Return the start of the ephemeral range, or the end of all ports if too few ports are below it."""
     try:
         begin = int(_KERNELS_RANGE.read_text().split()[0])
     except OSError:
@@ -51,7 +51,7 @@ def _end_of_choice() -> int:
 
 
 def _lock(port: int) -> bool:
-    """Try to reserve a port with a file lock, which the kernel releases when this process ends."""
+    """Try to reserve a port with a file lock, which the kernel releases when this process exits."""
     folder = Path(tempfile.gettempdir()) / f"pmmds-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     lock = os.open(folder / str(port), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

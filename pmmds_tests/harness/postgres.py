@@ -1,6 +1,6 @@
-"""A PostgreSQL server for tests, in a temporary folder that is removed afterwards.
+"""Runs a PostgreSQL server for tests in a temporary folder, which is removed afterwards.
 
-Not here: which programs are used (postgres_programs.py), tables and rows.
+Not here: finding its programs (postgres_programs.py), tables and rows.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running server. `url` is its maintenance database."""
+    """A running server. `url` is the URL of its maintenance database."""
 
     port: int
     _runner: _Runner
 
     def stop(self) -> None:
-        """Disconnect all clients and stop the server. Committed rows are kept, although the cluster never syncs."""
+        """Disconnect all clients and stop the server. Committed rows are kept, although the server never syncs."""
         self._runner.stop("fast")
 
     def kill(self) -> None:
-        """Kill the server (SIGKILL). Transactions committed with synchronous_commit=on are in its log."""
+        """Kill the server (SIGKILL). Transactions committed with synchronous_commit=on remain in its log."""
         self._runner.kill()
 
     def start(self) -> None:
@@ -56,7 +56,7 @@ class Cluster:
 
     @contextmanager
     def fresh_database(self) -> Iterator[str]:
-        """The URL of a new, empty database that is dropped afterwards."""
+        """Yield the URL of a new, empty database that is dropped afterwards."""
         name = f"pmmds_{uuid.uuid4().hex[:12]}"
         self._maintain(f"CREATE DATABASE {name}")
         try:
@@ -73,11 +73,11 @@ class Cluster:
 
 @contextmanager
 def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool = False) -> Iterator[Cluster]:
-    """Start a server on a free port; stop it and remove its files afterwards. Its pg_dump and psql come first on PATH.
+    """Run a server on a free port, then stop it and remove its files. Its pg_dump and psql come first on PATH.
 
     Args:
-        certificates: accept TLS connections only, with these.
-        syncs: write with fsync, as a production server does; slower.
+        certificates: accept only TLS connections, using these certificates.
+        syncs: use fsync, as a production server does, which is slower.
 
     Raises:
         PostgresMissingError: the programs are missing; the message says how to install them.
@@ -117,7 +117,7 @@ class _Runner:
             (self._data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
 
     def _keep(self, source: Path, name: str) -> None:
-        """Copy a file so that only the server's user can read it; PostgreSQL requires this of a key."""
+        """Copy a file so that only the server's user can read it, which PostgreSQL requires for a key."""
         kept = self._data / name
         kept.write_bytes(source.read_bytes())
         kept.chmod(0o600)
@@ -136,12 +136,12 @@ class _Runner:
             raise RuntimeError(f"{error}\n{said}") from None
 
     def kill(self) -> None:
-        """Kill the postmaster and wait for its children, which then exit."""
+        """Kill the postmaster and wait for its child processes, which then exit."""
         file = self._data / "postmaster.pid"
         children = psutil.Process(int(file.read_text().splitlines()[0])).children()
         os.kill(int(file.read_text().splitlines()[0]), signal.SIGKILL)
         _, alive = psutil.wait_procs(children, timeout=120)
-        assert alive == [], "the server cannot start again before its children have ended"
+        assert alive == [], "the server cannot restart before its child processes have exited"
 
     def stop(self, mode: str = "immediate") -> None:
         if (self._data / "postmaster.pid").exists():
@@ -150,7 +150,7 @@ class _Runner:
     def _run(self, program: str, *arguments: str) -> None:
         uid, gid = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
         output = self._folder / f"{program}.out"
-        with output.open("w") as stream:  # the server would keep a pipe open
+        with output.open("w") as stream:  # a pipe would stay open as long as the server runs
             done = subprocess.run(
                 [str(self._programs / program), *arguments],
                 stdout=stream,

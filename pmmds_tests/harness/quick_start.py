@@ -1,6 +1,6 @@
-"""The README's quick start, step by step, on a running system.
+"""Runs the README's quick start, step by step, on a running system.
 
-Add new steps of the README here. Not here: starting and stopping the system.
+Add new README steps here. Not here: starting and stopping the system.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RETRAIN_SECONDS, SWAP_SECONDS, LOGGED_SECONDS = 600.0, 120.0, 120.0
 
 
 def readme_request() -> dict[str, Any]:
-    """The body of the README's first curl."""
+    """Return the request body of the README's first curl command."""
     text = README.read_text(encoding="utf-8")
     body = text.split("api/v1/predict -H 'Content-Type: application/json' -d '", 1)[1].split("'\n", 1)[0]
     document: dict[str, Any] = msgspec.json.decode(body)
@@ -30,21 +30,21 @@ def readme_request() -> dict[str, Any]:
 
 
 def running_in(home: Path) -> list[int]:
-    """Ids of this home's processes. Grandchildren of the supervisor end shortly after it."""
+    """Return the ids of this home's processes. The supervisor's grandchildren exit shortly after it."""
     found = psutil.process_iter(["environ"])
     return [p.pid for p in found if (p.info["environ"] or {}).get("PMMDS_HOME") == str(home)]
 
 
 @dataclass
 class QuickStart:
-    """`pmmds` runs one command on the system; `service` is the URL of the public endpoints."""
+    """The quick start. `pmmds` runs one command on the system; `service` is the URL of the public endpoints."""
 
     pmmds: Callable[..., Said]
     service: str
     seen: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> None:
-        """All steps, from an empty system to predictions of a second version."""
+        """Run all steps, from an empty system to predictions by a second version."""
         self.train()
         self.first_prediction()
         self.calm_traffic()
@@ -59,7 +59,7 @@ class QuickStart:
         assert document["challenger_version"] == "1"
 
     def first_prediction(self) -> None:
-        """Wait until the service has loaded the model, then predict."""
+        """Wait until the service has loaded the model, then request a prediction."""
         self._await(lambda: self._version() == "1", SWAP_SECONDS, "v1 is loaded")
         answer = self._predict()
         assert 0 < answer["probability"] < 1
@@ -100,7 +100,7 @@ class QuickStart:
         assert self._predict()["model_version"] == version
 
     def n_logged(self) -> int:
-        """Number of logged predictions, from `pmmds doctor`."""
+        """Return the number of logged predictions, as `pmmds doctor` reports it."""
         (found,) = [p for p in self.pmmds("doctor", "--json").document if p["part"] == "database"]
         assert found["ok"], found
         return int(found["seen"].split("; ")[1].split()[0].replace(",", ""))

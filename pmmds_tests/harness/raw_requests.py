@@ -1,6 +1,6 @@
-"""Byte streams that HTTP parsers are known to read differently, with the expected responses of the service.
+"""Byte streams that HTTP parsers are known to interpret differently, with the service's expected responses.
 
-Not here: how they are sent (serving/http/test_request_framing.py,
+Not here: sending them (serving/http/test_request_framing.py,
 serving/http/test_proxy.py).
 """
 
@@ -17,7 +17,7 @@ UPGRADES = (b"h2c", b"websocket", b"made-up/1", b"h2c, websocket")
 
 @dataclass(frozen=True)
 class Stream:
-    """Bytes, the status of each response, and the body of each complete request."""
+    """A byte stream, the status of each response, and the body of each complete request."""
 
     name: str
     data: bytes
@@ -26,7 +26,7 @@ class Stream:
 
     @property
     def is_refused_behind_answers(self) -> bool:
-        """True if the error is sent after earlier responses were sent."""
+        """Return True if the error comes after other responses."""
         return len(self.statuses) > 1 and self.statuses[-1] >= 400
 
 
@@ -67,7 +67,7 @@ def _taken() -> list[Stream]:
         Stream("pipelined", sized(b"1") + GET + sized(b"22", path=b"/api/v1/predict"), (200,) * 3, (b"1", b"", b"22")),
         Stream("pipelined behind chunks", post(CHUNKED, body=CHUNKS) + GET, (200, 200), (b"abcde", b"")),
         Stream("empty lines between", GET + b"\r\n\r\n" + GET, (200, 200), (b"", b"")),
-        Stream("the last of a connection", sized(b"x", b"Connection: close") + INNER, (200,), (b"x",)),
+        Stream("the last request of a connection", sized(b"x", b"Connection: close") + INNER, (200,), (b"x",)),
         Stream(
             "the last prediction", sized(b"x", b"Connection: close", path=b"/api/v1/predict") + INNER, (200,), (b"x",)
         ),
@@ -96,11 +96,11 @@ def _refused() -> list[Stream]:
         "a header without a colon": post(b"nothing", b"Content-Length: 1", body=b"x"),
         "NUL in a header": post(b"X-One: a\0b"),
         "a bare CR in a header": post(b"X-One: a\rb"),
-        "a space in a name": post(b"X One: a"),
+        "a space in a header name": post(b"X One: a"),
         "a chunk's size 0x3": post(CHUNKED, body=b"0x3\r\nabc\r\n0\r\n\r\n"),
         "a chunk's size overflows": post(CHUNKED, body=b"fffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
         "an unfinished chunk": post(CHUNKED, body=b"3\r\nabcd\r\n0\r\n\r\n"),
-        "lines that end with LF in chunks": post(CHUNKED, body=b"3\nabc\n0\n\n"),
+        "chunk lines that end with LF": post(CHUNKED, body=b"3\nabc\n0\n\n"),
         "no Host": post(host=b""),
         "no Host, a prediction": post(b"Content-Length: 2", body=b"{}", path=b"/api/v1/predict", host=b""),
         "two Hosts": post(b"Host: other"),
@@ -130,7 +130,9 @@ def _refused_otherwise() -> list[Stream]:
         Stream("CONNECT of a path", b"CONNECT /echo HTTP/1.1\r\n" + HOST + b"\r\n" + INNER, (405,)),
         Stream("HTTP/2.0", b"GET /echo HTTP/2.0\r\n" + HOST + b"\r\n", (505,)),
         Stream("many headers", post(*(b"X-%d: a" % i for i in range(120))), (431,)),
-        Stream("a refused one behind others", GET + GET + post(b"Host: other") + INNER, (200, 200, 400), (b"", b"")),
+        Stream(
+            "a rejected request after others", GET + GET + post(b"Host: other") + INNER, (200, 200, 400), (b"", b"")
+        ),
     ]
     return found
 
@@ -139,6 +141,6 @@ STREAMS = [*_taken(), *_refused(), *_refused_otherwise()]
 
 
 def asking_for(data: bytes, upgrade: bytes) -> bytes:
-    """The same stream with an Upgrade header in its first request."""
+    """Return the same stream with an Upgrade header in its first request."""
     line, _, rest = data.partition(b"\r\n")
     return b"%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n%b" % (line, upgrade, rest)

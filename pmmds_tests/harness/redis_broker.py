@@ -1,4 +1,4 @@
-"""A real Redis server with its own port and folder, for tests of Celery."""
+"""Runs a real Redis server with its own port and folder, for Celery tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START_SECONDS = 60.0
 
 @contextmanager
 def temporary_broker() -> Iterator[str]:
-    """The URL of an empty Redis. Skips the test if redis-server is not installed."""
+    """Run an empty Redis within the block and yield its URL. Skip the test if redis-server is not installed."""
     program = system_program("redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="pmmds-redis-") as folder:

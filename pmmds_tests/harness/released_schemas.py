@@ -1,7 +1,7 @@
-"""The schema of each released version, as SQL files, and a description of a database's schema to compare with them.
+"""The schema of each released version as SQL files, and a description of a database's schema to compare with them.
 
-After a release that has a new revision: `python -m pmmds_tests.harness.released_schemas VERSION` writes its two files;
-then name the version in RELEASES. Never change the file of an earlier release.
+After a release with a new revision, run `python -m pmmds_tests.harness.released_schemas VERSION`, which writes two
+files, and add the version to RELEASES. Never change the files of an earlier release.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pmmds_core.stores.database.schema import HEAD
 from pmmds_tests.harness.postgres import temporary_cluster
 from pmmds_tests.harness.schema_revisions import upgrade_to
 
-# Version → its newest revision.
+# The newest revision of each version.
 RELEASES = {"0.1.0": "0001"}
 _FOLDER = Path(__file__).parents[1] / "core/stores/database/released"
 _NOT_DDL = re.compile(r"^(--|SET |SELECT pg_catalog|\\(un)?restrict)")
@@ -41,9 +41,9 @@ _SQLITE = {"objects": "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER
 
 
 def describe(database: Database) -> dict[str, list[str]]:
-    """Tables, columns, constraints, indexes, partitions, functions and grants as comparable lines.
+    """Return tables, columns, constraints, indexes, partitions, functions and grants as comparable lines.
 
-    Read from the catalog, so that it does not depend on the version of pg_dump or on SQL's layout.
+    The lines come from the catalog, so that they do not depend on the pg_dump version or on SQL formatting.
     """
     queries = _SQLITE if database.dialect == "sqlite" else _POSTGRESQL
     with database.connect() as connection:
@@ -86,7 +86,7 @@ def _write(version: str) -> None:
 
 
 def _sqlite_dump(database: Database) -> str:
-    # Tables precede the tables that refer to them, in the order of their creation.
+    # In order of creation, so that each table precedes the tables that reference it.
     query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC, rowid"
     with database.connect() as connection:
         statements = connection.exec_driver_sql(query).scalars().all()

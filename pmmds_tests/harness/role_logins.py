@@ -1,6 +1,6 @@
-"""A deployment on PostgreSQL in which each person and process has its own login, a member of one role.
+"""A deployment on PostgreSQL in which each person and process has a login that belongs to one role.
 
-It has its own server, because roles belong to the whole server. Not here: the privileges of each role.
+It has its own server, because roles apply to the whole server. Not here: the privileges of each role.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ QUICK = {"logistic_regression": CANDIDATES["logistic_regression"]}
 
 @dataclass(frozen=True)
 class Staff:
-    """`variables` are shared by all logins; each has its own database URL."""
+    """A deployment with logins. All logins share `variables`, and each has its own database URL."""
 
     home: Path
     server: str
     variables: Mapping[str, str]
 
     def url(self, role: str) -> str:
-        """The database URL of a login that is a member of `role`, or of the owner."""
+        """Return the database URL of the login for `role`, or of the owner."""
         return f"postgresql://{role if role == OWNER else f'login_{role}'}@{self.server}/{NAME}"
 
     def environment(self, role: str, **more: str) -> dict[str, str]:
@@ -45,7 +45,7 @@ class Staff:
         return Deployment(load_settings(self.environment(role)))
 
     def platform(self, role: str, **more: str) -> DagsterPlatform:
-        """A Dagster platform with the role's login."""
+        """Return a Dagster platform that uses the role's login."""
         return DagsterPlatform.of_environment(self.environment(role, **more))
 
     def command(self, role: str, *arguments: str) -> Said:
@@ -53,13 +53,13 @@ class Staff:
         return pmmds(self.home, *arguments, given=self.environment(role))
 
     def rows(self) -> dict[str, int]:
-        """Number of rows by table."""
+        """Return the number of rows of each table."""
         return count_rows(self.deployment(OWNER).database)
 
 
 @contextmanager
 def hired(home: Path, **variables: str) -> Iterator[Staff]:
-    """Within the block: a server with an owner (no superuser) and a login for each role, migrated by the owner."""
+    """Run a server within the block, migrated by an owner without superuser rights, with a login for each role."""
     with temporary_cluster() as cluster:
         staff = Staff(home, f"127.0.0.1:{cluster.port}", variables)
         _run(cluster.url, f"CREATE ROLE {OWNER} LOGIN CREATEROLE", f"CREATE DATABASE {NAME} OWNER {OWNER}")

@@ -1,4 +1,4 @@
-"""An S3-compatible store: moto's server as a child process, with a user whose key it checks.
+"""Runs an S3-compatible store: moto's server as a child process, which checks a user's key.
 
 Not here: the objects in it.
 """
@@ -22,7 +22,7 @@ from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.service_process import wait_until
 
 REGION = "us-east-1"
-# Number of requests that create bucket, user, policy and key, before moto checks credentials.
+# Number of setup requests (bucket, user, policy, key) after which moto checks credentials.
 N_SETUP_CALLS = 4
 USER = "pmmds"
 MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -30,7 +30,7 @@ MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 @dataclass(frozen=True)
 class S3Store:
-    """`variables`: environment of a process that uses it. `bucket`: an existing bucket."""
+    """A running store. `variables` is the environment of a process that uses it; `bucket` exists."""
 
     url: str
     bucket: str
@@ -46,7 +46,7 @@ class S3Store:
 
 @contextmanager
 def temporary_store(bucket: str) -> Iterator[S3Store]:
-    """An empty store with one bucket."""
+    """Run an empty store with one bucket within the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -61,10 +61,10 @@ def temporary_store(bucket: str) -> Iterator[S3Store]:
 
 
 def _set_up(server: subprocess.Popen[bytes], url: str, bucket: str) -> dict[str, str]:
-    """Create bucket and user; return the environment of a process that may use them. Later calls need the key."""
+    """Create bucket and user; return the environment of a process that may use them. Later calls require the key."""
 
     def answers() -> bool:
-        assert server.poll() is None, "moto's server has ended"
+        assert server.poll() is None, "moto's server has exited"
         try:
             return httpx.get(f"{url}/moto-api/", timeout=2, trust_env=False).is_success
         except httpx.HTTPError:

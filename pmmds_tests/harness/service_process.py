@@ -1,4 +1,4 @@
-"""The real service as processes of a test, on a free port, stopped by their process ids.
+"""Runs the real service as processes on a free port, and stops them by their process ids.
 
 Not here: assertions.
 """
@@ -25,7 +25,7 @@ from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.ports import free_ports
 
-# Timeout of a test's wait. A busy machine may take many times as long as an idle one.
+# Timeout for waiting. A busy machine may take many times as long as an idle one.
 PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
@@ -39,7 +39,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pau
 
 
 def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict[str, str]:
-    """Environment of a service with its own home and ports, without the caller's PMMDS_* variables."""
+    """Return the environment of a service with its own home and ports, without the caller's PMMDS_* variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PMMDS_")}
     http_port, grpc_port = free_ports(2)
     own = {
@@ -52,7 +52,7 @@ def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict
 
 
 class RunningService:
-    """A started service. `n_descriptors`: hard limit of open files of each process."""
+    """A running service. `n_descriptors` is each process's hard limit for open files."""
 
     def __init__(self, environment: Mapping[str, str], n_descriptors: int | None = None) -> None:
         limited = ["prlimit", f"--nofile={n_descriptors}:{n_descriptors}"] if n_descriptors else []
@@ -82,15 +82,15 @@ class RunningService:
 
     @property
     def output(self) -> str:
-        """Its output so far: log lines of PMMDS and BentoML."""
+        """Return the output so far: log lines of PMMDS and BentoML."""
         return "".join(self.lines)
 
     def deployment(self) -> Deployment:
-        """A new deployment object for the same home."""
+        """Return a new deployment object for the same home."""
         return Deployment(self.settings)
 
     def status_of(self, path: str) -> int:
-        """The status of a GET; 0 while there is no response."""
+        """Return the status of a GET; 0 if there is no response."""
         try:
             return self.client.get(path).status_code
         except httpx.TransportError:
@@ -99,7 +99,7 @@ class RunningService:
     def wait_for(self, path: str, status: int = 200) -> None:
         def answers() -> bool:
             assert self.process.poll() is None, self.output
-            # Another test run may have given the same port to another service.
+            # Another test run may have started a service on the same port.
             return listens(self.process.pid, self.settings.http_port) and self.status_of(path) == status
 
         wait_until(answers)
@@ -108,7 +108,7 @@ class RunningService:
         return bool(self.client.get("/model").json().get("version") == version)
 
     def all_workers_serve(self, version: str) -> bool:
-        """True if every worker serves `version`; each one follows the alias shortly after it moved."""
+        """Return True if all workers serve `version`. Each one follows the alias shortly after it moves."""
         workers = self.client.get("/model").json().get("workers", [])
         return bool(workers) and all(worker["version"] == version for worker in workers)
 
@@ -118,16 +118,16 @@ class RunningService:
         return [root, *root.children(recursive=True)]
 
     def kill(self) -> None:
-        """Send SIGKILL to all its processes and wait until they have ended."""
+        """Send SIGKILL to all processes and wait until they have exited."""
         processes = self.tree()
         for process in processes:
-            with suppress(psutil.NoSuchProcess):  # the process exited because its parent was gone
+            with suppress(psutil.NoSuchProcess):  # the process has already exited because its parent is gone
                 process.kill()
         self._gone()
         wait_until(lambda: all(map(has_ended, processes)))
 
     def stop(self) -> int:
-        """Stop it with SIGTERM; return the exit code."""
+        """Stop the service with SIGTERM; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._gone()
@@ -140,7 +140,7 @@ class RunningService:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """True if a process has ended; a zombie counts as ended, since it holds no files or ports."""
+    """Return True if a process has exited. A zombie counts, because it holds no files or ports."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -151,7 +151,7 @@ def has_ended(process: psutil.Process) -> bool:
 def running_service(
     environment: Mapping[str, str], *, ready: str = "/ready", n_descriptors: int | None = None
 ) -> Iterator[RunningService]:
-    """Within the block: a service that returns 200 at `ready`. It is always stopped afterwards."""
+    """Run a service within the block, once the path `ready` returns 200; always stop it afterwards."""
     service = RunningService(environment, n_descriptors)
     try:
         service.wait_for(ready)

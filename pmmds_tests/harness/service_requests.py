@@ -1,6 +1,6 @@
-"""Requests to a running service, and the expected format of an error.
+"""Requests to a running service, and the expected format of errors.
 
-Add a payload or an expectation that several of them share. Not here: starting it (service_process.py).
+Payloads and expectations that several tests share belong here. Not here: starting it (service_process.py).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def refusal(*errors: str, message: str = MESSAGE, warnings: tuple[str, ...] = ()
 
 
 def predicted(client: httpx.Client, contract: Contract, request_id: str = "") -> str:
-    """Send a prediction; return its id."""
+    """Send a prediction request; return its id."""
     headers = {"X-Request-ID": request_id} if request_id else {}
     response = client.post(PREDICT, json=example(contract), headers=headers)
     assert response.status_code == 200, response.text
@@ -50,7 +50,7 @@ def predicted(client: httpx.Client, contract: Contract, request_id: str = "") ->
 
 
 def all_logged(stores: Deployment, request_ids: Iterable[str]) -> Callable[[], bool]:
-    """Return a condition: all predictions are in the database."""
+    """Return a condition that is true once all predictions are in the database."""
     ids = set(request_ids)
     return lambda: stores.prediction_log.find(ids).keys() == ids
 

@@ -1,4 +1,4 @@
-"""Shippers for tests: a single pass, or a thread that ships while spools release segments."""
+"""Runs shippers for tests: a single pass, or a thread that ships while spools release segments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pmmds_serving.spool.sync import SpoolSyncer
 
 
 def ship(spool: Spool, shipper: Shipper) -> bool:
-    """Ship all appended records; returns False if some could not be shipped."""
+    """Ship all appended records; return False if some could not be shipped."""
     spool.seal()
     shipped = shipper.ship()
     spool.hand_over()

@@ -1,4 +1,4 @@
-"""A small separate file system for tests of full disks, and a function that fills it."""
+"""Mounts a small separate file system for tests of full disks, and fills it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A new folder on a file system of `size`, such as 64k; skips the test if this user may not mount one."""
+    """Yield a new folder on a file system of `size`, such as 64k. Skip the test if this user may not mount one."""
     folder.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
@@ -25,7 +25,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
 
 
 def fill_disk(folder: Path) -> Path:
-    """Extend a file until the disk is full. Call again to use space that was freed since."""
+    """Extend a file until the disk is full. Call it again to fill space that was freed."""
     filler = folder / "filler"
     with filler.open("ab", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):

@@ -1,4 +1,4 @@
-"""System programs that some tests start. Not here: PostgreSQL (postgres_programs.py), PMMDS's own processes."""
+"""Finds system programs that some tests run. Not here: PostgreSQL (postgres_programs.py), PMMDS's processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FOLDERS = os.pathsep.join(["/usr/sbin", "/usr/local/sbin"])
 
 
 def system_program(name: str) -> str:
-    """The path of a program of PACKAGES. Skips the test with the program's name if it is not installed."""
+    """Return the path of a program in PACKAGES. If it is not installed, skip the test and name the package."""
     found = shutil.which(name) or shutil.which(name, path=_FOLDERS)
     if found is None:
         pytest.skip(f"{name} is not installed (`apt-get install {PACKAGES[name]}` on Debian and Ubuntu)")

@@ -1,4 +1,4 @@
-"""A TCP relay in front of an MLflow server that limits, delays or cuts the artifacts' bytes.
+"""A TCP relay in front of an MLflow server that can limit, delay or cut off artifact downloads.
 
 All other data passes unchanged.
 """
@@ -16,7 +16,7 @@ CHUNK_BYTES = 65536
 
 
 class _Connection:
-    """A client's connection and its connection to the server. `is_counted`: it requested an artifact."""
+    """A client's connection and the matching server connection. `is_counted` is True if it requested an artifact."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
@@ -25,14 +25,14 @@ class _Connection:
     def cut(self) -> None:
         self.is_cut = True
         for end in (self.client, self.server):
-            with suppress(OSError):  # it is closed already
+            with suppress(OSError):  # the connection is already closed
                 end.shutdown(socket.SHUT_RDWR)
 
 
 class Relay:
-    """Listens on `port` of this machine for the server on another.
+    """Listens on `port` and forwards to the server's port.
 
-    `holding`: artifact bytes are being held back, or trickle.
+    `holding` is True while artifact bytes are held back or slowed.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -48,18 +48,18 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def let_through(self, n_bytes: float, *, then_each_seconds: float | None = None) -> None:
-        """Pass `n_bytes` of artifacts from now on; then none, or one byte every `then_each_seconds`."""
+        """Pass `n_bytes` more of artifacts, then nothing or one byte every `then_each_seconds`."""
         with self._changed:
             self._n_bytes_left, self._trickle_seconds = n_bytes, then_each_seconds
             self.holding.clear()
             self._changed.notify_all()
 
     def open(self) -> None:
-        """Pass everything again, including the bytes held back."""
+        """Pass all bytes again, including those held back."""
         self.let_through(math.inf)
 
     def cut(self) -> None:
-        """Close every connection; bytes held back are lost."""
+        """Close all connections. Bytes held back are lost."""
         with self._changed:
             for connection in self._connections:
                 connection.cut()
@@ -118,7 +118,7 @@ class Relay:
 
 @contextmanager
 def relaying(server_port: int) -> Iterator[Relay]:
-    """Within the block: a running relay."""
+    """Run a relay within the block."""
     relay = Relay(server_port)
     try:
         yield relay

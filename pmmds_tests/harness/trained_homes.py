@@ -1,4 +1,4 @@
-"""Homes with one and two model versions, trained once in a test run, for copies (home_copies.py).
+"""Homes with one and two model versions, trained once per test run and copied by tests (home_copies.py).
 
 Not here: platforms on such a home (dagster_platform.py).
 """
@@ -16,7 +16,7 @@ from pmmds_tests.harness.home_copies import copy_home
 
 
 def first_version_home(factory: pytest.TempPathFactory) -> Path:
-    """Version 1 is in production, as `pmmds train` leaves an empty home. No test may change it."""
+    """Return a home with version 1 in production, as after a first `pmmds train`. No test may change it."""
 
     def train(home: Path) -> None:
         said = pmmds(home, "train")
@@ -27,10 +27,11 @@ def first_version_home(factory: pytest.TempPathFactory) -> Path:
 
 
 def two_versions_home(factory: pytest.TempPathFactory) -> Path:
-    """Version 1 is in production, version 2 was promoted after it or held. No test may change it."""
+    """Return a home with versions 1 and 2. The second was promoted or held. No test may change it."""
 
     def train_again(home: Path) -> None:
-        trained_here = factory.mktemp("second-version")  # this process keeps its databases open
+        # Train in another folder and copy it, because this process keeps the databases open.
+        trained_here = factory.mktemp("second-version")
         result = copy_of(first_version_home(factory), trained_here, PMMDS_TRAIN_SEED="7").run("train_job")
         assert result.success, errors_of(result)
         copy_home(trained_here, home)

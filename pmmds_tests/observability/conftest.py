@@ -1,4 +1,4 @@
-"""Fixtures: a stack with a trained model, the real service, drifted traffic, jobs, and a Prometheus that scrapes it."""
+"""Fixtures: a real service with a model, drifted traffic and finished jobs, and a Prometheus that scrapes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ N_DRIFTED = 600
 
 @pytest.fixture(scope="session")
 def watched_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A service with a promotion, drifted traffic, an open alert and a retraining blocked for lack of labels."""
+    """A service after a promotion, with drifted traffic, an open alert and a retraining that lacks labels."""
     home = tmp_path_factory.mktemp("watched")
     platform = copy_of(first_version_home(tmp_path_factory), home)
     with running_service(service_environment(home, platform.deployment.registry.tracking_uri)) as service:

@@ -1,4 +1,4 @@
-"""Reads alert rules and dashboards of deploy/, and the metrics and labels in their expressions."""
+"""Reads the alert rules and dashboards in deploy/, and the metrics and labels in their expressions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RULES = PROMETHEUS / "rules" / "pmmds.yml"
 
 _SELECTOR = re.compile(r"\b(pmmds_\w+|up)\b(?:\{([^}]*)\})?")
 _GROUPING = re.compile(r"\b(?:by|without) \(([^)]*)\)")
-# Labels that Prometheus adds.
+# Labels that Prometheus itself adds.
 TARGET_LABELS = frozenset({"job", "instance"})
 
 
@@ -25,19 +25,19 @@ def rules() -> list[dict[str, Any]]:
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
-    """Dashboards by file name."""
+    """Return the dashboards by file name."""
     files = sorted((GRAFANA / "dashboards").glob("*.json"))
     return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
 def panel_queries() -> list[str]:
-    """Every query of every panel, with Grafana's own variables filled in."""
+    """Return all panel queries, with Grafana's built-in variables filled in."""
     found = [t["expr"] for board in dashboards().values() for panel in board["panels"] for t in panel["targets"]]
     return [expression.replace("$__rate_interval", "1m") for expression in found]
 
 
 def metrics_of(expression: str) -> dict[str, set[str]]:
-    """Selected labels by metric."""
+    """Return the labels that the expression selects, by metric."""
     found: dict[str, set[str]] = {}
     for name, matchers in _SELECTOR.findall(expression):
         labels = {m.group(1) for m in re.finditer(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)}
@@ -46,5 +46,5 @@ def metrics_of(expression: str) -> dict[str, set[str]]:
 
 
 def groupings_of(expression: str) -> set[str]:
-    """Labels that the expression groups by."""
+    """Return the labels that the expression groups by."""
     return {label.strip() for listed in _GROUPING.findall(expression) for label in listed.split(",") if label.strip()}

@@ -1,4 +1,4 @@
-"""Structure of the dashboards. Not here: running their queries (test_running_stack.py)."""
+"""The dashboards have the right structure. Not here: running their queries (test_running_stack.py)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_dashboards_have_unique_ids_and_titles() -> None:
     boards = dashboards().values()
     assert len(boards) == 3
     assert len({b["uid"] for b in boards}) == len({b["title"] for b in boards}) == len(boards)
-    assert all(len(b["uid"]) <= 40 for b in boards), "Grafana's maximum length"
+    assert all(len(b["uid"]) <= 40 for b in boards), "Grafana limits uids to 40 characters"
 
 
 @pytest.mark.parametrize("name", dashboards())

@@ -17,7 +17,7 @@ from pmmds_tests.observability.deployed import ROOT
 
 @pytest.fixture
 def metric_names(tmp_path: Path) -> set[str]:
-    """Metric names of a worker that has not started, as in /metrics."""
+    """Return the metric names of an idle worker, as in /metrics."""
     worker = build_worker(Deployment(Settings(home=str(tmp_path), shadow="on")))
     families = [*worker.metrics.collect(), *state_families(worker), *loop_families(worker.deployment)]
     worker.spool.close()

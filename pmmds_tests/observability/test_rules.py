@@ -1,4 +1,4 @@
-"""Alert rules: promtool tests when each rule fires; each has a severity and a runbook entry."""
+"""Each alert rule fires when it should, according to promtool, and has a severity and a runbook entry."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_promtool_unit_tests_pass() -> None:
 def test_every_rule_has_a_firing_and_a_silent_unit_test(rule: dict[str, str]) -> None:
     text = UNIT_TESTS.read_text(encoding="utf-8")
     quiet, firing = text.split("  - name: a replica that is gone", 1)
-    assert f"alertname: {rule['alert']}}}" in quiet, "a case in which it does not fire"
+    assert f"alertname: {rule['alert']}}}" in quiet, "no test covers a case in which it does not fire"
     assert f'alertname="{rule["alert"]}"' in firing or f"alertname: {rule['alert']}\n" in firing
 
 

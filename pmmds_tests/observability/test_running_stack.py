@@ -1,4 +1,4 @@
-"""Rules and dashboards on a running stack: every metric is exposed, every panel query returns numbers."""
+"""On a running stack, every metric in rules and dashboards exists, and every panel query returns numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.process, pytest.mark.xdist_group("watched")]
 
 @pytest.fixture
 def traffic(watched_service: RunningService, contract: Contract) -> Iterator[None]:
-    """Requests of all kinds, ten times per second, during the test."""
+    """Send requests of all kinds ten times per second during the test."""
     done = threading.Event()
 
     def ask() -> None:
@@ -34,7 +34,7 @@ def traffic(watched_service: RunningService, contract: Contract) -> Iterator[Non
 
 
 def exposed(service: RunningService) -> dict[str, set[str]]:
-    """Labels by sample name."""
+    """Return the labels of each sample name."""
     found: dict[str, set[str]] = {"up": set()}
     for family in service.client.get("/metrics/json").json().values():
         for sample in family["samples"]:
@@ -78,7 +78,7 @@ def test_every_rule_evaluates_and_only_the_drift_alert_fires(prometheus: Prometh
 
 def test_metrics_match_the_history_of_the_stack(prometheus: Prometheus, watched_service: RunningService) -> None:
     def value(expression: str) -> float:
-        wait_until(lambda: prometheus.has_numbers(expression))  # a slow scrape leaves a gap
+        wait_until(lambda: prometheus.has_numbers(expression))  # a slow scrape leaves a gap in the data
         return prometheus.value(expression)
 
     assert value('max(pmmds_promotions_total{to_version="1"})') == 1

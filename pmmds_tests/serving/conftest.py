@@ -1,6 +1,6 @@
-"""Two trained versions and a real service on version 1, shared by all tests of a running service.
+"""Fixtures: two trained versions and a real service on version 1, which all tests of a running service share.
 
-Those tests are marked `process` and share the xdist group `service`, so that one test process has it.
+Those tests are marked `process` and belong to the xdist group `service`, so that they run in one test process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pmmds_tests.harness.trained_versions import trained
 
 @pytest.fixture(scope="session")
 def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """A registry with versions 1 and 2; production is 1."""
+    """A registry with versions 1 and 2, of which version 1 is in production."""
     home = tmp_path_factory.mktemp("registry")
     deployment = trained(
         home, *({"PMMDS_TRAIN_SEED": seed, "PMMDS_TRAIN_HOLDOUT_SHARE": "0.3"} for seed in ("42", "7"))
@@ -65,7 +65,7 @@ def service_without_fast_path(
 
 @pytest.fixture(params=["on", "off"], ids="fast path {}".format)
 def each_service(request: pytest.FixtureRequest) -> RunningService:
-    """A service with the fast path on, then one with it off."""
+    """A service with the fast path on, and then one with it off."""
     service = request.getfixturevalue("shared_service" if request.param == "on" else "service_without_fast_path")
     assert isinstance(service, RunningService)
     assert service.serves("1")
@@ -74,7 +74,7 @@ def each_service(request: pytest.FixtureRequest) -> RunningService:
 
 @pytest.fixture(scope="session")
 def prepared(shared_service: RunningService, two_versions: Deployment) -> Callable[..., dict[str, str]]:
-    """Variables of another service in a new home with version 1 cached, so it is ready at once."""
+    """Return variables of another service, in a new home with version 1 cached, so that it is ready at once."""
 
     def prepare(home: Path, **variables: str) -> dict[str, str]:
         cached, own = (folder / "model_cache" / two_versions.model_name for folder in (shared_service.home, home))
@@ -87,7 +87,7 @@ def prepared(shared_service: RunningService, two_versions: Deployment) -> Callab
 
 @pytest.fixture
 def move_production(shared_service: RunningService, two_versions: Deployment) -> Iterator[Callable[[str], None]]:
-    """Moves the production alias; afterwards the shared service serves version 1 again."""
+    """Return a function that moves the production alias. After the test, the shared service serves version 1 again."""
 
     def move(version: str) -> None:
         two_versions.registry.move_alias(two_versions.model_name, PRODUCTION, version)
@@ -104,7 +104,7 @@ def client(service: RunningService) -> httpx.Client:
 
 @pytest.fixture(scope="session")
 def stores(shared_service: RunningService) -> Deployment:
-    """The service's database, opened by the test process."""
+    """The service's database, opened in the test process."""
     return shared_service.deployment()
 
 
@@ -117,7 +117,7 @@ def scorer(service: RunningService, contract: Contract) -> Scorer:
 def guarded(
     prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
-    """Two workers and an admin token."""
+    """A service with two workers and an admin token."""
     home = tmp_path_factory.mktemp("guarded") / "home"
     token = TOKEN["Authorization"].removeprefix("Bearer ")
     environment = prepared(home, PMMDS_SERVING_WORKERS="2", PMMDS_ADMIN_TOKEN=token, PMMDS_LOG_LEVEL="warning")
@@ -140,11 +140,11 @@ def log(database: Database, contract: Contract) -> PredictionLog:
 
 @pytest.fixture
 def spool(tmp_path: Path, contract: Contract) -> Spool:
-    """An empty spool of this process."""
+    """An empty spool in this process."""
     return Spool(tmp_path / "spool", contract.feature_names)
 
 
 @pytest.fixture
 def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
-    """Ships released segments on demand."""
+    """A shipper that ships released segments on demand."""
     return Shipper(spool.folder, lambda: log, contract.feature_names)

@@ -1,4 +1,4 @@
-"""A serving worker does not import the libraries of training, monitoring and orchestration."""
+"""A serving worker does not import libraries for training, monitoring or orchestration."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_no_test_of_the_service_imports_dagster() -> None:
 @pytest.mark.process
 @pytest.mark.xdist_group("service")
 def test_a_worker_has_no_heavy_library_in_memory_after_a_prediction(service: RunningService) -> None:
-    """Checks the mapped compiled modules; the model watcher, another process, may have them."""
+    """Check the compiled modules in memory. The model watcher, which is another process, may load them."""
     predicted(service.client, service.deployment().contract)
     (worker,) = service.client.get("/model").json()["workers"]
     mapped = {part for m in psutil.Process(worker["pid"]).memory_maps() for part in Path(m.path).parts}

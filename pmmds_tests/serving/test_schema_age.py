@@ -1,4 +1,4 @@
-"""A database schema of another PMMDS version: the service keeps serving, reports it and loses no row."""
+"""With the database schema of another PMMDS version, the service keeps serving, reports it and loses no row."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_rows_wait_for_the_migration_and_need_no_restart(
         assert service.client.get("/ready").status_code == 200
         assert (metric(service.client, "pmmds_database_up"), metric(service.client, "pmmds_schema_ok")) == (1, 0)
         migrated = command(service, "db", "migrate")
-        assert "Added to prediction_logs 1 column" in migrated.out, migrated.err
+        assert "Added 1 column to prediction_logs" in migrated.out, migrated.err
         wait_until(all_logged(service.deployment(), answered))
         assert database_part(service, 200) == {"status": "ok", "problem": ""}
         wait_until(lambda: spool_problem(service) == "")
@@ -59,7 +59,7 @@ def test_rows_wait_for_the_migration_and_need_no_restart(
 
 
 def a_newer_program_migrates(service: RunningService, database: Database, contract: Contract) -> None:
-    """Migration under a running service, as in a rolling update: the service reports it and keeps serving."""
+    """The database is migrated while the service runs, as in a rolling update."""
     set_revision(database, "9999")
     assert database_part(service, 503)["status"] == "newer"
     assert metric(service.client, "pmmds_schema_ok") == 0

@@ -1,4 +1,4 @@
-"""Failed starts, a start without a model, a killed service and a terminated service."""
+"""A service handles failed starts, a missing model, SIGKILL and SIGTERM."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def refused_start(environment: dict[str, str]) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_taken_port_gives_one_sentence(tmp_path: Path) -> None:
+def test_an_occupied_port_prints_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code, said = refused_start(service_environment(tmp_path, "", PMMDS_HTTP_PORT=str(port)))
@@ -60,7 +60,7 @@ def test_a_taken_port_gives_one_sentence(tmp_path: Path) -> None:
     assert said.count("\n") == 1
 
 
-def test_a_home_that_is_a_file_gives_one_sentence(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_prints_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
     code, said = refused_start(service_environment(tmp_path / "home", ""))
     assert code == 1
@@ -103,7 +103,7 @@ def test_without_a_model_the_service_starts_and_rejects_predictions(
         assert "pmmds train" in detail["errors"][0]
 
 
-def test_a_killed_service_loses_none_of_200_predictions(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
+def test_no_prediction_is_lost_if_the_service_is_killed(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     environment = prepared(tmp_path / "home")
     with running_service(environment) as first:
         database = first.deployment().database
@@ -117,7 +117,7 @@ def test_a_killed_service_loses_none_of_200_predictions(prepared: Prepare, contr
         wait_until(lambda: len(list((second.home / "spool").glob(f"*{SUFFIX}"))) == 1)  # its own
 
 
-def test_another_worker_takes_over_spool_and_watcher_of_a_killed_one(
+def test_another_worker_takes_over_a_killed_workers_spool_and_watcher(
     guarded: RunningService, contract: Contract
 ) -> None:
     cache = ModelCache(guarded.home, contract.model_name)
@@ -129,7 +129,7 @@ def test_another_worker_takes_over_spool_and_watcher_of_a_killed_one(
     before = {worker.pid for worker in cache.live_workers()}
     assert victim.pid in before
     answered = []
-    for _ in range(40):  # one connection each, so that both workers are used
+    for _ in range(40):  # a new connection for each request, so that both workers are used
         with httpx.Client(base_url=guarded.url, trust_env=False) as client:
             answered.append(predicted(client, contract))
     victim.kill()

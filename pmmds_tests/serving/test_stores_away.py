@@ -1,4 +1,4 @@
-"""The service without registry, database or disk space."""
+"""The service keeps working without its registry, database or disk space."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def far_away(
 
 
 @pytest.mark.postgres
-def test_an_unavailable_database_gets_every_row_later(far_away: FarAway, contract: Contract) -> None:
+def test_rows_are_logged_once_the_database_is_available_again(far_away: FarAway, contract: Contract) -> None:
     client, stores = far_away.service.client, far_away.service.deployment()
     answered = [predicted(client, contract)]
     wait_until(all_logged(stores, answered))
-    n_before = stores.prediction_log.count() - len(answered)  # of earlier tests; older rows are shipped first
+    n_before = stores.prediction_log.count() - len(answered)  # rows of earlier tests, which are shipped first
     shut_database(far_away.database_url, shut=True)
     wait_until(lambda: far_away.service.status_of("/healthz") == 503)
     answered += [predicted(client, contract) for _ in range(50)]
@@ -76,7 +76,7 @@ def test_an_unavailable_database_gets_every_row_later(far_away: FarAway, contrac
 
 
 def shut_database(url: str, *, shut: bool) -> None:
-    """Close all connections to a database and forbid new ones, or allow them again."""
+    """Close all connections to a database and forbid new ones, or allow connections again."""
     place = sa.make_url(url).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(place.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
@@ -118,7 +118,7 @@ def test_a_prediction_that_cannot_be_recorded_is_not_returned(
     wait_until(all_logged(stores, [predicted(service.client, contract)]))
     n_logged = stores.prediction_log.count()
     (worker,) = service.client.get("/model").json()["workers"]
-    # The shipper deletes shipped segments; the remaining one is empty.
+    # The shipper deletes shipped segments, so only an empty one remains.
     wait_until(lambda: len(segments_of(service)) == 1)
     (spool,) = segments_of(service)
     size = spool.stat().st_size

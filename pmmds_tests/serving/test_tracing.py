@@ -1,4 +1,4 @@
-"""Spans received by a real collector; without tracing, OpenTelemetry is not imported."""
+"""A real collector receives spans. Without tracing, OpenTelemetry is not imported."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def traced(
     prepared: Callable[..., dict[str, str]], receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
     environment = prepared(tmp_path_factory.mktemp("traced") / "home", PMMDS_OTLP_ENDPOINT=receiver.url)
-    # The exporter uses the environment's proxies and sends every 5 s by default.
+    # By default, the exporter uses the environment's proxies and sends every 5 s.
     own = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "OTEL_BSP_SCHEDULE_DELAY": "50"}
     with running_service({**environment, **own}) as service:
         yield service
@@ -77,7 +77,7 @@ def test_an_invalid_otlp_endpoint_is_a_setting_error(endpoint: str) -> None:
         load_settings({"PMMDS_OTLP_ENDPOINT": endpoint})
 
 
-def test_missing_opentelemetry_stops_the_start_and_names_the_extra(
+def test_missing_opentelemetry_prevents_startup_and_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "_TRACING_MODULES", ("opentelemetry.sdk.trace", "opentelemetry_is_not_here.trace"))
@@ -93,7 +93,7 @@ def test_missing_opentelemetry_stops_the_start_and_names_the_extra(
 
 
 def trace_of(service: RunningService, request_id: str) -> str:
-    """Trace id in the log line of a prediction."""
+    """Return the trace id in the log line of a prediction."""
 
     def lines() -> list[str]:
         return [x for x in service.lines if f'"request_id":"{request_id}"' in x and "prediction_completed" in x]
@@ -104,7 +104,7 @@ def trace_of(service: RunningService, request_id: str) -> str:
 
 
 class TestTracedService:
-    """Tests with a running service and a running collector."""
+    """These tests need a running service and a running collector."""
 
     pytestmark = PROCESS
 

@@ -1,7 +1,7 @@
 """The rule `calibrated`: significance tests with a set false-alarm rate per window.
 
-One p-value per feature (statistics/homogeneity.py), Benjamini–Hochberg over the features. It does not measure the size
-of a drift, and with many rows it detects very small ones; PSI and band show the size.
+It computes one p-value per feature (statistics/homogeneity.py) and applies Benjamini–Hochberg to them. It does not
+measure the size of a drift, and with many rows it detects very small ones; PSI and band show the size.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ RULE = "calibrated"
 
 @dataclass(frozen=True)
 class CalibratedRule:
-    """`false_alarm_rate`: share of undrifted windows called drifted, 0–1. `min_samples`: minimum rows on each side."""
+    """The settings of the rule.
+
+    `false_alarm_rate`: share of undrifted windows called drifted, 0–1. `min_samples`: minimum rows on each side.
+    """
 
     false_alarm_rate: float
     min_samples: int
@@ -34,7 +37,7 @@ def judge_calibrated(
         return too_few
     candidates = [f for f in features if f.feature != SCORE]
     significant = [f for f in candidates if f.q_value is not None and f.q_value <= rule.false_alarm_rate]
-    # Extreme p-values are all 0; PSI orders them.
+    # Extreme p-values are all 0, so PSI determines their order.
     significant.sort(key=lambda f: (f.p_value, -(f.psi or 0.0)))
     if significant:
         reason = (

@@ -1,4 +1,4 @@
-"""The rule `joint`: changes in the dependence between pairs of features, which no single feature shows.
+"""The rule `joint` detects changes in the dependence between pairs of features, which no single feature shows.
 
 Null hypothesis: the window's rows follow the reference distribution reweighted feature by feature (the log of the
 density ratio is a sum over features), so shifts of single features are not counted here. The reference rows are
@@ -42,7 +42,10 @@ MIN_EFFECTIVE = 100.0
 
 @dataclass(frozen=True)
 class JointRule:
-    """`false_alarm_rate`: share of windows without a change called drifted. `min_samples`: minimum current rows."""
+    """The settings of the rule.
+
+    `false_alarm_rate`: share of unchanged windows called drifted. `min_samples`: minimum number of current rows.
+    """
 
     false_alarm_rate: float
     min_samples: int
@@ -50,13 +53,13 @@ class JointRule:
 
     @property
     def n_permutations(self) -> int:
-        """Enough for p-values down to a fifth of the false-alarm rate."""
+        """The number of permutations, sufficient for p-values down to a fifth of the false-alarm rate."""
         return max(99, math.ceil(5 / self.false_alarm_rate) - 1)
 
 
 @dataclass(frozen=True)
 class PairDrift:
-    """Two features' joint table against the reweighted reference's.
+    """The joint table of two features, compared with that of the reweighted reference.
 
     `p_value`: probability that the largest pair is at least this large without a change.
     """
@@ -106,7 +109,7 @@ def not_evaluated(reason: str) -> JointFinding:
 
 @dataclass(frozen=True)
 class _Measured:
-    """`psi`, `scaled`: (n_pairs,). `scaled`: PSI as a standard normal deviate of the pair's chi-square distribution."""
+    """The PSI of every pair, (n_pairs,). `scaled`: PSI as a standard normal deviate of the pair's chi-square."""
 
     psi: Matrix
     scaled: Matrix
@@ -131,7 +134,7 @@ def _measure(levels: Levels, current_rows: NDArray[np.intp]) -> _Measured:
 
 
 def _pair_psi(levels: Levels, reference: Matrix, current: Matrix, n_reference: float, n_current: int) -> Matrix:
-    """(n_pairs,) PSI from (L, L) tables of all levels against all; cells without rows are ignored."""
+    """PSI of each pair, (n_pairs,), from (L, L) tables of all levels; cells without rows are ignored."""
     cells = levels.n_cells_by_level_pair
     r = (reference + SMOOTHING) / (n_reference + SMOOTHING * cells)
     c = (current + SMOOTHING) / (n_current + SMOOTHING * cells)
@@ -150,7 +153,7 @@ def _deviate(statistic: Matrix, degrees: Matrix) -> Matrix:
 def _permuted(
     levels: Levels, observed: float, n_permutations: int, rng: np.random.Generator
 ) -> tuple[list[float], int]:
-    """The largest deviate of each permutation, until ENOUGH_EXCEEDANCES reach the observed one; and their number."""
+    """The largest deviates, and how many permutations ran until ENOUGH_EXCEEDANCES reached the observed deviate."""
     largest: list[float] = []
     n_exceeding = 0
     while len(largest) < n_permutations and n_exceeding < ENOUGH_EXCEEDANCES:

@@ -1,4 +1,4 @@
-"""Bins merged into a few levels per feature, as one-hot rows for the rule `joint`.
+"""Merges bins into a few levels per feature and returns them as one-hot rows for the rule `joint`.
 
 Not here: the comparison of the rows (joint.py).
 """
@@ -18,7 +18,7 @@ from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProf
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.arrays import Matrix
 
-# A table of ten by ten cells would need thousands of rows.
+# Limited because a table of ten by ten cells would need thousands of rows.
 MAX_LEVELS = 5
 # Rarer categories share a level, unless their total share is below MIN_REST: then they have none.
 MIN_SHARE = 0.05
@@ -58,13 +58,13 @@ class Levels:
 
     @cached_property
     def membership(self) -> Matrix:
-        """(L, F): 1 if the level belongs to the feature, else 0."""
+        """Membership matrix, (L, F): 1 if the level belongs to the feature, else 0."""
         member: Matrix = (self.feature_of[:, None] == np.arange(len(self.features))).astype(np.float64)
         return member
 
     @cached_property
     def is_used(self) -> NDArray[np.bool_]:
-        """(L, L): True for cells with a row on either side."""
+        """The used cells, (L, L): True if the cell has a row on either side."""
         used: NDArray[np.bool_] = (self.one_hot.T @ self.one_hot) > 0
         return used
 
@@ -75,7 +75,7 @@ class Levels:
 
     @cached_property
     def n_cells_by_level_pair(self) -> Matrix:
-        """(L, L): number of used cells in the table of the feature pair that the cell belongs to."""
+        """For each cell, (L, L), the number of used cells in the table of its feature pair."""
         return self._n_cells[np.ix_(self.feature_of, self.feature_of)]
 
     @cached_property
@@ -92,7 +92,7 @@ class Levels:
 
     @cached_property
     def degrees(self) -> Matrix:
-        """(n_pairs,): degrees of freedom of each pair's table given both margins, at least 1."""
+        """Degrees of freedom of each pair's table given both margins, (n_pairs,), at least 1."""
         n_levels = self.membership.sum(axis=0)
         cells = self._n_cells[self.first, self.second]
         free: Matrix = np.maximum(cells - n_levels[self.first] - n_levels[self.second] + 1, 1.0)
@@ -100,7 +100,7 @@ class Levels:
 
 
 def levels_of(feature: FeatureProfile) -> NDArray[np.intp]:
-    """(n_bins,): the level of each bin; −1 if the reference has too few rows in it."""
+    """The level of each bin, (n_bins,); −1 if the reference has too few rows in the bin."""
     counts = np.asarray(feature.counts, dtype=np.float64)
     shares = counts / max(counts.sum(), 1.0)
     special = special_indices(feature.bins)
@@ -128,7 +128,7 @@ def _renumbered(level: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _rows(side: Mapping[str, NDArray[np.intp]], names: tuple[str, ...]) -> NDArray[np.intp]:
-    """(n, F) levels of the rows that have a level in every feature."""
+    """The levels, (n, F), of the rows that have a level in every feature."""
     rows = np.stack([side[name] for name in names], axis=1) if names else np.zeros((0, 0), dtype=np.intp)
     complete: NDArray[np.intp] = rows[(rows >= 0).all(axis=1)]
     return complete

@@ -18,7 +18,7 @@ MAX_FINDINGS = 6
 
 @dataclass(frozen=True)
 class RuleVerdict:
-    """The verdict of one rule with its reasons. `flagged`: the features it considers drifted, worst first."""
+    """The verdict of one rule with its reasons. `flagged`: the features that it reports as drifted, worst first."""
 
     rule: str
     verdict: Verdict

@@ -1,11 +1,11 @@
-"""The rule `sequential`: weak, lasting drift, accumulated over successive windows. Its setting: false alarms per year.
+"""The rule `sequential` detects weak, lasting drift by accumulating evidence over successive windows.
 
-Testing each window separately gives a false alarm in most years. This is a Shiryaev–Roberts e-detector (Shin, Ramdas,
-Rinaldo, E-detectors, 2024): the sum over all candidate change windows of the likelihood ratio, for the rows since then,
-of "changed in this window" against "unchanged". Without drift its mean grows by one per window, so the mean time to a
-false alarm is at least the threshold, in windows. Both likelihoods are Dirichlet–multinomial, so the shares before the
-change are only as certain as the rows seen so far allow. The detector values of the features are averaged, which is
-valid under any dependence between them.
+Its setting is the number of false alarms per year. Testing each window separately would give a false alarm in most
+years. This is a Shiryaev–Roberts e-detector (Shin, Ramdas, Rinaldo, E-detectors, 2024): the sum over all candidate
+change windows of the likelihood ratio, for the rows since then, of "changed in this window" against "unchanged".
+Without drift its mean grows by one per window, so the mean time to a false alarm is at least the threshold, in windows.
+Both likelihoods are Dirichlet–multinomial, so the shares before the change are only as certain as the rows seen so far
+allow. The detector values of the features are averaged, which is valid under any dependence between them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from pmmds_core.statistics.verdict import Verdict
 RULE = "sequential"
 
 HOURS_PER_YEAR = 24 * 365.25
-# Minimum windows for the verdict stable.
+# Minimum number of windows for the verdict `stable`.
 MIN_WINDOWS = 8
-# Older windows are ignored: their changes were detected or are the new normal. The false-alarm rate still holds.
+# Older windows are ignored: their changes have been detected or have become normal. The false-alarm rate still holds.
 MAX_WINDOWS = 104
 # Sizes of the assumed change, as sample sizes with the same sampling error: 22, 7 and 2 points at a share of 0.5.
 CONCENTRATIONS = (5.0, 50.0, 500.0)
@@ -40,7 +40,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SequentialRule:
-    """`false_alarms_per_year`: on average without drift. `window_hours`: length of a window."""
+    """The settings of the rule. `false_alarms_per_year`: average number of false alarms in a year without drift."""
 
     false_alarms_per_year: float
     window_hours: float
@@ -92,7 +92,7 @@ def judge_sequential(
 def _drifted(
     profile: ReferenceProfile, windows: list[Mapping[str, Counts]], values: list[EValue], reason: str
 ) -> RuleVerdict:
-    """The verdict drifted, with the features that exceed the limit alone and their changes."""
+    """The verdict `drifted`, with the features that exceed the limit alone and their changes."""
     carrying = sorted(values, key=lambda e: -e.value)[:MAX_FINDINGS]
     feature_of = {f.bins.feature: f for f in profile.features}
     reasons = [reason] + [_lasting(feature_of[e.feature], e, windows) for e in carrying]
@@ -127,7 +127,7 @@ def e_values(features: Sequence[FeatureProfile], windows: Sequence[Mapping[str, 
 
 
 def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> Array:
-    """(F, T): log likelihood ratio of the windows since a change, by feature and first window of the change.
+    """Log likelihood ratio of the windows since a change, (F, T), by feature and first window of the change.
 
     Args:
         reference: (F, B) counts.
@@ -140,7 +140,7 @@ def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> A
     since = np.cumsum(windows[:, ::-1], axis=1)[:, ::-1]
     n_before = before.sum(axis=2, keepdims=True)
     null = _log_likelihood(since, before)
-    # At most as concentrated as the null: with few reference rows the alternatives approach the null.
+    # Even with few reference rows, the alternatives must be less concentrated than the null.
     loosened = [np.minimum(k, n_before / _MIN_LOOSENING) / n_before * before for k in CONCENTRATIONS]
     alternatives = np.stack([_log_likelihood(since, alpha) for alpha in loosened])
     largest = alternatives.max(axis=0)
@@ -149,7 +149,7 @@ def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> A
 
 
 def _log_likelihood(counts: Array, alpha: Array) -> Array:
-    """(F, T) log likelihood of rows in a given order, Dirichlet–multinomial (Minka 2000). Arguments: (F, T, B).
+    """Dirichlet–multinomial log likelihood, (F, T), of rows in a given order (Minka 2000). Arguments: (F, T, B).
 
     Bins with alpha 0 are padding.
     """

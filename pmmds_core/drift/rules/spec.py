@@ -1,4 +1,4 @@
-"""The rule `spec` of the specification: a minimum number of features with a PSI above a threshold.
+"""The rule `spec` from the specification requires a minimum number of features with a PSI above a threshold.
 
 It ignores sample size; the rule `calibrated` (calibrated.py) does not.
 """
@@ -21,8 +21,8 @@ class SpecRule:
     """Data has drifted if at least `min_features` features have a PSI above `psi_threshold`.
 
     A contract with fewer features requires all of them, because otherwise its data could never drift.
-    `min_samples`: minimum rows on each side for a verdict. `feature_thresholds`: of single features, in place of
-    `psi_threshold`.
+    `min_samples`: minimum rows on each side for a verdict. `feature_thresholds`: thresholds of single features, used
+    instead of `psi_threshold`.
     """
 
     psi_threshold: float

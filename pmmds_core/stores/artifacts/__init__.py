@@ -1,4 +1,4 @@
-"""The model registry (MLflow), cached bundles, data sets.
+"""The model registry (MLflow), cached bundles and data sets.
 
 Not here: decisions about versions (stores/lifecycle).
 """

@@ -1,7 +1,7 @@
-"""Downloads from an artifact store as streams of limited size, regardless of the size that the server announces.
+"""Streams downloads from an artifact store and enforces a size limit, whatever size the server announces.
 
-MLflow's own download fetches every file of a folder without a limit. Not here: which store has the files
-(model_registry.py), error messages for failures of a store (registry_errors.py).
+MLflow's own download fetches every file of a folder without a limit. Not here: finding a run's artifact store
+(model_registry.py), error messages for store failures (registry_errors.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CHUNK_BYTES = 1_000_000
 
 
 def fetch_bundle(store: Any, folder: Path) -> None:
-    """Fetch the bundle's manifest and then the files that it lists into `folder`, together at most MAX_BYTES.
+    """Download the bundle's manifest and then the files that it lists into `folder`, at most MAX_BYTES in total.
 
     Raises:
         ArtifactCorruptError: the manifest is not usable, or the files are too large.
@@ -34,14 +34,14 @@ def fetch_file(store: Any, path: str, destination: Path, max_bytes: int) -> int:
     """Write a file of the store to `destination` and return its size in bytes.
 
     Args:
-        store: a run's artifacts: a folder (Path), or MLflow's repository.
+        store: a run's artifact store: a local folder (Path) or an MLflow artifact repository.
         path: path of the file in the store.
         destination: a file that does not exist.
         max_bytes: maximum size.
 
     Raises:
         ArtifactCorruptError: the file is larger, or is sent compressed.
-        Exception: an untranslated error of MLflow, requests, boto3 or the file system.
+        Exception: any error from MLflow, requests, boto3 or the file system, not translated.
     """
     n_bytes = 0
     with destination.open("xb") as file, closing(_chunks(store, path)) as chunks:
@@ -71,8 +71,8 @@ def _chunks(store: Any, path: str) -> Generator[bytes, None, None]:
         case LocalArtifactRepository():
             return _from_folder(Path(store.artifact_dir) / path)
     raise ArtifactCorruptError(
-        f"Model files cannot be downloaded from a store of the type {type(store).__name__}.",
-        next_step="Keep artifacts in a folder, in S3, or behind an MLflow server.",
+        f"Model files cannot be downloaded from an artifact store of type {type(store).__name__}.",
+        next_step="Store artifacts in a local folder, in S3 or on an MLflow server.",
     )
 
 
@@ -80,12 +80,14 @@ def _from_server(repository: Any, path: str) -> Generator[bytes, None, None]:
     from mlflow.utils import rest_utils
 
     request: Any = rest_utils.http_request
-    # A compressed response may expand a thousandfold.
+    # Request no compression, because a compressed response may expand a thousandfold.
     headers = {"Accept-Encoding": "identity"}
     with request(repository._host_creds, f"/{path}", "GET", extra_headers=headers, stream=True) as response:
         response.raise_for_status()
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise ArtifactCorruptError(f"The model file {path} was sent compressed, which was not requested.")
+            raise ArtifactCorruptError(
+                f"The server compressed the model file {path} although PMMDS requested no compression."
+            )
         yield from response.iter_content(_CHUNK_BYTES)
 
 

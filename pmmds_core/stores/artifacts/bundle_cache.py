@@ -1,7 +1,7 @@
 """Caches bundles and reference profiles of model versions in files, so that each version is downloaded once.
 
 Versions are immutable, so the cache never expires. Files are hashed before they are loaded; a pickle is loaded only if
-its digest is recorded. Not here: fitting profiles (profiling).
+its digest has been recorded. Not here: fitting profiles (profiling).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pmmds_core.stores.artifacts.model_registry import ModelRegistry
 
 
 class ProfileCache:
-    """Verified bundles and profiles by model version."""
+    """Caches verified bundles and reference profiles by model version."""
 
     def __init__(
         self,
@@ -30,11 +30,11 @@ class ProfileCache:
     ) -> None:
         """
         Args:
-            registry: the source of versions that are not cached.
-            model_name: the model.
-            folder: the cache.
+            registry: the registry to download uncached versions from.
+            model_name: the model's name in the registry.
+            folder: the cache folder.
             allows_pickle: True if PMMDS_MODEL_PICKLE allows loading pickles.
-            record: version → files digest recorded by a decision; None if there is no record.
+            record: returns the files digest that a decision recorded for a version; None if there is none.
         """
         self._registry = registry
         self._model_name = model_name
@@ -44,7 +44,7 @@ class ProfileCache:
         self._profiles: dict[str, ReferenceProfile] = {}
 
     def files(self, version: str) -> BundleFiles:
-        """The files of a version, read and hashed but not loaded.
+        """Return a version's files, which are read and hashed but not loaded.
 
         Raises:
             NoModelError: no such version.
@@ -63,7 +63,7 @@ class ProfileCache:
 
         Args:
             version: version of the model.
-            made_here: digest of the files that the current run registered; their pickle needs no record.
+            made_here: digest of the files that the current run registered; a pickle among them needs no record.
 
         Raises:
             NoModelError: no such version.
@@ -73,13 +73,13 @@ class ProfileCache:
         return self._opened(version, self.files(version), made_here)
 
     def check(self, version: str) -> None:
-        """Raises the same errors as `bundle`, but does not load a pickle without a record."""
+        """Check that `bundle` would succeed, raising the same errors; never loads a pickle without a record."""
         files = self.files(version)
         if not files.is_pickle or self._may_unpickle(version, files, None):
             self._opened(version, files, None)
 
     def profile(self, version: str) -> ReferenceProfile | None:
-        """The reference profile of a version; None if it is not registered. Loads no scorer."""
+        """Return a version's reference profile without loading its scorer; None if the version is not registered."""
         if version not in self._profiles:
             try:
                 self._profiles[version] = profile_of(self.files(version))

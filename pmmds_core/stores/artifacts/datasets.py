@@ -72,7 +72,7 @@ class DatasetStore:
         run_id: str,
         details: Mapping[str, Any],
     ) -> Dataset:
-        """Store a frame; existing content is not written again."""
+        """Store a frame. If a file with the same content exists, it is not written again."""
         path = self._folder / kind / f"{digest[:32]}.parquet"
         _write_once(frame, path)
         dataset = Dataset(
@@ -84,9 +84,9 @@ class DatasetStore:
         return dataset
 
     def expire(self, before: datetime, kept_runs: Collection[str], *, dry_run: bool = False) -> list[Path]:
-        """Delete the rows of data sets created before a time, and return the files that no data set uses anymore.
+        """Delete the database rows of data sets created before a time, and return the files that are no longer in use.
 
-        Keeps the newest of each kind and those of `kept_runs`. Files used again since `before` are not returned.
+        Keeps the newest data set of each kind and those of `kept_runs`. Does not return files reused since `before`.
         """
         c = reference_datasets.c
         newest = sa.select(sa.func.max(c.created_at)).where(c.kind == _other.c.kind).scalar_subquery()
@@ -105,7 +105,7 @@ class DatasetStore:
         return [path for path in files if str(path) not in named and path.stat().st_mtime < before.timestamp()]
 
     def latest(self, kind: DatasetKind, *, run_id: str = "") -> Dataset | None:
-        """The run's newest data set of a kind, otherwise the newest of any run."""
+        """Return the run's newest data set of a kind or, if it has none, the newest of any run."""
         query = sa.select(reference_datasets).where(reference_datasets.c.kind == kind)
         newest = reference_datasets.c.created_at.desc()
         with self._database.connect() as connection:
@@ -115,7 +115,7 @@ class DatasetStore:
         return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
 
     def of_digest(self, kind: DatasetKind, digest: str, *, run_id: str = "") -> Dataset | None:
-        """The data set with this content: the run's record, otherwise the newest."""
+        """Return the data set with this digest: the run's own record if there is one, otherwise the newest."""
         c = reference_datasets.c
         query = sa.select(reference_datasets).where(c.kind == kind, c.digest == digest)
         return self._first(query.order_by((c.run_id == run_id).desc(), c.created_at.desc()))
@@ -132,7 +132,7 @@ class DatasetStore:
         return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
 
     def require(self, kind: DatasetKind, asset: str, *, run_id: str = "") -> Dataset:
-        """The newest data set of a kind. Raises DataError naming the asset to materialize first."""
+        """Return the newest data set of a kind. Raises DataError, which names the asset to materialize first."""
         dataset = self.latest(kind, run_id=run_id)
         if dataset is None:
             raise DataError(f"There is no {kind} data set yet.", next_step=f"Materialize {asset} first.")
@@ -141,7 +141,7 @@ class DatasetStore:
 
 def _write_once(frame: pd.DataFrame, path: Path) -> None:
     if path.exists():
-        path.touch()  # used again, so its retention period restarts
+        path.touch()  # reuse restarts the file's retention period
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """MLflow's registry without its Python library, which takes four seconds of processor time to import.
 
-Contains the reads and the one upload of every monitoring run: by SQL on MLflow's tables (a database as
-tracking URI), by its REST API (a server), and on a folder of artifacts. Not here: other calls and error
-messages. `DirectAccessError` means "use the library", which then succeeds or reports why (model_registry.py).
+Contains the reads and the single upload that every monitoring run needs: by SQL if the tracking URI is a database, by
+REST if it is a server, and by file access if the artifacts are in a folder. Not here: other calls and error messages.
+On `DirectAccessError`, model_registry.py calls the library, which then succeeds or reports the reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 from pmmds_core.stores.database.urls import parsed_url
 
-_TIMEOUT_SECONDS = (2, 5)  # seconds to connect and to read; the library retries with longer timeouts
+_TIMEOUT_SECONDS = (2, 5)  # connect and read timeouts in seconds; the library retries with longer ones
 _ARTIFACTS = "mlflow-artifacts:/"
 _VERSION = """
 SELECT name, version, run_id, creation_time FROM model_versions
@@ -41,7 +41,7 @@ class DirectAccessError(Exception):
 
 @dataclass(frozen=True)
 class VersionRow:
-    """A model version with the attributes that MLflow's own `ModelVersion` has."""
+    """A model version with the same attributes as MLflow's `ModelVersion`."""
 
     name: str
     version: str
@@ -51,7 +51,7 @@ class VersionRow:
 
 
 class DirectRegistry:
-    """Reads versions and artifact locations. Every method raises DirectAccessError."""
+    """Reads versions and artifact locations without MLflow's library. Every method may raise DirectAccessError."""
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
@@ -75,7 +75,7 @@ class DirectRegistry:
             return _read_version(connection, model_name, int(version))
 
     def put(self, run_id: str, path: str, content: bytes) -> None:
-        """Write the artifact `path` of a run, to a local artifact store or through the server."""
+        """Write the artifact `path` of a run, either to a local artifact store or through the server."""
         if self._is_server:
             self._upload(self._artifact_uri(run_id), path, content)
             return
@@ -85,7 +85,10 @@ class DirectRegistry:
             write_atomically(target, content)
 
     def local_artifacts(self, run_id: str) -> Path:
-        """The folder of a run's artifacts. Fails for a server, whose `file:` location may be on another machine."""
+        """The local folder of a run's artifacts.
+
+        Fails for a server, because its `file:` location may be on another machine.
+        """
         uri = urlsplit(self._artifact_uri(run_id))
         if self._is_server or uri.scheme not in ("", "file") or uri.netloc:
             raise DirectAccessError("the artifact store is not a local folder")
@@ -114,7 +117,7 @@ class DirectRegistry:
         return document
 
     def _request(self, method: str, endpoint: str, **options: Any) -> Any:
-        """Raise DirectAccessError for any status but 200, so that the library reports the problem."""
+        """Raise DirectAccessError for any status except 200, so that the library reports the problem."""
         import requests
 
         url = f"{self._uri.rstrip('/')}/api/2.0/{endpoint}"
@@ -147,7 +150,7 @@ def _check_supported(url: sa.URL) -> None:
 def _read_version(connection: sa.Connection, model_name: str, version: int | None) -> VersionRow:
     key = {"name": model_name, "version": version}
     row = connection.execute(sa.text(_VERSION), key).first()
-    if row is None:  # not registered, or in another workspace than the default one
+    if row is None:  # the version is not registered in the default workspace
         raise DirectAccessError(f"{model_name} has no such version")
     tags = {str(k): str(v) for k, v in connection.execute(sa.text(_TAGS), key)}
     return VersionRow(row.name, str(row.version), str(row.run_id or ""), tags, int(row.creation_time))

@@ -1,4 +1,4 @@
-"""The MLflow server's application behind the web guard: `mlflow server --app-name pmmds` starts it.
+"""Wraps the MLflow server's application in the web guard; `mlflow server --app-name pmmds` starts it.
 
 MLflow's own middleware checks Host and Origin of its API; its default list of hosts has patterns such as `10.*`, which
 public host names can match. Not here: the rules (runtime/web_guard.py).
@@ -10,12 +10,12 @@ from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.web_guard import Application, WebGuard
 
-# Registered under this name in pyproject.toml, entry point group `mlflow.app`.
+# The app's name in the entry point group `mlflow.app` of pyproject.toml.
 APP_NAME = "pmmds"
 
 
 def make_app() -> Application:
-    """The application, created by uvicorn in each worker. Raises SystemExit for an invalid setting."""
+    """Create the application; uvicorn calls this in each worker. Raises SystemExit for an invalid setting."""
     from mlflow.server.fastapi_app import app
 
     try:
@@ -26,9 +26,9 @@ def make_app() -> Application:
 
 
 def host_variables(settings: Settings) -> dict[str, str]:
-    """Environment variables that give MLflow's own middleware the same host names."""
+    """Environment variables that make MLflow's own middleware accept the same host names."""
     names = sorted(settings.web_hosts(settings.mlflow_host))
-    patterns = [f"[[]{name}]" if name.count(":") > 1 else name for name in names]  # as a glob, without a port
+    patterns = [f"[[]{name}]" if name.count(":") > 1 else name for name in names]  # glob patterns without a port
     hosts = ["localhost", "127.0.0.1", "[[]::1]", *patterns]
     origins = [f"{scheme}://{name}" for name in patterns for scheme in ("http", "https")]
     variables = {"MLFLOW_SERVER_ALLOWED_HOSTS": _with_ports(hosts)}

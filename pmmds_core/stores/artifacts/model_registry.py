@@ -38,7 +38,7 @@ CHALLENGER = "challenger"
 # Prefix of the temporary folder next to a download's destination.
 INCOMING = ".incoming-"
 
-# MLflow's defaults retry for minutes, but users are waiting and every caller retries.
+# By default, MLflow retries for minutes; here users are waiting, and every caller retries anyway.
 _REQUEST_TIMEOUT_SECONDS = 10
 _VERSION = re.compile(r"[0-9]{1,18}")
 _MAX_RETRIES = 1
@@ -67,7 +67,7 @@ class ModelRegistry:
         """
         Args:
             tracking_uri: SQLAlchemy URL of MLflow's database, or the address of an MLflow server.
-            artifact_root: URI of the artifacts' folder or bucket, if there is no server that chooses one.
+            artifact_root: URI of the artifact folder or bucket; empty if an MLflow server chooses it.
         """
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
@@ -139,7 +139,7 @@ class ModelRegistry:
             model.model_name,
             source=info.model_uri,
             run_id=run_id,
-            model_id=info.model_id,  # required by servers for models:/ sources
+            model_id=info.model_id,  # MLflow servers require it for models:/ sources
             tags={**model.tags, "digest": model.digest},
             description=model.description,
         )
@@ -175,7 +175,7 @@ class ModelRegistry:
             client.set_registered_model_alias(model_name, alias, version)
 
     def aliased(self, model_name: str) -> set[str]:
-        """Versions that any alias points to; empty if the model is not registered. Raises RegistryUnavailableError."""
+        """Versions that have an alias; empty if the model is not registered. Raises RegistryUnavailableError."""
         with self._client() as client:
             models = client.search_registered_models(f"name = '{model_name}'")
         return {str(version) for model in models for version in model.aliases.values()}
@@ -183,7 +183,7 @@ class ModelRegistry:
     def delete_version(self, version: RegisteredVersion) -> None:
         """Delete a version with its run and all its files; parts that are already deleted are skipped.
 
-        Files are deleted first, so that the next run finishes an interrupted deletion.
+        Files are deleted first, so that the next run can finish an interrupted deletion.
 
         Raises:
             RegistryUnavailableError: MLflow or its artifact store is unreachable.
@@ -206,12 +206,12 @@ class ModelRegistry:
                 client.set_model_version_tag(model_name, version, key, value)
 
     def log_document(self, run_id: str, document: Mapping[str, Any], path: str) -> None:
-        """Store a JSON document with a version's run."""
+        """Store a JSON document as an artifact of a version's run."""
         with self._client() as client:
             client.log_dict(run_id, dict(document), path)
 
     def log_page(self, run_id: str, content: bytes, paths: Sequence[str]) -> None:
-        """Store a file with a version's run under each of `paths`, replacing existing files.
+        """Store a file as an artifact of a version's run under each of `paths`, replacing existing files.
 
         Raises:
             RegistryUnavailableError: MLflow or its artifact store is unreachable.
@@ -237,11 +237,11 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store is unreachable.
         """
         if not _VERSION.fullmatch(version):
-            raise NoModelError(f"{model_name} has no version {version[:60]!r}: a version is a number.")
+            raise NoModelError(f"{model_name} has no version {version[:60]!r}. A version is a number.")
         registered = self.get_version(model_name, version)
         if destination.name in ("", ".", "..") or ".." in destination.parts:
             raise RegistryUnavailableError(
-                f"Model files cannot be downloaded to {destination}: the path leaves its folder."
+                f"Model files cannot be downloaded to {destination}: the path contains `..` or has no name."
             )
         destination.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
@@ -256,16 +256,16 @@ class ModelRegistry:
 
         Raises:
             NoModelError: no such version.
-            RegistryUnavailableError: MLflow or its artifact store is unreachable, or has no bundle of the version.
+            RegistryUnavailableError: MLflow or its artifact store is unreachable, or has no bundle for the version.
         """
         registered = self.get_version(model_name, version)
         return files_digest(self._content(registered, f"{BUNDLE_PATH}/{MANIFEST}", MAX_MANIFEST_BYTES))
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
-        """(n,) digests of the version's training rows.
+        """Return the digests of the version's training rows, (n,).
 
         Raises:
-            DataError: the version has no record of them, or it is damaged.
+            DataError: the version has no such record, or the record is damaged.
             RegistryUnavailableError: MLflow or its artifact store is unreachable.
         """
         if not self._has_artifact(version, TRAINING_ROWS):
@@ -294,7 +294,7 @@ class ModelRegistry:
             fetch(self._direct.local_artifacts(version.run_id), folder)
             return folder
         with self._client() as client:
-            # By the run's artifact URI: with the run id, MLflow also searches the logged model and hides the failure.
+            # Use the artifact URI: with the run id, MLflow would also search the logged model and hide the failure.
             root = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
             folder = parent / "files"
             folder.mkdir()
@@ -308,7 +308,7 @@ class ModelRegistry:
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
-        """An MLflow client whose errors are translated."""
+        """Yield an MLflow client and translate its errors."""
         if not self._is_reached:  # on its first connection MLflow would retry for minutes and print tracebacks
             check_tracking_database(self.tracking_uri)
             self._is_reached = True
@@ -320,7 +320,7 @@ class ModelRegistry:
 
 
 def _mlflow(tracking_uri: str) -> Any:
-    """Import MLflow lazily (about four seconds) and configure it: quiet, no telemetry, short timeouts."""
+    """Import MLflow lazily (this takes about four seconds); disable its output and telemetry, and shorten timeouts."""
     import mlflow
     import mlflow.environment_variables
 
@@ -329,13 +329,13 @@ def _mlflow(tracking_uri: str) -> Any:
     variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
     variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    # Otherwise a server with artifacts in S3 sends its clients to S3, which they may not reach.
+    # Otherwise a server with artifacts in S3 redirects its clients to S3, which may be unreachable for them.
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
     if not variables.MLFLOW_S3_ENDPOINT_URL.get():
         variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 rejects an empty value
     variables.MLFLOW_DISABLE_TELEMETRY.set(True)
-    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # stdout is for the commands' JSON
+    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # stdout is reserved for the commands' JSON
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
     return mlflow
@@ -349,9 +349,9 @@ def _repository(tracking_uri: str, artifact_uri: str) -> Any:
 
 
 def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
-    """Log the pipeline with signature and input example.
+    """Log the pipeline with its signature and an input example.
 
-    The requirements are explicit, because MLflow infers them in a second interpreter.
+    The requirements are explicit, because MLflow would start a second interpreter to infer them.
     """
     from importlib.metadata import version
 
@@ -375,18 +375,18 @@ def _read_version(read: Any) -> RegisteredVersion | None:
     try:
         return _translate(read())
     except MlflowException as error:
-        # A missing alias is INVALID_PARAMETER_VALUE, a missing model or version RESOURCE_DOES_NOT_EXIST.
+        # The code for a missing alias is INVALID_PARAMETER_VALUE; for a missing version, RESOURCE_DOES_NOT_EXIST.
         if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
             return None
         raise
 
 
 def _translate(version: Any) -> RegisteredVersion:
-    """Raises RegistryUnavailableError for a version that is not a number, because it is used in folder names."""
+    """Raises RegistryUnavailableError for a version that is not a number, because folder names contain the version."""
     if not _VERSION.fullmatch(str(version.version)):
         raise RegistryUnavailableError(
             f"MLflow returned {str(version.version)[:60]!r} as a model version; a version is a number.",
-            next_step="Check which server runs at PMMDS_MLFLOW_TRACKING_URI.",
+            next_step="Check which server is running at PMMDS_MLFLOW_TRACKING_URI.",
         )
     tags = dict(version.tags)
     return RegisteredVersion(

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 from pmmds_core.errors import PmmdsError, RegistryUnavailableError
 
-CHECK_MLFLOW = "Check PMMDS_MLFLOW_TRACKING_URI, and that the server runs (`pmmds status`)."
+CHECK_MLFLOW = "Check PMMDS_MLFLOW_TRACKING_URI and whether the server is running (`pmmds status`)."
 CHECK_ARTIFACTS = (
-    "Check that the server runs (`pmmds status`); if it runs, its log gives the reason (`pmmds logs mlflow`): "
+    "Check that the server is running (`pmmds status`). If it is, its log shows the reason (`pmmds logs mlflow`): "
     "the artifact store may have rejected the request."
 )
 CHECK_STORE = (
@@ -25,15 +25,15 @@ CHECK_STORE = (
 _MAX_LENGTH = 300
 _DOUBLE = '"'
 _STORE_MODULES = ("boto3", "botocore")
-# MLflow's first line only reports that files failed; the next lines name the file and the reason.
+# MLflow's first line reports only that files failed; the following lines give the file and the reason.
 _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MULTILINE)
-# For exhausted retries, the reason is nested in the last exception.
+# After the last retry, the reason is nested in the last exception.
 _RETRIES_FAILED = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
 _QUOTED = re.compile(r"'([^']+)'")
 _THROUGH_SERVER = "/mlflow-artifacts/"
 # MLflow's messages contain the requested URL with user and password.
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
-# boto3's text before the reason, which contains the name of a temporary file.
+# boto3 starts its message with this text, which contains the name of a temporary file.
 _BOTO_PREAMBLE = re.compile(r"^.*An error occurred \((?P<code>\w+)\) when calling the \w+ operation[^:]*: ")
 
 
@@ -66,8 +66,8 @@ def _translate(
     store_place = "" if has_server or not artifact_root else f" {artifact_root}"
     if isinstance(error, ModuleNotFoundError) and error.name in _STORE_MODULES:
         return RegistryUnavailableError(
-            f"The artifact store{store_place} needs the Python module {error.name}, which is not installed here.",
-            next_step="Install PMMDS with its extra s3.",
+            f"The artifact store{store_place} needs the Python module {error.name}, which is not installed.",
+            next_step="Install PMMDS with the extra `s3`.",
         )
     if (cause := _store_failure(error)) is not None:
         return RegistryUnavailableError(
@@ -83,7 +83,7 @@ def _translate(
 
 
 def _store_failure(error: BaseException) -> BaseException | None:
-    """Return the boto3 error in the chain of causes; boto3 is imported only if such a store is in use."""
+    """Return the boto3 error in the chain of causes; boto3 is imported only if the artifacts are in S3."""
     if "botocore" not in sys.modules or "boto3" not in sys.modules:
         return None
     from boto3.exceptions import Boto3Error
@@ -101,7 +101,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line that gives the reason."""
+    """Extract a one-line reason from the error's message."""
     text = str(error).strip()
     if failed := _FAILED_FILE.search(text):
         return f"{failed['path']} could not be fetched: {_short(failed['why'])}"
@@ -118,7 +118,7 @@ def _short(line: str) -> str:
 
 
 def masked(uri: str) -> str:
-    """A URI without user and password."""
+    """Return a URI with its user name and password masked."""
     if "@" not in uri:
         return uri
     scheme, _, rest = uri.partition("://")

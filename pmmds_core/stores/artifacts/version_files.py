@@ -1,4 +1,4 @@
-"""Files of a registered version besides its bundle: the digests of its training rows, the saved pipeline.
+"""Files of a registered version other than its bundle: the digests of its training rows and the saved pipeline.
 
 Not here: calls to MLflow (model_registry.py).
 """
@@ -34,6 +34,6 @@ def log_training_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None
 
 def no_training_rows(version: str, what: str) -> DataError:
     return DataError(
-        f"v{version} {what} ({TRAINING_ROWS}), so it cannot be verified that it was not trained on a holdout.",
-        next_step="Put a version that PMMDS trained into production, or train one.",
+        f"v{version} {what} ({TRAINING_ROWS}), so PMMDS cannot verify that it was not trained on holdout rows.",
+        next_step="Promote a version that PMMDS trained, or train a new one.",
     )

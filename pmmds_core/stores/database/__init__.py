@@ -1,4 +1,4 @@
-"""Engine, tables, migrations, dialects, partitions, roles and backup.
+"""Database engine, tables, migrations, dialects, partitions, roles and backup.
 
-Not here: queries, which are in the store packages of their subjects.
+Not here: queries, which are in the package of each store.
 """

@@ -83,7 +83,7 @@ def restore(database: Database, file: Path, on_progress: Progress = no_progress)
     wanted = b"SQLite format 3\0" if database.dialect == "sqlite" else b"PGDMP"
     if not start.startswith(wanted):
         raise InputFileError(
-            f"{file} is not a backup of {database.dialect}.", next_step="Name a file written by `pmmds db backup`."
+            f"{file} is not a backup of {database.dialect}.", next_step="Specify a file that `pmmds db backup` wrote."
         )
     if database.file is not None:
         database.close()
@@ -107,7 +107,7 @@ def count_rows(database: Database) -> dict[str, int]:
 
 
 def _make_private(path: Path) -> None:
-    """Create an empty file that only this user can read, because it will hold customer data."""
+    """Create an empty file that only this user can read, because it will contain customer data."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 

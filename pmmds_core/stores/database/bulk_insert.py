@@ -1,4 +1,4 @@
-"""Bulk inserts that skip rows whose key exists. Not here: the meaning of the rows (the stores)."""
+"""Bulk inserts that skip rows whose key already exists. Not here: the meaning of the rows (the stores)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.dialects import database_now
 from pmmds_core.stores.database.tables import UtcDateTime
 
-# SQLite's limit is 32,766 per statement.
+# SQLite allows at most 32,766 parameters per statement.
 _SQLITE_PARAMETERS = 8_000
-# Half a megabyte of JSON for 25 columns.
+# This many rows of 25 columns are half a megabyte of JSON.
 _POSTGRESQL_ROWS = 1_000
 # For fewer rows, the savepoint costs more than COPY saves.
 _MIN_COPIED = 20
-# About 40 kB: the server reads these rows while the next are formatted.
+# This many rows are about 40 kB; the server reads them while the next ones are formatted.
 _ROWS_PER_WRITE = 200
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -34,7 +34,7 @@ def insert_new(
     key: Sequence[str],
     written_at: str,
 ) -> int:
-    """Insert the rows whose `key` is not in the table yet; the first of several with the same key.
+    """Insert the rows whose `key` is not in the table yet; of several rows with the same key, only the first.
 
     Args:
         connection: a writing transaction.
@@ -42,13 +42,13 @@ def insert_new(
         columns: all columns except `written_at`.
         rows: values in the order of `columns`; no NaN.
         key: the unique columns.
-        written_at: the column that is set to the database's clock; on PostgreSQL its default does so too.
+        written_at: the column that is set to the database's current time.
 
     Returns:
         The number of rows inserted.
     """
     position = columns.index(key[0])
-    # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
+    # All writers use the same order, so that overlapping deliveries wait for each other instead of deadlocking.
     ordered = sorted(rows, key=lambda row: str(row[position]))
     if connection.dialect.name != "postgresql":
         return _insert_values(connection, table, columns, ordered, key, written_at)
@@ -67,7 +67,7 @@ def _insert_values(
 ) -> int:
     """Insert many rows per statement through the driver.
 
-    The driver releases the GIL once per statement, so executemany would compete with the request threads at each row.
+    The driver releases the GIL once per statement, so executemany would compete with the request threads for every row.
     """
     quote = connection.dialect.identifier_preparer.quote
     now = database_now().compile(dialect=connection.dialect)
@@ -88,13 +88,13 @@ def _insert_values(
 
 
 def _rows_at_once(n_left: int, n_columns: int) -> int:
-    """A power of two, so that the driver caches few large statements."""
+    """Number of rows per statement: a power of two, so that the driver caches only a few large statements."""
     limit = max(1, min(n_left, _SQLITE_PARAMETERS // n_columns))
     return 1 << (limit.bit_length() - 1)
 
 
 def _with_text(row: Sequence[Any], timestamps: Sequence[int]) -> list[Any]:
-    """The row with its timestamps as the sortable text that SQLAlchemy stores in SQLite."""
+    """Convert a row's timestamps to the sortable text format that SQLAlchemy stores in SQLite."""
     plain = list(row)
     for i in timestamps:
         plain[i] = None if row[i] is None else UtcDateTime.to_naive(row[i]).isoformat(" ", "microseconds")
@@ -102,9 +102,9 @@ def _with_text(row: Sequence[Any], timestamps: Sequence[int]) -> list[Any]:
 
 
 def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Write the rows by COPY, the fastest way; returns False and writes nothing if PostgreSQL rejects one.
+    """Write the rows with COPY, the fastest method; return False and write nothing if PostgreSQL rejects a row.
 
-    Existing rows are rare: only if a shipper crashed between its commit and the deletion of its file.
+    Rows already exist only if a shipper crashed between its commit and the deletion of its file.
     """
     from psycopg import Error
 
@@ -117,14 +117,14 @@ def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], ro
             for start in range(0, len(rows), _ROWS_PER_WRITE):
                 copy.write("".join(map(_as_line, rows[start : start + _ROWS_PER_WRITE])))
     except Error:
-        savepoint.rollback()  # raises the error to report if the connection is lost
+        savepoint.rollback()  # raises a database error if the connection is lost
         return False
     savepoint.commit()
     return True
 
 
 def _as_line(row: Sequence[Any]) -> str:
-    """The row in COPY's text format. Few values need escaping, so the whole line is checked at once."""
+    """Format a row for COPY. Few values need escaping, so the whole line is checked at once."""
     cells = [v if type(v) is str else "\\N" if v is None else _as_text(v) for v in row]
     line = "\t".join(cells)
     is_plain = line.count("\t") == len(row) - 1 and line.count("\\") == row.count(None)
@@ -145,7 +145,7 @@ def _insert_recordset(
     key: Sequence[str],
     written_at: str,
 ) -> int:
-    """Insert rows as one JSON parameter: 13,000 rows/s, against 4,000 with a VALUES list of 25 columns."""
+    """Insert rows as one JSON parameter: 13,000 rows/s instead of 4,000 with a VALUES list of 25 columns."""
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(map(quote, columns))
     statement = (
@@ -163,7 +163,7 @@ def _insert_recordset(
 
 
 def _as_json(value: Any) -> Any:
-    """A JSON value that PostgreSQL reads back exactly."""
+    """Convert a value to JSON that PostgreSQL reads back exactly."""
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return UtcDateTime.to_naive(value) if isinstance(value, datetime) else value

@@ -18,14 +18,14 @@ from sqlalchemy.sql.functions import GenericFunction
 from pmmds_core.stores.database.engine import limit_lock_wait
 from pmmds_core.stores.database.tables import UtcDateTime
 
-# ingested_at is set before the row's transaction commits. A row that commits later than this is not counted until its
-# hour changes again; writers take milliseconds.
+# ingested_at is set before the row's transaction commits. If the commit takes longer than this, the row is not counted
+# until its hour changes again; usually it takes milliseconds.
 LATE_COMMIT = timedelta(minutes=5)
 WRITERS_WAIT_SECONDS = 60
 
 
 class DatabaseNow(GenericFunction[Any]):
-    """The start of the statement by the database's clock, which all writers and readers share."""
+    """The statement's start time on the database's clock, which all writers and readers share."""
 
     type = UtcDateTime()
     name = "database_now"
@@ -49,7 +49,7 @@ class MissingFloat(GenericFunction[bool]):
 
 
 class FeatureNumber(GenericFunction[float]):
-    """A number of one feature in the document of a drift report; NULL if the report has no such feature."""
+    """A numeric value of one feature in a drift report's document; NULL if the report does not include the feature."""
 
     type = sa.Float()
     name = "feature_number"
@@ -58,7 +58,7 @@ class FeatureNumber(GenericFunction[float]):
 
 @compiles(DatabaseNow, "sqlite")
 def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
-    # Six digits, as SQLAlchemy writes them: timestamps are compared as text.
+    # Write six fractional digits, as SQLAlchemy does, because timestamps are compared as text.
     return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
@@ -85,7 +85,7 @@ def _sqlite_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any
 @compiles(MissingFloat, "postgresql")
 def _postgresql_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
-    return f"({column} = 'NaN' OR {column} IS NULL)"  # PostgreSQL's NaN equals itself and is above all numbers
+    return f"({column} = 'NaN' OR {column} IS NULL)"  # in PostgreSQL, NaN equals itself and is greater than all numbers
 
 
 @compiles(FeatureNumber, "sqlite")
@@ -124,7 +124,7 @@ def feature_number(document: sa.ColumnElement[Any], feature: str, name: str) -> 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
     """An insert with `on_conflict_do_nothing` and `on_conflict_do_update` for the connection's engine."""
-    # Importing a dialect takes a tenth of a command's start-up, so only the needed one is imported.
+    # Importing a dialect takes a tenth of a command's start-up time, so only the one in use is imported.
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
@@ -135,7 +135,7 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def listed(connection: sa.Connection, texts: Sequence[str]) -> sa.Select[Any]:
-    """A subquery of these texts, for IN and NOT IN: a single parameter for any number of texts."""
+    """A subquery of these strings for IN and NOT IN; it needs one parameter, however many strings there are."""
     if connection.dialect.name == "postgresql":
         return sa.select(sa.func.unnest(sa.cast(list(texts), sa.ARRAY(sa.Text))))
     values = sa.func.json_each(json.dumps(list(texts))).table_valued("value")
@@ -143,9 +143,10 @@ def listed(connection: sa.Connection, texts: Sequence[str]) -> sa.Select[Any]:
 
 
 def lock_writers(connection: sa.Connection, what: str) -> None:
-    """Serialize transactions that write `what`; SQLite has one writer at a time.
+    """Serialize transactions that write `what`. Does nothing on SQLite, which allows only one writer at a time.
 
-    For tables that several roles write. Any login can hold the lock, so the wait ends after WRITERS_WAIT_SECONDS.
+    Use it for tables that several roles write. Any login can hold the lock, so waiting for it times out after
+    WRITERS_WAIT_SECONDS.
 
     Raises:
         DBAPIError: the wait timed out; `Database` translates it.
@@ -158,7 +159,8 @@ def lock_writers(connection: sa.Connection, what: str) -> None:
 def lock_table(connection: sa.Connection, table: sa.Table) -> None:
     """Like `lock_writers`, but with a table lock that requires UPDATE or DELETE on `table`.
 
-    Use for small tables only: the lock and (auto)vacuum block each other. Rows can still be read and written.
+    Use it for small tables only, because the lock and (auto)vacuum block each other. Rows can still be read and
+    written.
     """
     if connection.dialect.name == "postgresql":
         limit_lock_wait(connection, WRITERS_WAIT_SECONDS)

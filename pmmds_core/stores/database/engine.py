@@ -26,7 +26,7 @@ from pmmds_core.stores.database.urls import parsed_url
 
 CONNECT_TIMEOUT_SECONDS = 5
 BUSY_TIMEOUT_SECONDS = 15.0
-# PostgreSQL: for any lock, unless a transaction sets another bound.
+# Maximum wait for a PostgreSQL lock, unless the transaction sets a different limit.
 LOCK_WAIT_SECONDS = 60
 
 
@@ -43,12 +43,12 @@ class Database:
 
     @property
     def file(self) -> Path | None:
-        """The SQLite file; None for PostgreSQL."""
+        """The path of the SQLite file; None for PostgreSQL."""
         return _sqlite_path(self.engine.url)
 
     @property
     def place(self) -> str:
-        """Name and address for messages, without the password."""
+        """The database's name and address for messages, without the password."""
         return place_of(self.engine.url)
 
     @contextmanager
@@ -67,13 +67,13 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """A connection that reads. Raises the same errors as `begin`."""
+        """A connection for reading. Raises the same errors as `begin`."""
         with self._translated_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection whose statements all read the same state of the database. Raises the errors of `begin`."""
+        """A connection whose statements all read the same snapshot. Raises the same errors as `begin`."""
         with self.connect() as connection:
             if self.dialect == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -130,11 +130,11 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
 
 
 def _sqlite_path(url: sa.URL) -> Path | None:
-    """The file of a SQLite URL; None for PostgreSQL."""
+    """Return the file of a SQLite URL; None for PostgreSQL."""
     if url.get_backend_name() != "sqlite":
         return None
     name = url.database or ""
-    # `file:` is SQLite's own kind of URI, which SQLAlchemy passes on; in a plain path a ? is an ordinary character.
+    # SQLAlchemy passes SQLite's own `file:` URIs through; in a plain path, ? is an ordinary character.
     return Path(name.removeprefix("file:").partition("?")[0]) if name.startswith("file:") else Path(name)
 
 
@@ -155,12 +155,12 @@ def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    # The sqlite3 module's implicit transactions exclude table changes, so PMMDS begins them explicitly.
+    # The sqlite3 module's implicit transactions do not cover schema changes, so PMMDS begins transactions explicitly.
     connection.isolation_level = None
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
-    # With NORMAL a power failure could lose commits, and the spool deletes its rows once they are committed.
+    # With NORMAL, a power failure could lose commits, but the spool deletes its rows as soon as they are committed.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
@@ -171,7 +171,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def limit_lock_wait(connection: sa.Connection, seconds: int = LOCK_WAIT_SECONDS) -> None:
-    """PostgreSQL: limit each wait for a lock in this transaction. Not for the session, which a pooler shares."""
+    """Limit each wait for a PostgreSQL lock in this transaction only, because a pooler shares the session."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{seconds}s'")
 
 
@@ -187,7 +187,7 @@ def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
         )
     except ImportError:
         raise DatabaseUnavailableError(
-            f"The driver of {place_of(url)} is not installed.",
+            f"The driver for the {place_of(url)} is not installed.",
             next_step="Install it with `pip install 'pmmds[postgres]'`.",
         ) from None
     event.listen(engine, "begin", limit_lock_wait)

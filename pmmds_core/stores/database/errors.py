@@ -21,14 +21,14 @@ MIGRATE = "Run `pmmds db migrate`."
 
 @dataclass(frozen=True)
 class _Failure:
-    """`states`: PostgreSQL's SQLSTATE codes; `text`: pattern of SQLite's message."""
+    """One kind of failure. `states`: PostgreSQL's SQLSTATE codes; `text`: regular expression for SQLite's message."""
 
     states: tuple[str, ...]
     text: str
     problem: str
     next_step: str
     kind: type[StoreError] = DatabaseUnavailableError
-    shows: bool = False  # append the engine's message in parentheses
+    shows: bool = False  # True: append the engine's message in parentheses
 
 
 _FAILURES = (
@@ -50,7 +50,7 @@ _FAILURES = (
     _Failure(
         ("25006",),
         r"readonly database",
-        "can only be read",
+        "is read-only",
         "Make the file and its folder writable by this user, or connect to the primary.",
     ),
     _Failure(
@@ -93,13 +93,13 @@ _FAILURES = (
         (),
         r"invalid connection option|invalid \w+ value|bad value for \w+",
         "does not accept the options of its URL",
-        "Correct the part of PMMDS_DATABASE_URL after the ?.",
+        "Correct the options after the ? in PMMDS_DATABASE_URL.",
         shows=True,
     ),
     _Failure(
         ("28P01", "28000"),
         r"password authentication failed|no password supplied|not permitted to log in|no pg_hba.conf entry",
-        "refused the user or password",
+        "rejected the user name or password",
         "Check PMMDS_DATABASE_URL.",
     ),
     _Failure(
@@ -117,14 +117,14 @@ _FAILURES = (
 
 
 def place_of(url: sa.URL) -> str:
-    """Name and address of a database, without user and password."""
+    """Return a database's name and address without the user name and password."""
     if url.get_backend_name() == "sqlite":
         return f"database {url.database}"
     return f"database {url.database} on PostgreSQL at {url.host or 'the local socket'}:{url.port or 5432}"
 
 
 def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
-    """The error to raise instead; None for a bug or a violated constraint, which callers handle."""
+    """Return the error to raise instead; None for a bug, or for a violated constraint, which callers handle."""
     place = place_of(url)
     if isinstance(error, PoolTimeoutError):
         return DatabaseUnavailableError(f"The {place} has no free connection.", next_step="Try again later.")
@@ -140,7 +140,7 @@ def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return DatabaseUnavailableError(
             f"The {place} cannot be reached: {_first_line(text)}.",
-            next_step="Check that it runs and that PMMDS_DATABASE_URL is correct, then try again.",
+            next_step="Check that it is running and that PMMDS_DATABASE_URL is correct, then try again.",
         )
     return None
 

@@ -1,6 +1,6 @@
 """The privileges of each role on each table, and the error for a missing one.
 
-Add a line for each new table; a test requires it. Not here: the SQL that grants (roles.py).
+Add a line for each new table; a test requires it. Not here: the GRANT statements (roles.py).
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from collections.abc import Mapping, Sequence
 
 from pmmds_core.errors import RightMissingError
 
-SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
-ROLES = (SERVICE, MONITOR, PROMOTER)
+SERVICE, MONITOR, PROMOTER, CONSOLE = "pmmds_service", "pmmds_monitor", "pmmds_promoter", "pmmds_console"
+ROLES = (SERVICE, MONITOR, PROMOTER, CONSOLE)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
-_REMOVE = f"{_CHANGE}, DELETE"  # rows past their retention period are deleted
+_REMOVE = f"{_CHANGE}, DELETE"  # DELETE is for rows past their retention period
 # UPDATE on these tables is granted per column: UPDATE on a whole table permits locks that block its readers.
 UPDATED_COLUMNS = {
     "ground_truth": ("label", "observed_at", "received_at"),
     "label_observations": ("received_at", "is_waiting", "matched_request_id"),
 }
 
-# Monitor and promoter read almost everything; the promoter is also a member of the monitor's role.
+# The monitor and the promoter read almost everything. The promoter is also a member of the monitor's role, and the
+# console's role is a member of the promoter's. Only the owner of the tables changes users and API tokens.
 _SERVICE = {
     "prediction_logs": _ADD,
     "client_request_ids": _ADD,
@@ -36,13 +37,13 @@ _SERVICE = {
     "promotion_decisions": _READ,
     "production_pointer": _READ,
     "storage_usage": _READ,
-    "shadow_predictions": "SELECT, INSERT, DELETE",  # deletes rows of former challengers
+    "shadow_predictions": "SELECT, INSERT, DELETE",  # the service deletes rows of former challengers
 }
 _MONITOR = {
     "prediction_logs": _READ,
-    "prediction_logs_default": _READ,  # read to find days without a partition
+    "prediction_logs_default": _READ,  # shows which days have no partition yet
     "client_request_ids": _READ,
-    "prediction_archives": _READ,  # written by pmmds_drop_day only
+    "prediction_archives": _READ,  # only pmmds_drop_day writes to it
     "ground_truth": _CHANGE,
     "label_observations": _REMOVE,
     "contract_columns": _READ,
@@ -63,6 +64,8 @@ _MONITOR = {
     "model_evaluations": _READ,
     "promotion_decisions": _READ,
     "production_pointer": _READ,
+    "decision_approvals": _READ,
+    "audit_events": _ADD,
 }
 _PROMOTER = {
     "retraining_runs": _CHANGE,
@@ -71,8 +74,10 @@ _PROMOTER = {
     "model_evaluations": _ADD,
     "promotion_decisions": _CHANGE,
     "production_pointer": _CHANGE,
+    "decision_approvals": _ADD,
 }
-GRANTS = {SERVICE: _SERVICE, MONITOR: _MONITOR, PROMOTER: _PROMOTER}
+_CONSOLE = {"console_users": _READ, "api_tokens": _READ, "console_sessions": _REMOVE}
+GRANTS = {SERVICE: _SERVICE, MONITOR: _MONITOR, PROMOTER: _PROMOTER, CONSOLE: _CONSOLE}
 FUNCTIONS = ("pmmds_make_day", "pmmds_drop_day", "pmmds_drop_empty_day")
 _EXECUTE = dict.fromkeys(FUNCTIONS, "EXECUTE")
 
@@ -80,8 +85,10 @@ _STATEMENTS = (("INSERT INTO|COPY", "INSERT"), ("UPDATE", "UPDATE"), ("DELETE FR
 
 
 def rights_of(role: str) -> Mapping[str, frozenset[str]]:
-    """Table or function → privileges; the promoter's include the monitor's."""
-    held = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: (_PROMOTER, _MONITOR, _EXECUTE)}[role]
+    """A role's privileges by table or function; the promoter's include the monitor's, the console's the promoter's."""
+    promoter = (_PROMOTER, _MONITOR, _EXECUTE)
+    roles = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: promoter, CONSOLE: (_CONSOLE, *promoter)}
+    held = roles[role]
     combined: dict[str, frozenset[str]] = {}
     for lines in held:
         for name, rights in lines.items():
@@ -105,17 +112,19 @@ def permission_denied(place: str, statement: str, message: str) -> RightMissingE
         return right_missing(place, message.strip().partition("\n")[0], ())
     kind, name = match.groups()
     wanted = _wanted(statement, name) if kind == "table" else {"EXECUTE" if kind == "function" else "USAGE"}
-    roles = [role for role in ROLES if wanted <= rights_of(role).get(name, frozenset())]
+    holders = [role for role in ROLES if wanted <= rights_of(role).get(name, frozenset())]
+    # The console's role includes all of the promoter's privileges, but only the console needs it.
+    roles = [role for role in holders if role != CONSOLE] or holders
     return right_missing(place, f"no {' and '.join(sorted(wanted))} on {name}", roles)
 
 
 def _container_right_missing(place: str, kind: str, name: str, statement: str) -> RightMissingError:
     """Return the error for a missing privilege on a database or schema, which only its owner can grant."""
     if kind == "database":
-        right, advice = "CONNECT", "Its owner runs `GRANT CONNECT ON DATABASE {name} TO login`"
+        right, advice = "CONNECT", "Run `GRANT CONNECT ON DATABASE {name} TO login` as the database's owner"
     elif re.match(r"\s*CREATE\b", statement, re.IGNORECASE):
         right = "CREATE"
-        advice = "The database's owner creates the tables: run `ALTER DATABASE … OWNER TO login`, or use its login"
+        advice = "Only the database's owner can create tables: use its login, or run `ALTER DATABASE … OWNER TO login`"
     else:
         right, advice = "USAGE", "Run `pmmds db roles --apply` as the tables' owner"
     return RightMissingError(
@@ -125,7 +134,7 @@ def _container_right_missing(place: str, kind: str, name: str, statement: str) -
 
 
 def _wanted(statement: str, table: str) -> set[str]:
-    """The privileges on the table that the statement needs besides SELECT; SELECT if it only reads."""
+    """The privileges other than SELECT that the statement needs on the table; only SELECT if it just reads."""
     wanted = {right for verb, right in _STATEMENTS if re.search(rf'\b({verb})\s+"?{table}\b', statement, re.IGNORECASE)}
     if re.search(r"\bDO UPDATE\b|\bFOR (NO KEY )?UPDATE\b", statement, re.IGNORECASE):
         wanted.add("UPDATE")
@@ -133,11 +142,11 @@ def _wanted(statement: str, table: str) -> set[str]:
 
 
 def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingError:
-    """The error that names the missing privilege and the roles that have it; without `roles` only the owner has it."""
+    """Return the error for a missing privilege, naming the `roles` that have it (the owner if there are none)."""
     if roles:
         advice = (
-            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if it is a member already, "
-            "the tables' owner runs `pmmds db roles --apply`."
+            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}. If it already is one, "
+            "run `pmmds db roles --apply` as the tables' owner."
         )
     else:
         makes_roles = " and may create roles" if "role" in lacks else ""

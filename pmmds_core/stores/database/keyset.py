@@ -1,7 +1,7 @@
-"""Pages of a table by key: rows newest first, continued after the last row of the previous page.
+"""Keyset pagination: rows newest first, each page continuing after the last row of the previous one.
 
-Rows inserted meanwhile come before the first page, so no row is repeated or skipped, and a page costs the same wherever
-it begins. Not here: the tables (lifecycle/history.py), the text of a cursor (pmmds_console/api/cursors.py).
+Rows inserted in the meantime come before the first page, so no row is repeated or skipped, and every page costs the
+same. Not here: the tables (lifecycle/history.py), the text of a cursor (pmmds_console/api/cursors.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Keys = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Slice:
-    """One page of rows. `after`: the keys of its last row if more rows follow, else None."""
+    """One page of rows. `after`: the keys of its last row if more rows follow, otherwise None."""
 
     rows: list[Row]
     after: Keys | None
@@ -27,13 +27,13 @@ class Slice:
 def newest_first(
     query: sa.Select[Any], keys: Sequence[sa.Column[Any]], after: Keys | None, limit: int
 ) -> sa.Select[Any]:
-    """`query` in descending order of `keys`, from the row after `after`, with one row more than `limit`.
+    """Sort `query` by `keys` in descending order, start after the row `after`, and select one row more than `limit`.
 
     Args:
-        query: the rows.
-        keys: columns that together are unique.
+        query: selects the rows.
+        keys: columns that are unique in combination.
         after: values of `keys`; None: from the newest row.
-        limit: rows of a page; the additional row shows whether there are more.
+        limit: rows per page; the additional row shows whether there are more.
     """
     ordered = query.order_by(*(key.desc() for key in keys)).limit(limit + 1)
     if after is None:
@@ -43,12 +43,12 @@ def newest_first(
 
 
 def slice_of(rows: Sequence[sa.RowMapping], keys: Sequence[sa.Column[Any]], limit: int) -> Slice:
-    """The page of the rows that a query of `newest_first` returned; they must contain the keys."""
+    """Build a page from the rows of a `newest_first` query; they must contain the key columns."""
     kept = [plain(row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return Slice(kept, tuple(kept[-1][key.name] for key in keys) if has_more else None)
 
 
 def plain(row: sa.RowMapping) -> Row:
-    """A row as a dict with plain texts as keys; SQLAlchemy's are a subclass of str."""
+    """Convert a row to a dict with plain `str` keys; SQLAlchemy's keys are a subclass of str."""
     return {str(name): value for name, value in row.items()}

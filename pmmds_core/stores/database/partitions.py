@@ -1,7 +1,7 @@
-"""Creates the daily partitions of the prediction log on PostgreSQL: ahead of time, and for rows in the default one.
+"""Creates the prediction log's daily partitions on PostgreSQL, ahead of time and for rows in the default partition.
 
-A row without a daily partition goes into the default partition, so writing never waits for one to be created.
-Not here: dropping days (stores/predictions/archive.py). SQLite has one table.
+A row without a daily partition goes into the default partition, so writes never wait for a partition to be created.
+Not here: dropping days (stores/predictions/archive.py). SQLite uses a single table.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.engine import Database, limit_lock_wait
 
 DAYS_AHEAD = 7
-# Moving rows locks the default partition against writers; if the lock takes longer than this, a later run retries.
+# Moving rows locks out writers of the default partition. If waiting for the lock takes longer, a later run retries.
 LOCK_TIMEOUT_SECONDS = 10
 _DEFAULT = "prediction_logs_default"
-# PMMDS did not create partitions of other names: it reads their rows and never drops them.
+# Partitions with other names were not created by PMMDS: it reads their rows but never drops them.
 _DAY = re.compile(r"prediction_logs_(\d{8})")
 
 
 @dataclass(frozen=True)
 class MadeDays:
-    """Days that got a partition, and the number of rows moved into them from the default partition."""
+    """The days for which a partition was created, and the number of rows moved into them from the default partition."""
 
     days: tuple[date, ...]
     n_moved: int
@@ -54,7 +54,7 @@ def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
 
 
 def make_days(connection: sa.Connection) -> None:
-    """Like `keep_days`, but in the transaction of a migration."""
+    """Like `keep_days`, but in a migration's transaction."""
     for day in _missing(connection, datetime.now(UTC)):
         make_day(connection, day)
 

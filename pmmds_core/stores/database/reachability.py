@@ -1,7 +1,7 @@
-"""Checks that the databases of Dagster and MLflow can be reached, before the programs start.
+"""Checks that the databases of Dagster and MLflow can be reached before these programs start.
 
-Both retry for minutes and then print long tracebacks; this reports one sentence. Read-only.
-Not here: PMMDS's database (engine.py).
+Both retry for minutes and then print long tracebacks; this module reports one sentence. Read-only. Not here: PMMDS's
+database (engine.py).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_tracking_database(tracking_uri: str) -> None:
 
 def _check(text: str, variable: str) -> None:
     url = parsed_url(text, variable, ("postgresql",))
-    # PMMDS's driver reports causes in more detail than theirs.
+    # PMMDS's driver reports causes in more detail than the drivers of Dagster and MLflow.
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
         with engine.connect():
@@ -51,5 +51,5 @@ def _check(text: str, variable: str) -> None:
         translated = translate(error, url)
         raise DatabaseUnavailableError(
             translated.message if translated else f"The database of {variable} cannot be used: {error.orig}.",
-            next_step=f"Check {variable}, and that the database runs and exists.",
+            next_step=f"Check {variable}, and that the database exists and its server is running.",
         ) from error

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.grants import (
+    CONSOLE,
     GRANTS,
     MONITOR,
     PROMOTER,
@@ -19,7 +20,7 @@ from pmmds_core.stores.database.grants import (
     right_missing,
     rights_of,
 )
-from pmmds_core.stores.database.tables import fixed
+from pmmds_core.stores.database.identity_tables import fixed
 
 _FUNCTIONS = (
     "pmmds_make_day(date)",
@@ -44,6 +45,7 @@ def role_statements() -> Iterator[str]:
             f"THEN CREATE ROLE {role} NOLOGIN; END IF; END $$"
         )
     yield f"GRANT {MONITOR} TO {PROMOTER}"
+    yield f"GRANT {PROMOTER} TO {CONSOLE}"
     yield from grant_statements()
 
 
@@ -80,7 +82,7 @@ def apply(database: Database, *, with_roles: bool) -> None:
     """Run the statements in one transaction.
 
     Args:
-        database: PostgreSQL, by a user that owns the tables.
+        database: a PostgreSQL database, opened as the tables' owner.
         with_roles: also create the roles, which needs CREATEROLE.
 
     Raises:
@@ -94,7 +96,7 @@ def apply(database: Database, *, with_roles: bool) -> None:
 def check_rights(database: Database, role: str) -> None:
     """Raises RightMissingError if this login lacks one of the role's privileges; does nothing on SQLite.
 
-    Call it before multi-step work, so that a missing privilege is reported before anything is written.
+    Call this before work in several steps, so that a missing privilege is reported before anything is written.
     """
     if database.dialect != "postgresql":
         return
@@ -108,7 +110,7 @@ def check_rights(database: Database, role: str) -> None:
 
 
 def _sequence(table: str) -> str:
-    """The sequence of the table's integer key; empty if it has none."""
+    """The name of the sequence of the table's integer key; empty if there is none."""
     definition = fixed.tables.get(table)
     key = [] if definition is None else list(definition.primary_key.columns)
     has_sequence = len(key) == 1 and isinstance(key[0].type, sa.Integer) and not key[0].foreign_keys

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.errors import SchemaNewerError, SchemaOutdatedError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.stores.database.engine import Database, limit_lock_wait
 from pmmds_core.stores.database.errors import MIGRATE
 from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, make_days
@@ -23,14 +24,14 @@ from pmmds_core.stores.database.tables import contract_columns, prediction_logs
 # The newest revision. Repeated here so that a check does not import Alembic; a test compares the two.
 HEAD = "0001"
 SCRIPTS = Path(__file__).parent / "migrations"
-_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # lock number; used only before there is a table to lock
-NEWER = "It was migrated by a newer PMMDS: install that version."
+_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # advisory lock number; used only until there is a table to lock
+NEWER = "Install the newer PMMDS version that migrated it."
 _ANOTHER_DATABASE = "Use a separate database for this contract: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
 
 @dataclass(frozen=True)
 class SchemaStatus:
-    """The schema state of a database. `revision` is None for an empty database; columns are those of prediction_logs.
+    """The state of a database's schema. `revision` is None for an empty database; columns are those of prediction_logs.
 
     `changed_columns`: features whose logged type differs from the contract's.
     """
@@ -56,7 +57,7 @@ def migrate(database: Database, contract: Contract) -> list[str]:
     """Upgrade the tables to HEAD and the log's columns to the contract; does nothing if both are current.
 
     Runs in one transaction behind a lock: concurrent calls are safe, and a failure changes nothing. On PostgreSQL it
-    also creates the prediction log's coming daily partitions.
+    also creates the prediction log's next daily partitions.
 
     Returns:
         A sentence for each change.
@@ -69,23 +70,23 @@ def migrate(database: Database, contract: Contract) -> list[str]:
         return []
     with database.begin() as connection:
         if database.dialect == "postgresql":
-            # An idle transaction would block the table changes, and they would block new rows.
+            # An idle transaction would block the table changes, which in turn would block new rows.
             limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
             _lock_migrations(connection)
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":
             make_days(connection)
-            if have_roles(connection):  # new tables have no grants yet
+            if have_roles(connection):  # newly created tables have no grants yet
                 for statement in grant_statements():
                     connection.exec_driver_sql(statement)
         return done
 
 
 def _lock_migrations(connection: sa.Connection) -> None:
-    """Serialize migrations. Only the owner can lock the revision's table, and readers are not blocked."""
+    """Serialize migrations. Only the owner can lock Alembic's version table; readers are not blocked."""
     if not sa.inspect(connection).has_table("alembic_version"):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_FIRST_MIGRATION_LOCK)))
-    if sa.inspect(connection).has_table("alembic_version"):  # may have been created while waiting
+    if sa.inspect(connection).has_table("alembic_version"):  # another process may have just created it
         connection.exec_driver_sql("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
 
 
@@ -103,13 +104,13 @@ def check_schema(database: Database, contract: Contract) -> None:
         raise SchemaOutdatedError(_revision_differs(database.place, status), next_step=MIGRATE)
     differs = _columns_differ(status)
     raise SchemaOutdatedError(
-        f"prediction_logs in {database.place} does not follow the contract {contract.name!r}: {differs}.",
+        f"prediction_logs in {database.place} does not match the contract {contract.name!r}: {differs}.",
         next_step=MIGRATE,
     )
 
 
 def schema_status(database: Database, contract: Contract) -> SchemaStatus:
-    """Compare the database with HEAD and with the contract."""
+    """Compare the database's schema with HEAD and with the contract."""
     with database.connect() as connection:
         revision = _revision(connection)
         logged = {} if revision is None else _logged_columns(connection)
@@ -126,7 +127,7 @@ def schema_status(database: Database, contract: Contract) -> SchemaStatus:
 def _revision_differs(place: str, status: SchemaStatus) -> str:
     if status.revision is None:
         return f"The {place} has no tables yet."
-    return f"The {place} is at revision {status.revision}, this program needs {status.head}."
+    return f"The {place} is at revision {status.revision}, but this program needs {status.head}."
 
 
 def _columns_differ(status: SchemaStatus) -> str:
@@ -178,7 +179,8 @@ def _follow_contract(connection: sa.Connection, contract: Contract) -> list[str]
     new = [f for f in contract.features if f.name not in logged or f.name in removed]
     for feature in new:
         _add(connection, contract, feature, present)
-    return [*_changed_columns("Removed from", sorted(removed)), *_changed_columns("Added to", [f.name for f in new])]
+    added = [f.name for f in new]
+    return [*_changed_columns("Removed", "from", sorted(removed)), *_changed_columns("Added", "to", added)]
 
 
 def _check_no_loss(
@@ -220,7 +222,7 @@ def _add(connection: sa.Connection, contract: Contract, feature: Feature, presen
 
 
 def _kind(type_: sa.types.TypeEngine[Any]) -> str:
-    """A column's type, in the contract's terms."""
+    """Return the contract's name for a column's type."""
     if isinstance(type_, sa.Integer):
         return "integer"
     if isinstance(type_, sa.Numeric | sa.Float):
@@ -228,7 +230,7 @@ def _kind(type_: sa.types.TypeEngine[Any]) -> str:
     return "string" if isinstance(type_, sa.String) else str(type_)
 
 
-def _changed_columns(what: str, names: list[str]) -> list[str]:
+def _changed_columns(verb: str, preposition: str, names: list[str]) -> list[str]:
     if not names:
         return []
-    return [f"{what} prediction_logs {len(names)} column{'s' * (len(names) > 1)}: {', '.join(names)}."]
+    return [f"{verb} {counted(len(names), 'column')} {preposition} prediction_logs: {', '.join(names)}."]

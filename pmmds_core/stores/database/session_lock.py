@@ -13,11 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 
 # Both ends must detect a lost peer within half a minute: the server to release the lock to another process, the client
-# to stop working. The operating systems' defaults are hours.
+# to stop working. By default, operating systems wait for hours.
 _KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
 _UNANSWERED_MS = 20_000
 _CLIENT = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, "tcp_user_timeout": _UNANSWERED_MS}
-# LOCAL, because a pooler gives the session to another client afterwards.
+# LOCAL, because a pooler later gives the session to another client.
 _SERVER = (
     *(f"SET LOCAL tcp_{name} = {value}" for name, value in _KEEPALIVES.items()),
     f"SET LOCAL tcp_user_timeout = {_UNANSWERED_MS}",
@@ -27,10 +27,10 @@ _NOT_FREE = "55P03"
 
 
 class SessionLock:
-    """A lock of one table, held by a dedicated session outside of any connection pool."""
+    """A lock on one table, held by a dedicated session outside any connection pool."""
 
     def __init__(self, url: str | sa.URL, table: str) -> None:
-        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's URL may name psycopg2
+        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's URL may specify psycopg2
         self.engine = sa.create_engine(
             driver, poolclass=sa.NullPool, connect_args={"prepare_threshold": None, **_CLIENT}
         )
@@ -38,7 +38,7 @@ class SessionLock:
         self._session: sa.Connection | None = None
 
     def try_acquire(self) -> bool:
-        """Acquire the lock if it is free. Returns True if this process holds it now.
+        """Acquire the lock if it is free. Returns True if this process now holds it.
 
         Raises:
             DBAPIError: the database is unreachable, the table is missing, or this login may not lock it.

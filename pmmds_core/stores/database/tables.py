@@ -1,4 +1,6 @@
-"""Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; all others are fixed.
+"""Defines every table with SQLAlchemy Core.
+
+The prediction log's feature columns follow the contract; all others are fixed.
 
 Add a column here and in a new migration; a test compares the two.
 Not here: queries (each store has its own) and server-side defaults.
@@ -15,7 +17,7 @@ from pmmds_core.contracts.contract import Contract, Feature
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A timestamp: aware and UTC in Python, naive UTC in the database, on every engine."""
+    """A timestamp type that is aware UTC in Python and naive UTC in the database, for both engines."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -28,8 +30,8 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
     @staticmethod
     def to_naive(timestamp: datetime) -> datetime:
-        """The stored form. Raises ValueError if `timestamp` has no time zone."""
-        if timestamp.tzinfo is UTC:  # the fast path: the service writes thousands per second
+        """Convert to the stored form. Raises ValueError if `timestamp` has no time zone."""
+        if timestamp.tzinfo is UTC:  # fast path: the service writes thousands of rows per second
             return timestamp.replace(tzinfo=None)
         if timestamp.tzinfo is None:
             raise ValueError(f"{timestamp!r} has no time zone")
@@ -47,27 +49,27 @@ ground_truth = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Every observation of a label; ground_truth has the valid one per prediction.
+# Every observation of a label; ground_truth contains the valid one for each prediction.
 label_observations = sa.Table(
     "label_observations",
     fixed,
     sa.Column("observation_id", sa.Integer, primary_key=True),
-    sa.Column("request_id", sa.String(128), nullable=False),  # as sent: a prediction id or a client's request id
+    sa.Column("request_id", sa.String(128), nullable=False),  # the id as sent: a prediction id or a client's request id
     sa.Column("label", sa.SmallInteger, nullable=False),
     sa.Column("observed_at", UtcDateTime, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("source", sa.String(16), nullable=False),  # feedback, import
-    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # not matched to a single logged prediction yet
-    sa.Column("matched_request_id", sa.String(128), index=True),  # the prediction id of its row
+    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # not yet matched to exactly one prediction
+    sa.Column("matched_request_id", sa.String(128), index=True),  # the prediction id of the label's row
     sa.UniqueConstraint("request_id", "observed_at", "label"),
 )
 
-# A data set that was read, split or trained on. Its rows are a Parquet file, named by content digest.
+# Data sets that were read, split or used for training. The rows are in a Parquet file named by content digest.
 reference_datasets = sa.Table(
     "reference_datasets",
     fixed,
     sa.Column("dataset_id", sa.String(12), primary_key=True),
-    sa.Column("kind", sa.String(32), nullable=False),  # of datasets.DatasetKind
+    sa.Column("kind", sa.String(32), nullable=False),  # a value of datasets.DatasetKind
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
@@ -77,16 +79,16 @@ reference_datasets = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Rows of a model version per hour, feature and bin. Counts of hours can be added.
+# Row counts of a model version per hour, feature and bin. The counts of several hours can be added.
 feature_histograms = sa.Table(
     "feature_histograms",
     fixed,
     sa.Column("model_name", sa.String(64), primary_key=True),
     sa.Column("model_version", sa.String(32), primary_key=True),
     sa.Column("hour", UtcDateTime, primary_key=True),
-    sa.Column("feature", sa.String(64), primary_key=True),  # `__score__` for the score
+    sa.Column("feature", sa.String(64), primary_key=True),  # `__score__` is the model's score
     sa.Column("profile_digest", sa.String(64), nullable=False),
-    sa.Column("counts", sa.JSON, nullable=False),  # list of int, in the order of the profile's bins
+    sa.Column("counts", sa.JSON, nullable=False),  # list of integers in the order of the profile's bins
     sa.Column("n_rows", sa.Integer, nullable=False),
     sa.Column("computed_at", UtcDateTime, nullable=False),
 )
@@ -119,7 +121,7 @@ drift_reports = sa.Table(
     sa.Column("n_current", sa.Integer, nullable=False),
     sa.Column("verdict", sa.String(32), nullable=False),
     sa.Column("n_drifted_features", sa.Integer, nullable=False),
-    sa.Column("document", sa.JSON, nullable=False),  # as printed by `drift compare --json`
+    sa.Column("document", sa.JSON, nullable=False),  # the document that `drift compare --json` prints
     sa.Column("html_path", sa.Text, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False, index=True),
@@ -150,16 +152,16 @@ drift_alerts = sa.Table(
     sa.Column("model_version", sa.String(32), nullable=False),
     sa.Column("report_id", sa.Integer, sa.ForeignKey("drift_reports.report_id"), nullable=False),
     sa.Column("status", sa.String(16), nullable=False),  # open, acknowledged, resolved
-    sa.Column("severity", sa.String(16), nullable=False),  # band of the worst feature
+    sa.Column("severity", sa.String(16), nullable=False),  # severity of the feature that drifted most
     sa.Column("drift_type", sa.String(32), nullable=False),  # feature_drift
     sa.Column("message", sa.Text, nullable=False),
-    sa.Column("n_reports", sa.Integer, nullable=False),  # drifted reports that this alert covers
+    sa.Column("n_reports", sa.Integer, nullable=False),  # number of drifted reports that this alert covers
     sa.Column("opened_at", UtcDateTime, nullable=False, index=True),
     sa.Column("last_seen_at", UtcDateTime, nullable=False),
     sa.Column("changed_by", sa.String(128)),
     sa.Column("changed_at", UtcDateTime),
     sa.Column("note", sa.Text),
-    # The model's name until resolved, then NULL: the unique index allows one unresolved alert per model.
+    # The model's name until the alert is resolved, then NULL; the unique index allows one unresolved alert per model.
     sa.Column("live_for", sa.String(64), unique=True),
 )
 
@@ -169,8 +171,8 @@ alert_changes = sa.Table(
     fixed,
     sa.Column("change_id", sa.Integer, primary_key=True),
     sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
-    sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, gave_up, acknowledged, resolved
-    sa.Column("severity", sa.String(16), nullable=False),  # the alert's severity at that time
+    sa.Column("kind", sa.String(16), nullable=False),  # see lifecycle.alerts.AlertChange
+    sa.Column("severity", sa.String(16), nullable=False),  # the alert's severity at the time of the change
     sa.Column("changed_by", sa.String(128), nullable=False),
     sa.Column("note", sa.Text),
     sa.Column("changed_at", UtcDateTime, nullable=False),
@@ -181,15 +183,15 @@ alert_notifications = sa.Table(
     "alert_notifications",
     fixed,
     sa.Column("notification_id", sa.Integer, primary_key=True),
-    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # for notifications about alerts
+    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # NULL unless it is about an alert
     sa.Column("subject", sa.String(96), nullable=False),  # the reported change: `alert_change:7`, `decision:a1b2…:…`
-    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which may hold secrets and is not stored
+    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL; the URL may contain secrets
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # pending, sent, given_up
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("claimed_until", UtcDateTime),  # until then, no other process sends the notification
+    sa.Column("claimed_until", UtcDateTime),  # no other process sends the notification before this time
     sa.Column("last_error", sa.Text),
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("change_id", "target"),
@@ -202,10 +204,10 @@ daily_performance = sa.Table(
     fixed,
     sa.Column("model_name", sa.String(64), primary_key=True),
     sa.Column("model_version", sa.String(32), primary_key=True),
-    sa.Column("day", UtcDateTime, primary_key=True),  # start of the day
+    sa.Column("day", UtcDateTime, primary_key=True),  # the start of the day in UTC
     sa.Column("n_rows", sa.Integer, nullable=False),
     sa.Column("n_labelled", sa.Integer, nullable=False),
-    sa.Column("document", sa.JSON, nullable=False),  # as printed by `pmmds performance --json`
+    sa.Column("document", sa.JSON, nullable=False),  # the document that `pmmds performance --json` prints
     sa.Column("computed_at", UtcDateTime, nullable=False),
 )
 
@@ -214,17 +216,17 @@ retraining_runs = sa.Table(
     fixed,
     sa.Column("retraining_id", sa.String(12), primary_key=True),
     sa.Column("model_name", sa.String(64), nullable=False),
-    sa.Column("trigger_type", sa.String(16), nullable=False),  # alert, performance, labels, schedule, manual
-    sa.Column("cause", sa.String(96)),  # key of the trigger, see retraining_policy; NULL: manual
-    sa.Column("cause_text", sa.Text, nullable=False),  # the trigger as a sentence
+    sa.Column("trigger_type", sa.String(16), nullable=False),  # one of alert, performance, labels, schedule, manual
+    sa.Column("cause", sa.String(96)),  # the trigger's key (policies/retraining.py); NULL for a manual run
+    sa.Column("cause_text", sa.Text, nullable=False),  # a sentence that describes the trigger
     sa.Column("alert_id", sa.Integer),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("outcome", sa.String(32), nullable=False),  # see retraining_policy
+    sa.Column("outcome", sa.String(32), nullable=False),  # see policies/retraining.py
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
-    sa.Column("n_new_labels", sa.Integer),  # labels new to the champion when the run was blocked
-    sa.Column("gave_up", sa.Boolean, nullable=False),  # no more attempts for the trigger; it needs manual action
+    sa.Column("n_new_labels", sa.Integer),  # labels that the champion had not seen when the run was blocked
+    sa.Column("gave_up", sa.Boolean, nullable=False),  # the trigger gets no more attempts and needs manual action
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("alert_id", "attempt"),
@@ -262,10 +264,10 @@ promotion_decisions = sa.Table(
     sa.Column("moved_at", UtcDateTime),
     sa.Column("state_reason", sa.Text),  # reason for aborting or rejecting the decision
     sa.Column("changed_by", sa.String(128)),  # name of the person who approved, rejected or requested the decision
-    sa.Column("fencing_token", sa.Integer),  # the pointer's token after this decision moved it
+    sa.Column("fencing_token", sa.Integer),  # the pointer's token after this decision moved the pointer
 )
 
-# Which training run registered which model version, so that a run evaluates its own version.
+# Maps training runs to the model versions they registered, so that each run evaluates its own version.
 registered_versions = sa.Table(
     "registered_versions",
     fixed,
@@ -273,12 +275,12 @@ registered_versions = sa.Table(
     sa.Column("version", sa.String(32), primary_key=True),
     sa.Column("run_id", sa.String(64), nullable=False, index=True),
     sa.Column("digest", sa.String(64), nullable=False),  # bundle.model_digest
-    sa.Column("training_digest", sa.String(64), nullable=False),  # of reference_datasets
+    sa.Column("training_digest", sa.String(64), nullable=False),  # digest of a row in reference_datasets
     sa.Column("holdout_digest", sa.String(64), nullable=False),
     sa.Column("registered_at", UtcDateTime, nullable=False),
 )
 
-# The run that holds the training lock, for the message of waiting runs; the lock is lifecycle/training_lock.py.
+# The run that holds the training lock (lifecycle/training_lock.py), for the messages of waiting runs.
 training_lock = sa.Table(
     "training_lock",
     fixed,
@@ -295,7 +297,7 @@ shadow_predictions = sa.Table(
     sa.Column("model_version", sa.String(32), primary_key=True),
     sa.Column("request_id", sa.String(128), primary_key=True),
     sa.Column("model_name", sa.String(64), nullable=False),
-    sa.Column("predicted_at", UtcDateTime, nullable=False),  # of the champion's prediction
+    sa.Column("predicted_at", UtcDateTime, nullable=False),  # time of the champion's prediction
     sa.Column("probability", sa.Float(53), nullable=False),
     sa.Column("prediction", sa.SmallInteger, nullable=False),
     sa.Column("scored_at", UtcDateTime, nullable=False),
@@ -314,7 +316,7 @@ production_pointer = sa.Table(
     sa.Column("moved_at", UtcDateTime, nullable=False),
 )
 
-# The features that prediction_logs has columns for; `pmmds db migrate` compares them with the contract.
+# The features that have a column in prediction_logs; `pmmds db migrate` compares them with the contract.
 contract_columns = sa.Table(
     "contract_columns",
     fixed,
@@ -324,17 +326,17 @@ contract_columns = sa.Table(
 )
 
 
-# The logged row per client request id and row content, so that a repeated request is logged once.
+# Maps a client's request id and row content to the logged row, so that a repeated request is logged once.
 client_request_ids = sa.Table(
     "client_request_ids",
     fixed,
     sa.Column("client_request_id", sa.String(128), primary_key=True),
-    sa.Column("row_digest", sa.String(32), primary_key=True),  # of request_keys.row_digest
+    sa.Column("row_digest", sa.String(32), primary_key=True),  # result of request_keys.row_digest
     sa.Column("request_id", sa.String(128), nullable=False),  # the prediction id
     sa.Column("predicted_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Parquet files of archived rows; inserted in the transaction that deletes them from prediction_logs.
+# Parquet files of archived rows; recorded in the transaction that deletes the rows from prediction_logs.
 prediction_archives = sa.Table(
     "prediction_archives",
     fixed,
@@ -342,13 +344,13 @@ prediction_archives = sa.Table(
     sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("file", sa.Text, nullable=False),  # under PMMDS_ARCHIVE_PATH
     sa.Column("n_rows", sa.Integer, nullable=False),
-    sa.Column("n_repeated", sa.Integer, nullable=False),  # rows that an earlier part also has
+    sa.Column("n_repeated", sa.Integer, nullable=False),  # rows that an earlier part contains as well
     sa.Column("n_bytes", sa.BigInteger, nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),  # sha256 of the file
+    sa.Column("digest", sa.String(64), nullable=False),  # sha256 of the file's values in order
     sa.Column("archived_at", UtcDateTime, nullable=False),
 )
 
-# Bytes per kind of stored data; replaced nightly.
+# Bytes per kind of stored data; measured every night.
 storage_usage = sa.Table(
     "storage_usage",
     fixed,
@@ -374,7 +376,7 @@ def prediction_logs(contract: Contract) -> sa.Table:
         sa.Column("prediction", sa.SmallInteger, nullable=False),
         sa.Column("probability", sa.Float(53), nullable=False),
         sa.Column("latency_ms", sa.Float(53), nullable=False),
-        sa.Column("client_request_id", sa.String(128)),  # the client's own id, if it sent one
+        sa.Column("client_request_id", sa.String(128)),  # the client's own request id, if it sent one
         *(feature_column(f) for f in contract.features),
         sa.Index("ix_prediction_logs_predicted_at", "predicted_at"),
         sa.Index("ix_prediction_logs_ingested_at", "ingested_at"),

@@ -18,12 +18,12 @@ _IN_MEMORY = (None, "", ":memory:")
 
 
 def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
-    """The parsed URL; for PostgreSQL always with PMMDS's driver.
+    """Parse a database URL; a PostgreSQL URL always gets PMMDS's driver.
 
     Args:
         text: the setting's value.
-        variable: the setting, for messages.
-        backends: the accepted backends, of sqlite and postgresql.
+        variable: the setting's name, for messages.
+        backends: the accepted backends: sqlite, postgresql or both.
 
     Raises:
         SettingError: not a URL of these backends, or it has an unescaped @.
@@ -31,17 +31,17 @@ def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
     try:
         url = sa.make_url(text)
         backend = url.get_backend_name()
-    except (ArgumentError, ValueError):  # the text may contain a password, so it is not shown
+    except (ArgumentError, ValueError):  # the text may contain a password, so messages omit it
         backend = ""
     if backend not in backends or (backend == "sqlite" and url.database in _IN_MEMORY):
         raise SettingError(
-            f"{variable} is not a database that PMMDS can use.",
+            f"{variable} is not the URL of a database that PMMDS can use.",
             next_step=EXPECTED_EITHER if "sqlite" in backends else EXPECTED_POSTGRESQL,
         )
     if backend == "postgresql" and "@" in f"{url.host or ''}{url.database or ''}":
         # The text after the first @ is parsed as the host and would appear in messages, but is part of the password.
         raise SettingError(
             f"{variable} has more than one @.",
-            next_step="In user name and password, write @ as %40, / as %2F, : as %3A and % as %25.",
+            next_step="In the user name and password, write @ as %40, / as %2F, : as %3A and % as %25.",
         )
     return url.set(drivername="postgresql+psycopg") if backend == "postgresql" else url

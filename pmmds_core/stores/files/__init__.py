@@ -1,4 +1,1 @@
-"""Reads and counts files with DuckDB and Spark; downloads public data.
-
-Not here: text tables for training (data).
-"""
+"""Counts rows of files with DuckDB and Spark; downloads public data. Not here: reading training data (data)."""

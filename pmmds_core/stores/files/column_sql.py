@@ -1,4 +1,4 @@
-"""SQL expressions that read a file's column as a feature, by the definition in contracts/cells.py.
+"""SQL expressions that read a file's column as a feature, as defined in contracts/cells.py.
 
 Not here: running queries (duckdb_counts.py), the kinds of columns (file_drift/column_kinds.py).
 """
@@ -35,7 +35,7 @@ WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINY
 WHOLE_TOO = frozenset({"UBIGINT", "UHUGEINT"})
 REAL = frozenset({"FLOAT", "DOUBLE"})
 TIMESTAMP_TYPES = ("DATE", "TIME", "TIMESTAMP", "INTERVAL")
-# cells.BLANKS as an SQL literal.
+# The characters of cells.BLANKS as an SQL literal.
 BLANKS = f"'{cells.BLANKS}'"
 
 
@@ -44,8 +44,8 @@ class Reading:
     """The SQL that reads one feature from a file.
 
     `value`: SQL of the number (DOUBLE; NaN for missing values and text) or of the text. `is_text`: SQL that is true for
-    text that is not a number; empty if the column's type rules it out. `cell`: SQL of the column as it is, if a cell
-    that equals a category is that category; else empty.
+    text that is not a number; empty if the column's type rules it out. `cell`: SQL of the unchanged column if its cells
+    can be compared with the categories directly; otherwise empty.
     """
 
     feature: str
@@ -63,7 +63,7 @@ def is_number(column: FileColumn) -> bool:
 def read_column(
     column: FileColumn, bins: FeatureBins, rules: Feature | None = None, na: Collection[str] = ()
 ) -> Reading:
-    """Read a column as the feature of `bins`: as plain numbers, or as categories in the spelling of its own."""
+    """Read a column as the feature of `bins`: as numbers, or as categories with that feature's spelling."""
     if bins.kind == "numeric":
         return read_number(column, bins.feature, rules, na=na)
     return read_category(column, bins.feature, bins.categories, rules, na)
@@ -87,7 +87,7 @@ def read_number(
     """
     x = column.identifier
     fill = None if rules is None else rules.blank_value
-    # NaN for missing rather than NULL, because DuckDB compares columns without NULLs in half the time.
+    # Missing values become NaN rather than NULL, because DuckDB compares columns without NULLs in half the time.
     blank = "'nan'::DOUBLE" if fill is None else f"{float(fill)!r}::DOUBLE"
     sentinels = _sentinels(rules, na)
     if is_number(column):
@@ -104,14 +104,14 @@ def read_number(
     is_number_text, number = _styled(text, style or NumberStyle())
     if sentinels:
         number = f"CASE WHEN {number} IN ({sentinels}) THEN {blank} ELSE {number} END"
-    # Numbers first: most cells are numbers, and comparing each with all words takes longer than the pattern. The words
-    # that are numbers are the sentinels.
+    # Test for numbers first: most cells are numbers, and comparing each with all words takes longer than matching the
+    # pattern. Missing words that are numbers are the sentinels.
     value = f"CASE WHEN {is_number_text} THEN {number} WHEN {is_blank} THEN {blank} ELSE 'nan'::DOUBLE END"
     return Reading(feature, "numeric", value, f"NOT {is_number_text} AND NOT {is_blank}")
 
 
 def read_boolean_as_number(column: FileColumn, feature: str) -> Reading:
-    """Read a text column of true and false as 1 and 0."""
+    """Read a text column with the values true and false as 1 and 0."""
     text = f"lower(trim({column.identifier}, {BLANKS}))"
     is_blank = f"({column.identifier} IS NULL OR {text} IN ({_strings(missing_words())}))"
     is_true, is_false = f"{text} IN ('true', 't')", f"{text} IN ('false', 'f')"
@@ -151,7 +151,7 @@ def read_category(
 
 
 def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na: Collection[str]) -> str:
-    """SQL that is true for a missing category: the contract's words as they are written, others in any case."""
+    """SQL that is true for a missing category. Case matters for the contract's words but not for the others."""
     marks = {"", *(rules.blank.written_as if rules and rules.blank else ())}
     any_case = {word.strip().lower() for word in na} | (WORDS_FOR_NULL if spelling == "boolean" else set())
     condition = f"{text} IS NULL OR {text} IN ({_strings(marks)})"
@@ -159,13 +159,13 @@ def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na:
 
 
 def missing_words(rules: Feature | None = None, na: Collection[str] = ()) -> frozenset[str]:
-    """Words for a missing number, in lower case."""
+    """Words that stand for a missing number, in lower case."""
     of_contract = rules.blank.written_as if rules and rules.blank else ()
     return WORDS_FOR_NULL | {w.strip().lower() for w in (*of_contract, *na)}
 
 
 def _sentinels(rules: Feature | None, na: Collection[str]) -> str:
-    """The words for missing that are numbers, such as -999, as SQL; empty if there are none."""
+    """The missing words that are numbers, such as -999, as an SQL list; empty if there are none."""
     of_contract = rules.blank.written_as if rules and rules.blank else ()
     numbers = [n for word in (*of_contract, *na) if (n := number_of(word)) is not None and not math.isnan(n)]
     return ", ".join(f"{n!r}::DOUBLE" for n in numbers if math.isfinite(n))
@@ -189,7 +189,7 @@ def _styled(text: str, style: NumberStyle) -> tuple[str, str]:
 
 
 def _spelled(text: str, spelling: Spelling) -> str:
-    """SQL of cells.category_of, for trimmed text that is not blank."""
+    """SQL equivalent of cells.category_of for trimmed text that is not blank."""
     if spelling not in ("decimal", "boolean"):
         return text
     shortest = _without_zeros(f"ltrim({text}, '+')")
@@ -202,12 +202,12 @@ def _spelled(text: str, spelling: Spelling) -> str:
 
 
 def _without_zeros(number: str) -> str:
-    """SQL of a decimal number's text without zeros at the end of its fraction."""
+    """SQL that removes trailing zeros from the fraction of a decimal number's text."""
     return f"CASE WHEN contains({number}, '.') THEN rtrim(rtrim({number}, '0'), '.') ELSE {number} END"
 
 
 def _respelled(text: str, written: Mapping[str, str]) -> str:
-    """Replace one spelling by the contract's, where they differ."""
+    """SQL that replaces a category's spelling with the contract's if they differ."""
     different = {a: b for a, b in written.items() if a != b}
     if not different:
         return text
@@ -216,7 +216,7 @@ def _respelled(text: str, written: Mapping[str, str]) -> str:
 
 
 def _exact(column: FileColumn) -> str:
-    """The cell as text: whole numbers and decimals without trailing zeros, booleans as true and false, NaN as NULL."""
+    """SQL of a cell as text: numbers without trailing zeros, booleans as true and false, NaN as NULL."""
     x = column.identifier
     if column.type == "VARCHAR":
         return x

@@ -1,4 +1,4 @@
-"""Reads a CSV file's names, line ends and row count, and checks UTF-8, independently of the main CSV reader.
+"""Reads a CSV file's column names, line endings and row count, and checks UTF-8, independently of the main CSV reader.
 
 DuckDB 2.0 reads large files in pieces and may silently drop the rest of a piece after a malformed line, so its row
 count is compared with this one. Not here: the dialect (data/csv_dialect.py) and values (DuckDB reads them).
@@ -27,7 +27,7 @@ QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 
 @dataclass(frozen=True)
 class CsvShape:
-    """`new_line`: the line end of the header; `has_mixed_ends`: some rows end differently.
+    """Layout of a CSV file. `new_line`: the header's line ending; `has_mixed_ends`: some rows have a different one.
 
     `names`: empty for a column without a name. `n_rows`: without header and blank lines. `n_skipped`: lines before the
     header.
@@ -55,7 +55,7 @@ def shape_of_csv(path: Path, delimiter: str = "") -> CsvShape:
     ends.add(start)
     for chunk in chunks:
         ends.add(chunk)
-    # Line ends inside quotes do not count, so a header of several lines is one.
+    # Line breaks inside quotes do not count, so a header may span several lines of text.
     counts_blank = len(dialect.names) == 1
     n_before = dialect.n_skipped if counts_blank else dialect.n_skipped - dialect.n_blank
     n_rows = ends.finish(counts_blank=counts_blank) - 1 - n_before
@@ -71,13 +71,14 @@ def _chunks(path: Path) -> Iterator[bytes]:
                 yield chunk
         except DAMAGED as error:
             raise InputFileError(
-                f"{path} cannot be decompressed: {str(error).rstrip('.')}.", next_step="Was it written completely?"
+                f"{path} cannot be decompressed: {str(error).rstrip('.')}.",
+                next_step="Check that the file is complete.",
             ) from None
 
 
 def _header(path: Path, start: bytes, delimiter: str) -> tuple[str, CsvDialect]:
     text = start.decode("utf-8-sig", errors="replace")  # _LineEnds reports bytes that are not UTF-8
-    # Not splitlines(), which also splits at other characters.
+    # Do not use splitlines(), which also splits at other characters.
     mark = "\r" if "\n" not in text and "\r" in text else "\n"
     lines = [line + mark for line in text.split(mark, N_SAMPLED_ROWS * 4)]
     try:
@@ -92,7 +93,7 @@ def _header(path: Path, start: bytes, delimiter: str) -> tuple[str, CsvDialect]:
 
 
 class _LineEnds:
-    """Counts line ends outside of quotes, over the chunks of a file."""
+    """Counts line endings outside quotes across the chunks of a file."""
 
     def __init__(self, path: Path, new_line: str) -> None:
         self._path = path
@@ -157,9 +158,9 @@ class _LineEnds:
 
 
 def _check_widths(path: Path, dialect: CsvDialect) -> None:
-    """Raise InputFileError for a row without the header's number of cells.
+    """Raise InputFileError for the first row whose number of cells differs from the header's.
 
-    DuckDB reads mixed line ends only in a mode that drops surplus cells.
+    DuckDB reads mixed line endings only in a mode that drops surplus cells.
     """
     with io.TextIOWrapper(open_decompressed(path), encoding="utf-8-sig", newline="") as file:
         for _ in range(dialect.n_header_lines):
@@ -169,7 +170,7 @@ def _check_widths(path: Path, dialect: CsvDialect) -> None:
             for row in reader:
                 if row and len(row) != len(dialect.names):
                     line = dialect.n_header_lines + reader.line_num
-                    raise not_csv(path, f"line {line} has {len(row)} cells for {len(dialect.names)} columns")
+                    raise not_csv(path, f"line {line} has {len(row)} cells, but the header has {len(dialect.names)}")
         except csv.Error as error:
             raise not_csv(path, f"line {reader.line_num}: {error}") from None
 
@@ -182,9 +183,9 @@ def not_csv(path: Path, reason: str, next_step: str = "") -> InputFileError:
 
 
 def _convert(path: Path) -> str:
-    """How to convert a file that may be in the encoding of Western European Windows."""
+    """Advice on converting a file that is probably encoded in Windows-1252."""
     output = shlex.quote(f"{path.stem}-utf8.csv")
     return (
-        "Save it as a CSV file in UTF-8 or as Parquet; for a file from Windows in Western Europe: "
+        "Save it as a CSV file in UTF-8 or as Parquet. If it is encoded in Windows-1252, run: "
         f"iconv -f WINDOWS-1252 -t UTF-8 {shlex.quote(str(path))} > {output}"
     )

@@ -1,6 +1,6 @@
 """Opens CSV files and Parquet files, folders and patterns with DuckDB; checks columns and rows.
 
-The format is recognized by content. What a file means is never taken from its path. Add a file format here. Not here:
+The format is recognized by content. Nothing is inferred from a file's path. Add a file format here. Not here:
 reading columns as features (column_sql.py), counting (duckdb_counts.py), finding the files of a folder (file_paths.py).
 """
 
@@ -36,7 +36,7 @@ class FileColumn:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A readable file, or several with the same columns, with at least one row.
+    """A readable file with at least one row, or several such files with the same columns.
 
     `relation`: the SQL to select from. `left_out`: columns without a name, such as a pandas index or R's row names, and
     the reason.
@@ -65,7 +65,7 @@ def connect() -> DuckDBPyConnection:
     connection.execute("SET preserve_insertion_order = false")
     # Parquet's min/max statistics exclude NaN, so DuckDB would treat NaN as less than a higher edge.
     connection.execute("SET disabled_optimizers = 'statistics_propagation'")
-    # A file of 1,000 columns is read by hundreds of queries.
+    # Reading a file with 1,000 columns takes hundreds of queries.
     connection.execute("SET parquet_metadata_cache = true")
     return connection
 
@@ -97,13 +97,13 @@ def open_data_file(connection: DuckDBPyConnection, path: Path, delimiter: str = 
 
 @contextmanager
 def file_faults(make_error: Callable[[str], PmmdsError]) -> Iterator[None]:
-    """Translate DuckDB's errors about unreadable files with `make_error`, which gets DuckDB's message."""
+    """Translate DuckDB's errors about unreadable files with `make_error`, which receives DuckDB's message."""
     import duckdb
 
     try:
         yield
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
-        raise  # a bug, or a limit of the machine
+        raise  # a bug or a lack of memory
     except duckdb.Error as error:
         raise make_error(str(error)) from None
 
@@ -113,33 +113,33 @@ def readable(path: Path) -> AbstractContextManager[None]:
     return file_faults(
         lambda message: InputFileError(
             f"{path} cannot be read: {_reason(message)}.",
-            next_step="Is it a CSV file in UTF-8 or a Parquet file, written completely?",
+            next_step="Check that it is a complete Parquet file or CSV file in UTF-8.",
         )
     )
 
 
 def quoted(text: str) -> str:
-    """`text` as an SQL string literal."""
+    """Quote `text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def literal_path(path: Path) -> str:
-    """A path escaped so that DuckDB does not read it as a glob pattern."""
+    """Escape a path so that DuckDB does not interpret it as a glob pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
 def parquet_relation(files: Sequence[Path], *, by_name: bool = True) -> str:
-    """The SQL that reads Parquet files by their own columns only.
+    """SQL that reads only the columns stored in Parquet files.
 
-    DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes. `by_name`:
-    match the columns of several files by name, without regard to case.
+    By default, DuckDB would add columns from folder names such as `plan=a`, and read unannotated text as bytes.
+    `by_name`: match the columns of several files by name, without regard to case.
     """
     paths = ", ".join(quoted(literal_path(file)) for file in files)
     return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={by_name})"
 
 
 def identifier(name: str) -> str:
-    """`name` as an SQL identifier."""
+    """Quote `name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -149,7 +149,7 @@ def _first_bytes(path: Path) -> bytes:
             start = file.read(1000)
     except OSError as error:
         raise InputFileError(
-            f"{path} cannot be read: {error.strerror}.", next_step="Name a readable CSV or Parquet file."
+            f"{path} cannot be read: {error.strerror}.", next_step="Specify a readable CSV or Parquet file."
         ) from None
     if not start.strip():
         raise InputFileError(f"{path} is empty.", next_step="Expected a header line and at least one row.")
@@ -167,9 +167,9 @@ def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) 
     pairs = [n for n, k in Counter(name.lower() for name in names).items() if k > 1]
     if pairs and not are_in_order:
         raise InputFileError(
-            f"{path}: the files have the columns in different orders, and several are called {pairs[0]!r} in upper or "
-            f"lower case.",
-            next_step="Rename one of these columns, or write the files with the same order.",
+            f"{path}: the files have different column orders, and several columns are called {pairs[0]!r} if case is "
+            f"ignored.",
+            next_step="Rename one of these columns, or write the files with the same column order.",
         )
     relation = parquet_relation(files, by_name=not pairs)
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
@@ -183,14 +183,14 @@ def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) 
 
 
 def parquet_column(name: str, alias: str, type_name: str) -> FileColumn:
-    """A column by its name without blanks around it, as in CSV. A column without a type has only missing values."""
+    """Describe a Parquet column by its stripped name, as in CSV. A column of type NULL has only missing values."""
     if type_name == '"NULL"':
         return FileColumn(name.strip(), f"CAST({identifier(alias)} AS VARCHAR)", "VARCHAR")
     return FileColumn(name.strip(), identifier(alias), type_name)
 
 
 def _same_names(connection: DuckDBPyConnection, files: Sequence[Path]) -> tuple[list[str], bool]:
-    """The column names that all files have, in the first one's order; and whether all have this order."""
+    """Return the column names of the first file, and True if all files have them in the same order."""
     first: list[str] = []
     are_in_order = True
     for file in files:
@@ -203,7 +203,7 @@ def _same_names(connection: DuckDBPyConnection, files: Sequence[Path]) -> tuple[
             with_it, without = (files[0], file) if missing[0] in first else (file, files[0])
             raise InputFileError(
                 f"{without} lacks the column {missing[0]!r} that {with_it} has.",
-                next_step="Name files with the same columns.",
+                next_step="Specify files with the same columns.",
             )
     return first, are_in_order
 
@@ -215,7 +215,7 @@ def _pandas_metadata(connection: DuckDBPyConnection, file: Path) -> bytes | None
 
 
 def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
-    """Column names from a Parquet schema, whose elements are a tree in depth-first order."""
+    """Yield the top-level column names of a Parquet schema, which lists a tree in depth-first order."""
     position = 1
     while position < len(schema):
         yield schema[position][0]
@@ -228,10 +228,10 @@ def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
 def _csv(connection: DuckDBPyConnection, path: Path, delimiter: str) -> DataFile:
     shape = shape_of_csv(path, delimiter)
     _check_unique(path, [name for name in shape.names if name])
-    # All columns are read as text, because type detection would decide on the first rows.
+    # All columns are read as text, because DuckDB would detect types from the first rows only.
     columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(shape.names) if name)
     left_out = tuple(
-        (WITHOUT_NAME, f"column {i + 1} has no name, like row numbers")
+        (WITHOUT_NAME, f"column {i + 1} has no name (probably row numbers)")
         for i, name in enumerate(shape.names)
         if not name
     )
@@ -242,7 +242,7 @@ def _csv(connection: DuckDBPyConnection, path: Path, delimiter: str) -> DataFile
 
 
 def _csv_relation(path: Path, shape: CsvShape) -> str:
-    """The SQL to read a CSV file, without the closing parenthesis."""
+    """SQL that reads a CSV file, without its closing parenthesis."""
     types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(shape.names)))
     new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
     strict = "" if not shape.has_mixed_ends else "strict_mode=false, "
@@ -255,14 +255,14 @@ def _csv_relation(path: Path, shape: CsvShape) -> str:
 
 
 def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_rows: int) -> None:
-    """Raises InputFileError if DuckDB reads another number of rows than the file has."""
+    """Raises InputFileError if DuckDB does not read every row of the file."""
     if _count(connection, f"{relation})") == n_rows:
         return
     # A sequential read reports the malformed line.
     _count(connection, f"{relation}, parallel=false)")
     raise InputFileError(
-        f"{path} cannot be read: not all of its {n_rows:,} rows have the header's cells and line ends.",
-        next_step="Is it a CSV file, written completely, with quotes only around whole cells?",
+        f"{path} cannot be read: not all of its {n_rows:,} rows have the header's number of cells and line ending.",
+        next_step="Check that the CSV file is complete and has quotes only around whole cells.",
     )
 
 
@@ -279,7 +279,7 @@ def _check_unique(path: Path, names: Sequence[str]) -> None:
 
 
 def _reason(message: str) -> str:
-    """The reason in DuckDB's message, without the values of the line and without DuckDB's advice."""
+    """Extract the reason from DuckDB's message, without the line's values and DuckDB's advice."""
     at = re.search(r"Line: (\d+)", message)
     problem = re.search(
         r"^(Expected Number of Columns.*|Value with unterminated quote.*|Invalid unicode.*)$", message, re.MULTILINE

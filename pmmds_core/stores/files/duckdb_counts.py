@@ -1,7 +1,7 @@
-"""Counts a file's rows per bin with DuckDB: few scans, on all cores, without loading the file into memory.
+"""Counts a file's rows per bin with DuckDB in a few scans on all cores, without loading the file into memory.
 
-The bins are exactly those of profiling/bin_queries.py. Not here: opening files (data_file.py), reading
-columns as features (column_sql.py).
+The bins are exactly those of profiling/bin_queries.py. Not here: opening files (data_file.py), reading columns as
+features (column_sql.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # DuckDB's planning time grows more than linearly with the number of expressions.
 COUNTS_PER_SCAN = 400
-# Numbers in memory per thread: 8 bytes each, 16 bytes while they are sorted.
+# Maximum number of values in memory per thread; each takes 8 bytes, or 16 bytes while sorted.
 NUMBERS_AT_A_TIME = 4_000_000
 
 Part = TypeVar("Part")
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CategoryCounts:
-    """The most frequent values of a column (ties in text order); numbers of other values, their rows and nulls."""
+    """A column's most frequent values (ties in text order), and the numbers of other values, their rows and nulls."""
 
     counts: Mapping[str, int]
     n_other_values: int
@@ -54,12 +54,12 @@ class FileCounter:
         self._n_threads = os.cpu_count() or 1
 
     def count(self, readings: Sequence[Reading], bins: Mapping[str, FeatureBins]) -> dict[str, list[int]]:
-        """Counts per bin of each reading's feature, in the order of its bins.
+        """Return the counts per bin of each reading's feature, in the order of the feature's bins.
 
         Raises:
             InputFileError: the file is damaged.
         """
-        # Trimming every cell takes longer than the rest, so it is done only if there are unknown cells.
+        # Trimming every cell takes longer than all other steps, so it is done only if there are unknown cells.
         quick = [replace(r, value=r.cell) if r.cell else r for r in readings]
         counts = self._counted(quick, bins)
         unknown = [r for r in readings if r.cell and counts[r.feature][bins[r.feature].unseen_index]]
@@ -73,7 +73,7 @@ class FileCounter:
         return {feature: counts for part in results for feature, counts in part.items()}
 
     def numbers(self, readings: Sequence[Reading], use: Callable[[str, NDArray[np.float64]], Result]) -> list[Result]:
-        """Results of `use` on each numeric feature and its values, (n_rows,), with NaN for missing values and text.
+        """Call `use(feature, values)` for each numeric reading; values: (n_rows,), NaN for missing values and text.
 
         Raises:
             InputFileError: the file is damaged.
@@ -91,20 +91,20 @@ class FileCounter:
         return self._at_once(lambda cursor, r: self._categories(cursor, r, at_most), list(readings))
 
     def texts_among_numbers(self, reading: Reading) -> tuple[int, int]:
-        """Numbers of cells of a numeric reading that are text and that are numbers."""
+        """Return how many cells of a numeric reading are text, and how many are numbers."""
         query = f"SELECT count_if({reading.is_text}), count_if(NOT isnan({reading.value})) FROM {self._file.relation}"
         (n_texts, n_numbers) = self._rows(self._connection, query)[0]
         return n_texts, n_numbers
 
     def longest(self, column: FileColumn, at_most: int) -> list[str]:
-        """The longest different cells of a text column."""
+        """Return the longest distinct cells of a text column."""
         text = column.identifier
         query = f"SELECT DISTINCT {text} AS v, length({text}) AS n FROM {self._file.relation} WHERE {text} IS NOT NULL"
         rows = self._rows(self._connection, f"SELECT v FROM ({query}) ORDER BY n DESC, v LIMIT {at_most}")
         return [str(row[0]) for row in rows]
 
     def all_match(self, column: FileColumn, pattern: str, missing: Collection[str]) -> bool:
-        """True if every cell of a text column matches a pattern, in any case, or is one of the words for missing."""
+        """True if every cell of a text column matches a pattern (ignoring case) or is one of the missing words."""
         text = f"lower(trim({column.identifier}, {BLANKS}))"
         words = ", ".join(quoted(word) for word in sorted({"", *missing}))
         is_other = f"{text} NOT IN ({words}) AND NOT regexp_full_match({text}, {quoted(pattern)})"
@@ -123,7 +123,7 @@ class FileCounter:
         query = f"SELECT count(*), {', '.join(counted)} FROM (SELECT {', '.join(cells)} FROM {self._file.relation})"
         n_rows, *numbers = self._rows(cursor, query)[0]
         self._check(n_rows)
-        remaining = iter(n or 0 for n in numbers)  # NULL if no row has a value
+        remaining = iter(n or 0 for n in numbers)  # a count is NULL if no row has a value
         counts = {}
         for reading in readings:
             feature = bins[reading.feature]
@@ -144,9 +144,9 @@ class FileCounter:
         return [use(r.feature, _with_nan(columns.pop(f"v{i}"))) for i, r in enumerate(readings)]
 
     def _categories(self, cursor: DuckDBPyConnection, reading: Reading, at_most: int) -> CategoryCounts:
-        # By position, because a file's own column may be called v.
+        # Group by position, because the file itself may have a column named v.
         groups = f"SELECT {reading.value} AS v, count(*) AS n FROM {self._file.relation} GROUP BY 1"
-        if reading.cell:  # trims each different cell once; the name of the count differs from the column's
+        if reading.cell:  # trim each distinct cell only once; the count's name must differ from the column's
             n = identifier(reading.cell + "n")
             cells = f"SELECT {reading.cell}, count(*) AS {n} FROM {self._file.relation} GROUP BY 1"
             groups = f"SELECT {reading.value} AS v, sum({n})::BIGINT AS n FROM ({cells}) GROUP BY 1"
@@ -163,11 +163,11 @@ class FileCounter:
         return CategoryCounts(counts, n_values - len(counts), n_other, n_null)
 
     def _check(self, n_rows: int) -> None:
-        """Raises InputFileError if a scan reads another number of rows than the file had when opened."""
+        """Raises InputFileError if a scan's row count differs from the row count at opening."""
         if n_rows != self._file.n_rows:
             raise InputFileError(
                 f"{self._file.path} changed while it was read: {self._file.n_rows:,} rows, then {n_rows:,}.",
-                next_step="Retry when the file is completely written.",
+                next_step="Retry when the file has been written completely.",
             )
 
     def _rows(self, cursor: DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
@@ -175,7 +175,7 @@ class FileCounter:
             return cursor.execute(query).fetchall()
 
     def _at_once(self, work: Callable[[DuckDBPyConnection, Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """Run each part on a thread, because DuckDB uses one core per query for a file with one row group."""
+        """Run each part in its own thread, because for a file with one row group DuckDB uses one core per query."""
         if not parts:
             return []
         if len(parts) == 1:
@@ -204,7 +204,7 @@ def _condition(i: int, reading: Reading, query: BinQuery) -> str:
 
 
 def _parts(readings: Sequence[Reading], widths: Sequence[int], at_most: int) -> Iterator[list[Reading]]:
-    """Split readings into consecutive groups of total width at most `at_most`; a wider reading is a group by itself."""
+    """Split readings into consecutive groups of total width at most `at_most`; a wider reading forms its own group."""
     part: list[Reading] = []
     width = 0
     for reading, own in zip(readings, widths, strict=True):

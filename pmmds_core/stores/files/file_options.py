@@ -1,4 +1,4 @@
-"""What a user says about the files to compare: formats, missing words, kinds of columns, bins and thresholds.
+"""A user's options for the files to compare: formats, missing words, kinds of columns, bins and thresholds.
 
 Not here: the command's options (pmmds_cli/commands/drift.py) and inferred kinds (file_drift/column_kinds.py).
 """
@@ -19,8 +19,8 @@ class FileOptions:
     """Options for both files; all are optional.
 
     `categorical`, `numeric`, `ignore`: names of columns. `na`: additional words for a missing value. `delimiter`,
-    `decimal`, `thousands`: of CSV files and text columns; empty: detected. `bins`: number of bins of numeric columns,
-    2–50. `thresholds`: PSI thresholds of single columns, in place of the setting.
+    `decimal`, `thousands`: separators in CSV files and text columns; empty: detected. `bins`: number of bins per
+    numeric column, 2–50. `thresholds`: PSI thresholds of individual columns, which override the setting.
     """
 
     categorical: frozenset[str] = frozenset()
@@ -37,16 +37,16 @@ class FileOptions:
         twice = (self.categorical & self.numeric) | (self.ignore & (self.categorical | self.numeric))
         if twice:
             raise InputFileError(
-                f"The column {min(twice)!r} is in two of the options categorical, numeric and ignore.",
-                next_step="Name it in one of them.",
+                f"The column {min(twice)!r} is listed in two of the options categorical, numeric and ignore.",
+                next_step="List it in only one of them.",
             )
         _check_mark("delimiter", self.delimiter, "one character such as ; or a tab", length=1)
         _check_mark("decimal", self.decimal, "a period or a comma", allowed=(".", ","))
         _check_mark("thousands", self.thousands, "one of , . ' and a space", allowed=(",", ".", "'", " "))
         if self.decimal and self.decimal == self.thousands:
             raise InputFileError(
-                f"The decimal mark and the mark of thousands are both {self.decimal!r}.",
-                next_step="Use different ones.",
+                f"The decimal mark and the thousands separator are both {self.decimal!r}.",
+                next_step="Use two different characters.",
             )
         for name, n in self.bins.items():
             if not MIN_BINS <= n <= MAX_BINS:
@@ -62,7 +62,7 @@ class FileOptions:
 
     @property
     def named(self) -> frozenset[str]:
-        """Every column that an option names."""
+        """Every column that any option mentions."""
         return self.categorical | self.numeric | self.ignore | self.bins.keys() | self.thresholds.keys()
 
 
@@ -79,7 +79,7 @@ def reject_unknown(names: Iterable[str], present: Iterable[str], where: str) -> 
 
 
 def listed(names: Iterable[str], at_most: int = 8) -> str:
-    """The first names, and how many more there are."""
+    """Join the first names and say how many more there are."""
     every = list(names)
     more = f" and {len(every) - at_most} more" if len(every) > at_most else ""
     return ", ".join(every[:at_most]) + more
@@ -87,4 +87,4 @@ def listed(names: Iterable[str], at_most: int = 8) -> str:
 
 def _check_mark(option: str, given: str, expected: str, *, allowed: tuple[str, ...] = (), length: int = 0) -> None:
     if given and ((allowed and given not in allowed) or (length and len(given) != length)):
-        raise InputFileError(f"The option {option} is {given!r}.", next_step=f"Expected {expected}.")
+        raise InputFileError(f"Invalid value for the option {option}: {given!r}.", next_step=f"Expected {expected}.")

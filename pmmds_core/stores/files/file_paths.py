@@ -1,7 +1,4 @@
-"""The files that a path, a folder or a pattern names.
-
-Not here: opening them (data_file.py).
-"""
+"""Finds the files that match a path, folder or pattern. Not here: opening them (data_file.py)."""
 
 from __future__ import annotations
 
@@ -15,17 +12,17 @@ _HIDDEN = ("_", ".")  # _SUCCESS, _metadata, .part.crc
 
 
 def find_files(path: Path) -> list[Path]:
-    """The file; or the Parquet files below a folder, or those that match a pattern, by name.
+    """Return the file itself, the Parquet files below a folder, or the files that match a pattern, sorted by name.
 
-    An existing file is never read as a pattern.
+    The path of an existing file is never treated as a pattern.
 
     Raises:
-        InputFileError: nothing there, no Parquet file in the folder, or not a regular file.
+        InputFileError: no file matches, the folder has no Parquet file, or the path is not a regular file.
     """
     if path.is_dir():
         return _in_folder(path)
     if path.exists() and not path.is_file():
-        raise InputFileError(f"{path} is not a regular file.", next_step="Write it to a file first.")
+        raise InputFileError(f"{path} is not a regular file.", next_step="Save its content to a regular file first.")
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
     root = Path(path.anchor or ".")
@@ -45,6 +42,6 @@ def _in_folder(folder: Path) -> list[Path]:
     found = sorted(file for file in folder.rglob("*") if is_data(file))
     if not found:
         raise InputFileError(
-            f"The folder {folder} contains no Parquet file.", next_step="Name one CSV file, or Parquet files."
+            f"The folder {folder} contains no Parquet file.", next_step="Specify one CSV file, or Parquet files."
         )
     return found

@@ -24,7 +24,7 @@ def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | 
 
     Args:
         connection: from `data_file.connect`.
-        name: of the frame, for messages and reports; unique in the connection.
+        name: the frame's name in messages and reports; unique within the connection.
         frame: a pandas data frame or an Arrow table.
 
     Raises:
@@ -36,12 +36,12 @@ def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | 
         raise InputFileError(f"{name} has no rows.", next_step="Expected at least one row.")
     relation = identifier(name)
     with file_faults(lambda message: InputFileError(f"{name} cannot be read: {message.splitlines()[0]}")):
-        # A table, because a registered frame is not visible to the cursors of other threads.
+        # Create a table, because a registered frame is not visible to cursors in other threads.
         connection.register("arrow_table", table)
         connection.execute(f"CREATE TABLE {relation} AS SELECT * FROM arrow_table")
         connection.unregister("arrow_table")
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    # DuckDB renames columns that differ only in case, so the names are the table's.
+    # DuckDB renames columns that differ only in case, so the names are taken from the table.
     pairs = zip(table.column_names, described, strict=True)
     columns = [parquet_column(column, row[0], str(row[1])) for column, row in pairs]
     _check_unique(name, [c.name for c in columns])
@@ -65,10 +65,12 @@ def _arrow(name: str, frame: Any) -> pa.Table:
     try:
         return pa.Table.from_pandas(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        # Arrow's message names the column after the value, which is not shown.
+        # Only the column's name is taken from Arrow's message, which also contains the value.
         column = str(error).rpartition("Conversion failed for column ")[2].partition(" with type")[0].strip()
         what = (
-            f"its column {column!r} has values of several kinds" if column else "it has values that Arrow cannot hold"
+            f"its column {column!r} has values of several types"
+            if column
+            else "it has values that Arrow does not support"
         )
         raise InputFileError(
             f"{name} cannot be compared: {what}.", next_step="Convert the column to one type, such as text."
@@ -76,7 +78,7 @@ def _arrow(name: str, frame: Any) -> pa.Table:
 
 
 def _as_parquet_reads(table: pa.Table) -> pa.Table:
-    """The types that DuckDB sees in the Parquet file of a table, where it reads Arrow differently."""
+    """Cast columns to the types that DuckDB would read from the table's Parquet file."""
     import pyarrow as pa
 
     for i, field in enumerate(table.schema):

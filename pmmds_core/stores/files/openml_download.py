@@ -34,7 +34,7 @@ _NEXT_STEP = "Retry later, or set PMMDS_DATA_PATH to a copy of the file; nothing
 
 @dataclass(frozen=True)
 class DownloadResult:
-    """The file that was written. `digest`: frame_digest.unordered_digest of its rows.
+    """The downloaded file. `digest`: frame_digest.unordered_digest of its rows.
 
     `is_verified`: False if the contract has no `content_sha256` to compare with.
     """
@@ -51,7 +51,7 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
     Args:
         contract: names the data set, its columns and the digest of its content.
         home: PMMDS_HOME.
-        timeout_seconds: per connection and per read.
+        timeout_seconds: timeout for connecting and for each read.
 
     Raises:
         UsageError: the contract names no data set.
@@ -60,8 +60,8 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
     """
     if contract.openml is None:
         raise UsageError(
-            f"The contract {contract.name!r} names no data set on OpenML.",
-            next_step="Set PMMDS_DATA_PATH to a CSV or Parquet file that follows it, or add `openml` to the contract.",
+            f"The contract {contract.name!r} specifies no OpenML data set.",
+            next_step="Set PMMDS_DATA_PATH to a CSV or Parquet file that matches it, or add `openml` to the contract.",
         )
     data = source_from_frame(_fetch(contract.openml, timeout_seconds), contract, f"OpenML's {contract.openml.name}")
     digest = unordered_digest(data.frame)
@@ -78,7 +78,7 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
 
 
 def _fetch(wanted: OpenML, timeout_seconds: float) -> pd.DataFrame:
-    """All columns including the label, with ARFF's quotes removed from text."""
+    """Fetch all columns including the label, and remove ARFF's quotes from text."""
     from sklearn.datasets import fetch_openml
 
     try:
@@ -105,7 +105,7 @@ def _fetch(wanted: OpenML, timeout_seconds: float) -> pd.DataFrame:
 def _quiet(timeout_seconds: float) -> Iterator[None]:
     """Set a socket timeout, which scikit-learn does not, and suppress its warnings.
 
-    It warns about retries and withdrawn data sets; the content's digest is checked instead.
+    It would warn about retries and withdrawn data sets, but PMMDS checks the content's digest instead.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout_seconds)
@@ -137,7 +137,7 @@ def _unquoted(value: Any) -> Any:
 
 
 def _as_file(data: SourceData, contract: Contract) -> pd.DataFrame:
-    """The rows with the source's column names and label texts."""
+    """Return the rows with the source's column names and label texts."""
     label = contract.label
     texts = {1: label.positive, 0: label.negative}
     frame = data.frame.assign(**{label.name: data.frame[label.name].map(texts)})

@@ -18,7 +18,7 @@ from pmmds_core.synthetic.generator import packaged_generator
 
 SourceKind = Literal["file", "downloaded", "sample"]
 
-# The row count of the real file. Changing either value changes every model digest on the sample.
+# The row count equals the real file's. Changing either value changes the digest of every model trained on the sample.
 SAMPLE_ROWS = 7043
 SAMPLE_SEED = 2024
 
@@ -34,7 +34,7 @@ class ReferenceSource:
 
 @dataclass(frozen=True)
 class SourceChoice:
-    """The source to use, without reading it; `path` is None for the sample."""
+    """The chosen source, which has not been read yet; `path` is None for the sample."""
 
     kind: SourceKind
     path: Path | None
@@ -46,10 +46,10 @@ def downloaded_path(home: Path, contract: Contract) -> Path:
 
 
 def choose_source(settings: Settings, contract: Contract) -> SourceChoice:
-    """PMMDS_DATA_PATH, otherwise the downloaded file, otherwise the sample.
+    """Choose PMMDS_DATA_PATH, otherwise the downloaded file, otherwise the sample.
 
     Raises:
-        DataError: there is none; only the packaged contract has a sample.
+        DataError: there is no source; only the packaged contract has a sample.
     """
     if settings.data_path:
         return SourceChoice("file", Path(settings.data_path).expanduser())
@@ -59,7 +59,7 @@ def choose_source(settings: Settings, contract: Contract) -> SourceChoice:
     if not contract.is_packaged:
         raise DataError(
             f"There is no reference data for the contract {contract.name!r}.",
-            next_step="Set PMMDS_DATA_PATH to a CSV or Parquet file that follows it.",
+            next_step="Set PMMDS_DATA_PATH to a CSV or Parquet file that matches it.",
         )
     return SourceChoice("sample", None)
 
@@ -83,6 +83,6 @@ def load_reference(settings: Settings, contract: Contract) -> ReferenceSource:
 
 
 def packaged_sample(contract: Contract) -> SourceData:
-    """The synthetic sample that replaces the real Telco file; deterministic."""
+    """Return the synthetic sample that stands in for the real Telco file; deterministic."""
     frame = packaged_generator().sample(SAMPLE_ROWS, SAMPLE_SEED)
     return SourceData("packaged synthetic sample", frame, None, len(frame), content_digest(frame))

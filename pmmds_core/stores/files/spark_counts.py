@@ -1,7 +1,7 @@
 """Counts rows per bin with Spark, for data larger than one machine, in one pass over a DataFrame.
 
 The bins are exactly those of profiling/bin_queries.py. Needs the extra `spark` (pyspark and Java 17).
-Not here: creating the session and reading the rows (the caller does).
+Not here: creating the session and reading the rows, which the caller does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def count_with_spark(
     frame: DataFrame, profile: ReferenceProfile, columns: Mapping[str, str] | None = None
 ) -> tuple[dict[str, list[int]], int]:
-    """Counts of a DataFrame's rows in the profile's bins, and the number of rows.
+    """Count a DataFrame's rows in the profile's bins; return the counts and the number of rows.
 
     Pass them to `drift.compare`, or to `profile.recounted` for a reference of several partitions.
 
@@ -51,7 +51,8 @@ def count_with_spark(
     missing = [b.feature for b in features if named.get(b.feature, b.feature) not in types]
     if missing:
         raise DataError(
-            f"The Spark DataFrame lacks {', '.join(missing[:8])}.", next_step="Name its columns with `columns`."
+            f"The Spark DataFrame lacks {', '.join(missing[:8])}.",
+            next_step="Map its columns to the features with the argument `columns`.",
         )
     aggregates: list[Column] = [f.count(f.lit(1)).alias("n_rows")]
     for bins in features:
@@ -110,7 +111,7 @@ class _Cell:
 
 
 def _category(column: Column, type_name: str, categories: Collection[str]) -> Column:
-    """The cell in the spelling of the categories (contracts/cells.py); null if it is blank."""
+    """Expression for a cell in the categories' spelling (contracts/cells.py); null if the cell is blank."""
     from pyspark.sql import functions as f
 
     spelling = spelling_of(categories)
@@ -136,7 +137,7 @@ def _category(column: Column, type_name: str, categories: Collection[str]) -> Co
 
 
 def _text(column: Column, type_name: str) -> Column:
-    """The cell as text: whole numbers and decimals without trailing zeros, booleans as true and false, NaN as null."""
+    """Expression for a cell as text: numbers without trailing zeros, booleans as true and false, NaN as null."""
     from pyspark.sql import functions as f
 
     if type_name in ("double", "float"):

@@ -1,4 +1,4 @@
-"""Alerts, decisions, the promotion lock, retrainings, the outbox and its notifier, retention, status.
+"""Alerts, decisions, the promotion lock, retrainings, the outbox and its notifier, retention and status.
 
 Not here: model files (stores/artifacts).
 """

@@ -23,8 +23,8 @@ from pmmds_core.stores.database.tables import alert_changes, drift_alerts
 from pmmds_core.stores.lifecycle.outbox import enqueue
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
-OPENED, ESCALATED, GAVE_UP = "opened", "escalated", "gave_up"
-# `changed_by` of automatic changes.
+OPENED, ESCALATED, GAVE_UP, COMMENTED = "opened", "escalated", "gave_up", "commented"
+# Value of `changed_by` for automatic changes.
 MONITORING, RETRAINING = "monitoring", "retraining"
 _CLOSED = {"status": RESOLVED, "live_for": None}
 NOTIFIED = frozenset({OPENED, ESCALATED, GAVE_UP, RESOLVED})
@@ -33,7 +33,7 @@ FEATURE_DRIFT = "feature_drift"
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert. `severity`: band of the worst feature; `n_reports`: drifted reports it covers."""
+    """One alert. `severity`: band of the worst feature; `n_reports`: number of drifted reports that it covers."""
 
     alert_id: int
     model_name: str
@@ -53,7 +53,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertChange:
-    """A state change of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved."""
+    """A change of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved, commented."""
 
     change_id: int
     alert_id: int
@@ -90,7 +90,7 @@ class AlertStore:
         """Open an alert, or extend the model's live one.
 
         Extending keeps status, opened_at and the model version of the first report; report, severity and message are
-        replaced. Concurrent reports open one alert, because the column `live_for` is unique.
+        replaced. Concurrent reports open only one alert, because the column `live_for` is unique.
 
         Args:
             model_name: the model that drifted.
@@ -121,7 +121,7 @@ class AlertStore:
             return self._raise(transaction, row)
 
     def _raise(self, connection: sa.Connection, row: dict[str, Any]) -> Alert:
-        """The upsert locks the alert's row, so changes of one alert are serialized."""
+        """Create or extend the alert. The upsert locks its row, so concurrent changes of one alert are serialized."""
         alert = _upsert(connection, row)
         if alert.n_reports == 1:
             self._record(connection, alert, OPENED, MONITORING, None, alert.opened_at)
@@ -151,7 +151,7 @@ class AlertStore:
             enqueue(connection, notice, self._targets, at, change_id=change_id)
 
     def changes(self, alert_id: int) -> list[AlertChange]:
-        """Every state change of an alert, oldest first."""
+        """Return every state change of an alert, oldest first."""
         query = sa.select(alert_changes).where(alert_changes.c.alert_id == alert_id).order_by(alert_changes.c.change_id)
         with self._database.connect() as connection:
             return [AlertChange(**row) for row in connection.execute(query).mappings()]
@@ -183,7 +183,9 @@ class AlertStore:
         """Raises UsageError if there is no such alert."""
         alerts = self._read(_alerts().where(drift_alerts.c.alert_id == alert_id))
         if not alerts:
-            raise UsageError(f"There is no alert {alert_id}.", next_step="`pmmds alerts list --all` lists them.")
+            raise UsageError(
+                f"There is no alert {alert_id}.", next_step="Run `pmmds alerts list --all` to see all alerts."
+            )
         return alerts[0]
 
     def acknowledge(self, alert_id: int, by: str, note: str = "") -> Alert:
@@ -194,21 +196,34 @@ class AlertStore:
         """Close the alert, so that the next drifted report opens a new one. Raises the same errors as `acknowledge`."""
         return self._change(alert_id, by, note, _CLOSED)
 
+    def comment(self, alert_id: int, by: str, note: str) -> Alert:
+        """Record a comment, which changes nothing else; a resolved alert can have comments too.
+
+        Raises:
+            UsageError: there is no such alert, or the name or the comment is empty.
+        """
+        if not by.strip() or not note.strip():
+            raise UsageError("A comment requires a name and a text.", next_step="Write the comment's text.")
+        alert = self.get(alert_id)
+        with self._database.begin() as connection:
+            self._record(connection, alert, COMMENTED, by, note, datetime.now(UTC))
+        return alert
+
     def resolve_unless_seen(self, alert: Alert, note: str) -> bool:
-        """Resolve the alert unless a drifted report or a user changed it since; True if resolved."""
+        """Resolve the alert unless a drifted report or a user has changed it since; return True if resolved."""
         with self._database.begin() as connection:
             as_seen = drift_alerts.c.report_id == alert.report_id
             return self._changed(connection, alert.alert_id, MONITORING, note, _CLOSED, as_seen) is not None
 
     def note_given_up(self, connection: sa.Connection, alert_id: int, note: str) -> bool:
-        """Record that automatic retraining for this alert has stopped, in the transaction of the last attempt's end.
+        """Record that automatic retraining for this alert has stopped, in the transaction that ends the last attempt.
 
-        The alert keeps its status. Returns False if it is resolved.
+        The alert keeps its status. Returns False if the alert is already resolved.
         """
         return self._changed(connection, alert_id, RETRAINING, note, {}, kind=GAVE_UP) is not None
 
     def event_totals(self) -> dict[tuple[str, str], int]:
-        """Number of alerts ever raised, by drift type and severity."""
+        """Total number of alerts raised so far, by drift type and severity."""
         c = drift_alerts.c
         query = sa.select(c.drift_type, c.severity, sa.func.count().label("n")).group_by(c.drift_type, c.severity)
         with self._database.connect() as connection:
@@ -237,7 +252,10 @@ class AlertStore:
         *only: sa.ColumnElement[bool],
         kind: str = "",
     ) -> Alert | None:
-        """Apply, store and notify a change. Returns None if the alert is resolved or `only` does not match."""
+        """Apply and store a change, and enqueue its notification.
+
+        None if the alert is resolved or `only` does not match.
+        """
         c = drift_alerts.c
         now = datetime.now(UTC)
         update = sa.update(drift_alerts).where(c.alert_id == alert_id, c.status != RESOLVED, *only)

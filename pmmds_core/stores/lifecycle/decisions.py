@@ -24,12 +24,14 @@ from pmmds_core.policies.decision import (
     PROMOTION,
     RECORDED,
     ROLLBACK,
+    Approval,
     Decision,
     ProductionPointer,
 )
 from pmmds_core.policies.notifications import pending_approval
 from pmmds_core.policies.promotion import PromotionJudgment
 from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.identity_tables import decision_approvals
 from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
 from pmmds_core.stores.lifecycle.outbox import enqueue
 from pmmds_core.stores.lifecycle.promotion_lock import (
@@ -42,7 +44,7 @@ from pmmds_core.stores.lifecycle.promotion_lock import (
 if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
-# Maximum number of version pairs in promotion_totals.
+# Maximum number of version pairs that promotion_totals returns.
 MAX_PROMOTION_SERIES = 50
 
 
@@ -78,11 +80,14 @@ class DecisionStore:
         return evaluation_id
 
     def latest_evaluation(self, *, run_id: str = "") -> ModelEvaluation:
-        """The run's newest evaluation, otherwise the newest of any run. Raises NoModelError."""
+        """Return the run's newest evaluation or, if it has none, the newest of any run.
+
+        Raises NoModelError if none exists.
+        """
         return self.latest_with_holdout(run_id=run_id)[0]
 
     def latest_with_holdout(self, *, run_id: str = "") -> tuple[ModelEvaluation, str]:
-        """Like `latest_evaluation`, with the digest of the holdout data set."""
+        """Like `latest_evaluation`, but also returns the digest of the holdout data set."""
         c = model_evaluations.c
         query = sa.select(c.document, c.holdout_digest).where(c.model_name == self.model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.created_at.desc()).limit(1)
@@ -116,7 +121,7 @@ class DecisionStore:
             evaluation: the evaluation that the policy was applied to.
             run_id: id of the Dagster run.
             needs_approval: True if a promotion requires manual approval.
-            instead_of: the version under the alias, if it is not the champion of the evaluation.
+            instead_of: the version that the alias points to, if it is not the evaluation's champion.
         """
         return self.save(
             kind=PROMOTION,
@@ -144,7 +149,7 @@ class DecisionStore:
         state: str = "",
         by: str | None = None,
     ) -> Decision:
-        """Record a decision. Default state: `judged` if the alias is to move, otherwise `recorded`."""
+        """Record a decision. Its default state is `judged` if the alias will be moved, otherwise `recorded`."""
         decision = new_decision(
             self.model_name,
             kind=kind,
@@ -170,13 +175,13 @@ class DecisionStore:
         return self._read(query)
 
     def of_run(self, run_id: str) -> Decision | None:
-        """The decision of a run; the newest of any run if `run_id` is empty."""
+        """Return a run's decision, or the newest decision of any run if `run_id` is empty."""
         query = self._decisions().order_by(promotion_decisions.c.decided_at.desc()).limit(1)
         decisions = self._read(query.where(promotion_decisions.c.run_id == run_id) if run_id else query)
         return decisions[0] if decisions else None
 
     def of_version(self, version: str) -> list[Decision]:
-        """Every decision on a version as challenger, newest first."""
+        """Return every decision about a version as challenger, newest first."""
         query = self._decisions().where(promotion_decisions.c.challenger_version == version)
         return self._read(query.order_by(promotion_decisions.c.decided_at.desc()))
 
@@ -185,19 +190,26 @@ class DecisionStore:
         decisions = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
         return decisions[0] if decisions else None
 
+    def approvals(self, decision_id: str) -> list[Approval]:
+        """Who approved a decision, in the order of approval."""
+        a = decision_approvals.c
+        query = sa.select(a.approved_by, a.approved_at).where(a.decision_id == decision_id)
+        with self._database.connect() as connection:
+            return [Approval(**row) for row in connection.execute(query.order_by(a.approved_at)).mappings()]
+
     def of_states(self, *states: str) -> list[Decision]:
         """Every decision in one of these states, oldest first."""
         query = self._decisions().where(promotion_decisions.c.state.in_(states))
         return self._read(query.order_by(promotion_decisions.c.decided_at))
 
     def unfinished(self) -> list[Decision]:
-        """Promotions whose alias move is pending, oldest first, such as after a crash."""
+        """Promotions whose alias move is pending, for example after a crash; oldest first."""
         table = promotion_decisions
         query = self._decisions().where(table.c.promoted, table.c.state.in_([JUDGED, MOVING]))
         return self._read(query.order_by(table.c.decided_at))
 
     def last_promotion_of(self, version: str) -> Decision | None:
-        """The last recorded decision that put `version` into production, rollbacks excluded.
+        """Return the last recorded decision that put `version` into production, not counting rollbacks.
 
         Ordered by fencing token, which does not depend on the clock.
         """
@@ -208,7 +220,7 @@ class DecisionStore:
         return decisions[0] if decisions else None
 
     def recorded_digest(self, version: str) -> str | None:
-        """Bundle.files_digest of `version`, from the newest decision that put it into production.
+        """Return Bundle.files_digest of `version` from the newest decision that put it into production.
 
         None if no decision recorded one. An alias move outside PMMDS never counts as a record.
         """
@@ -221,7 +233,7 @@ class DecisionStore:
         return next((str(digest) for digest in recorded if digest), None)
 
     def newest_recorded(self, *, other_than: str = "") -> str | None:
-        """The version most recently put into production with a recorded digest; None if there is none."""
+        """The version that most recently went into production with a recorded digest; None if there is none."""
         c = promotion_decisions.c
         query = self._decisions().where(
             c.promoted, c.state == RECORDED, c.kind.in_(EVIDENCE_KINDS), c.challenger_version != other_than
@@ -231,7 +243,7 @@ class DecisionStore:
         return next((d.challenger_version for d in decisions if d.document.get(BUNDLE_DIGEST)), None)
 
     def newest_promotion(self) -> Decision | None:
-        """The newest decision on a trained model, promoted or held."""
+        """The newest decision about a trained model, whether promoted or held."""
         c = promotion_decisions.c
         decisions = self._read(self._decisions().where(c.kind == PROMOTION).order_by(c.decided_at.desc()).limit(1))
         return decisions[0] if decisions else None
@@ -252,12 +264,15 @@ class DecisionStore:
         return {(row.champion_version or "", row.challenger_version): row.n for row in rows}
 
     def pointer(self) -> ProductionPointer | None:
-        """None if no version is in production."""
+        """Return the production pointer; None if no version is in production."""
         with self._database.connect() as connection:
             return read_pointer(connection, self.model_name)
 
     def transaction(self) -> AbstractContextManager[PromotionTransaction]:
-        """Hold the promotion lock, see hold_promotion_lock. Within it use only the transaction, not this store."""
+        """Hold the promotion lock (see hold_promotion_lock).
+
+        Inside the block, use only the transaction, not this store.
+        """
         return hold_promotion_lock(self._database, self.model_name, self._targets)
 
     def _decisions(self) -> sa.Select[Any]:
@@ -269,7 +284,7 @@ class DecisionStore:
 
 
 def _evaluation(document: dict[str, Any]) -> ModelEvaluation:
-    """Imported lazily, so that reading decisions does not import numpy."""
+    """Parse an evaluation. Its class is imported lazily, so that reading decisions does not import numpy."""
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
     return ModelEvaluation.from_document(document)

@@ -1,6 +1,6 @@
 """Deletes rows past their retention period. Not here: files and model versions (workflows/retention.py).
 
-Keeps reports that an alert names, the newest report of each model, and labels that have a logged row.
+Keeps reports that an alert refers to, the newest report of each model, and labels that have a logged row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REPORTS_AT_ONCE = 500
 
 
 def old_reports(before: datetime) -> sa.Select[Any]:
-    """Drift reports created before a time, except a model's newest report and reports that an alert names."""
+    """Select drift reports created before a time, except a model's newest one and those that an alert refers to."""
     c = drift_reports.c
     newest = sa.select(sa.func.max(c.report_id)).group_by(c.model_name)
     named = sa.select(drift_alerts.c.report_id)
@@ -47,24 +47,24 @@ def delete_reports(database: Database, before: datetime) -> int:
 
 
 def delete_histograms(database: Database, before: datetime) -> int:
-    """Delete the counts of hours before a time."""
+    """Delete the hourly histograms from before a given time."""
     return _delete(database, feature_histograms, feature_histograms.c.hour < before)
 
 
 def delete_waiting_labels(database: Database, before: datetime) -> int:
-    """Delete labels received before a time that still wait for their prediction."""
+    """Delete labels that were received before a time and have no logged prediction yet."""
     c = label_observations.c
     return _delete(database, label_observations, c.is_waiting & (c.received_at < before))
 
 
 def delete_notifications(database: Database, before: datetime) -> int:
-    """Delete notifications that were due before a time and were sent or given up."""
+    """Delete notifications that were due before a time and whose state is sent or given_up."""
     c = alert_notifications.c
     return _delete(database, alert_notifications, c.state.in_([SENT, GIVEN_UP]) & (c.due_at < before))
 
 
 def count_rows(database: Database, before: datetime) -> dict[str, int]:
-    """Number of rows that each function above would delete, by kind."""
+    """Count, by kind, the rows that the functions above would delete."""
     labels, sent = label_observations.c, alert_notifications.c
     queries: dict[str, sa.Select[Any]] = {
         "drift reports": sa.select(sa.func.count()).select_from(old_reports(before).subquery()),
@@ -77,7 +77,7 @@ def count_rows(database: Database, before: datetime) -> dict[str, int]:
 
 
 def report_pages(database: Database) -> set[str]:
-    """Paths of the report pages that live alerts name."""
+    """Return the paths of the HTML reports that live alerts refer to."""
     c = drift_reports.c
     query = sa.select(c.html_path).join(drift_alerts, drift_alerts.c.report_id == c.report_id)
     with database.connect() as connection:

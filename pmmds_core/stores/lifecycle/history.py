@@ -1,6 +1,6 @@
-"""Pages of what happened to a model: versions, drift reports, features' drift, alerts, decisions, daily performance.
+"""Paginated history of a model: versions, drift reports, feature drift, alerts, decisions and daily performance.
 
-Read-only. A list never reads the documents of reports and decisions. Add a listing here. Not here: writing the rows
+Read-only. Listings never read the documents of reports and decisions. Add new listings here. Not here: writing the rows
 (the other stores), the API (pmmds_console).
 """
 
@@ -29,10 +29,10 @@ from pmmds_core.stores.database.tables import (
 
 @dataclass(frozen=True)
 class Listing:
-    """A table as a list.
+    """A paginated listing of a table.
 
-    `keys`: unique, newest first. `time`: the column of `since` and `until`. `filters`: columns by the name of a filter.
-    `without`: columns that a list does not read.
+    `keys`: unique sort keys, in descending order. `time`: the column that `since` and `until` refer to. `filters`:
+    filter name → column. `without`: columns that the listing does not read.
     """
 
     table: sa.Table
@@ -48,7 +48,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which rows: `filters` by name; `since` (inclusive) and `until` (exclusive) aware; `after`: keys of a row."""
+    """The rows to list.
+
+    `since` (inclusive) and `until` (exclusive) are aware; `after`: keys of the row before the page.
+    """
 
     limit: int
     after: Keys | None = None
@@ -61,7 +64,7 @@ _v, _r, _a, _d, _p = (
     t.c for t in (registered_versions, drift_reports, drift_alerts, promotion_decisions, daily_performance)
 )
 VERSIONS = Listing(registered_versions, (_v.registered_at, _v.version), _v.registered_at, {})
-# The end of the window, because SQLite stores later columns behind the document.
+# Use the window's end as the time, because SQLite would have to read past the document to reach a later column.
 REPORTS = Listing(
     drift_reports,
     (_r.report_id,),
@@ -102,7 +105,7 @@ class History:
         return slice_of(rows, listing.keys, selection.limit)
 
     def series(self, feature: str, selection: Selection) -> Slice:
-        """A feature's measures (`__score__` for the score) in the reports of a page, newest first.
+        """Return a feature's drift measures (`__score__`: the score) in one page of reports, newest first.
 
         The p-value is read from the documents of this page's reports, inside the database.
         """
@@ -119,7 +122,7 @@ class History:
         return slice_of(rows, REPORTS.keys, selection.limit)
 
     def features(self) -> list[Row]:
-        """The features of the newest report: name, kind, band and whether they drifted, in alphabetical order."""
+        """List the newest report's features in alphabetical order: name, kind, band, and True if drifted."""
         newest = sa.select(sa.func.max(_r.report_id)).where(_r.model_name == self._name).scalar_subquery()
         c = drift_metrics.c
         query = sa.select(c.feature, c.kind, c.psi, c.band, c.is_drifted, c.report_id).where(c.report_id == newest)

@@ -24,7 +24,7 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Delivery:
-    """The result of one sending pass. `failures`: one sentence each, without secrets."""
+    """The result of sending the due notifications once. `failures`: one sentence per failure, without secrets."""
 
     n_sent: int = 0
     n_put_off: int = 0
@@ -33,7 +33,7 @@ class Delivery:
 
     @property
     def text(self) -> str:
-        """A summary for logs and metadata."""
+        """One line that summarizes the result for logs and metadata."""
         if not (self.n_sent or self.n_put_off or self.n_given_up):
             return "nothing to send"
         summary = f"{self.n_sent} sent, {self.n_put_off} to be retried, {self.n_given_up} given up"
@@ -86,7 +86,10 @@ def name_of(place: int, url: str) -> str:
 
 
 def send(url: str, title: str, body: str) -> str | None:
-    """Send one message now. Returns None on success, otherwise the reason without any part of the URL."""
+    """Send one message now.
+
+    Returns None on success, otherwise the reason for the failure without any part of the URL.
+    """
     import apprise
 
     with _quiet() as lines:
@@ -98,7 +101,7 @@ def send(url: str, title: str, body: str) -> str | None:
 
 
 def unknown_urls(urls: Sequence[str]) -> list[str]:
-    """Names of the URLs that apprise cannot use."""
+    """Return the display names of the URLs that apprise does not support."""
     import apprise
 
     with _quiet():
@@ -106,7 +109,7 @@ def unknown_urls(urls: Sequence[str]) -> list[str]:
 
 
 def _reason(lines: Sequence[str], url: str) -> str:
-    """apprise's last log line that contains no part of the URL."""
+    """Return apprise's last log line that contains no part of the URL."""
     parts = [p for p in re.split(r"[^A-Za-z0-9]+", url.partition("://")[2]) if len(p) >= _MIN_SECRET]
     safe = [text for text in lines if not any(part in text for part in parts)]
     return safe[-1].rstrip(".") if safe else "the target rejected the message"

@@ -19,10 +19,10 @@ from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications
 
 PENDING, SENT, GIVEN_UP = "pending", "sent", "given_up"
-# Pauses of 30 s, 1, 2, 4, 8, 16, 32 min: about an hour of attempts; the alert's history shows the failure.
+# The pauses are 30 s and 1, 2, 4, 8, 16 and 32 min, about an hour in total. Then the alert's history shows the failure.
 MAX_ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=30)
-# Longer than any send takes. After it, other senders retry a notification whose sender crashed.
+# How long a claim lasts, which is longer than any send takes. Then another sender retries if the first one crashed.
 CLAIM = timedelta(minutes=5)
 # A comma or blank separates URLs only before another URL, because apprise URLs may contain commas.
 _BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
@@ -53,12 +53,12 @@ class NotificationState:
 
 
 def split_urls(setting: str) -> tuple[str, ...]:
-    """The URLs of PMMDS_ALERT_URLS."""
+    """Split PMMDS_ALERT_URLS into its URLs."""
     return tuple(url.strip(" \t\r\n,") for url in _BETWEEN_URLS.split(setting) if url.strip(" \t\r\n,"))
 
 
 def target_of(url: str) -> str:
-    """The stored name of a URL: a digest, because URLs contain secrets."""
+    """Return the identifier that is stored for a URL: a digest, because URLs contain secrets."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
@@ -70,7 +70,7 @@ def enqueue(
     *,
     change_id: int | None = None,
 ) -> None:
-    """Insert a row per target in the transaction of the change. `change_id`: for changes of an alert."""
+    """Insert a row per target in the transaction of the change. `change_id`: set only if an alert changed."""
     rows = [
         {
             "change_id": change_id,
@@ -95,7 +95,7 @@ class NotificationOutbox:
         self._database = database
 
     def due(self, now: datetime | None = None) -> list[int]:
-        """Ids of due notifications that no sender has claimed, oldest first."""
+        """Return the ids of due notifications that no sender has claimed, oldest first."""
         c = alert_notifications.c
         at = now or datetime.now(UTC)
         query = sa.select(c.notification_id).where(c.state == PENDING, c.due_at <= at, _is_free(at))
@@ -105,7 +105,7 @@ class NotificationOutbox:
     def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
         """Claim a notification for sending; None if another process claimed, sent or postponed it.
 
-        One conditional UPDATE decides between processes. It counts the attempt, even if the sender crashes.
+        A single conditional UPDATE claims it and counts the attempt, even if the sender then crashes.
         """
         c = alert_notifications.c
         at = now or datetime.now(UTC)
@@ -125,7 +125,7 @@ class NotificationOutbox:
         self._update(notification, state=SENT, sent_at=at, last_error=None)
 
     def failed(self, notification: Notification, reason: str, now: datetime | None = None) -> bool:
-        """Schedule a retry with twice the pause, or give up after MAX_ATTEMPTS. True if it will be retried."""
+        """Schedule a retry after twice the pause, or give up after MAX_ATTEMPTS. Returns True if it will be retried."""
         if notification.attempts >= MAX_ATTEMPTS:
             self.give_up(notification, reason)
             return False

@@ -1,7 +1,7 @@
 """The promotion lock: the production pointer and the states of decisions change only under it.
 
-Add a state transition here. Not here: their order (workflows/promotion.py), reads and writes without the
-lock (decisions.py).
+Add new state transitions here. Not here: the order of the transitions (workflows/promotion.py), reads and writes
+without the lock (decisions.py).
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from pmmds_core.policies.decision import (
     ProductionPointer,
 )
 from pmmds_core.policies.notifications import NotificationText, is_automatic_rollback, rollback_aborted, rolled_back
+from pmmds_core.policies.people import key_of
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database, limit_lock_wait
+from pmmds_core.stores.database.identity_tables import decision_approvals
 from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
 from pmmds_core.stores.lifecycle.outbox import enqueue
 
@@ -38,47 +40,47 @@ LOCK_TIMEOUT_SECONDS = 15
 
 @dataclass(frozen=True)
 class PromotionTransaction:
-    """Reads and changes of the lock's holder, committed together at the end."""
+    """Reads and changes made while holding the lock; all changes are committed together at the end."""
 
     connection: sa.Connection
     model_name: str
     targets: tuple[str, ...] = ()
 
     def decision(self, decision_id: str) -> Decision:
-        """The decision as stored now."""
+        """The decision as it is currently stored."""
         query = sa.select(promotion_decisions).where(promotion_decisions.c.decision_id == decision_id)
         return Decision(**self.connection.execute(query).mappings().one())
 
     def pointer(self) -> ProductionPointer | None:
-        """None if no version is in production."""
+        """Read the production pointer; None if no version is in production."""
         return read_pointer(self.connection, self.model_name)
 
     def promotion_in_progress(self) -> Decision | None:
-        """The decision that moved the pointer but has not recorded the alias move."""
+        """The decision that moved the pointer but whose alias move is not recorded yet."""
         table = promotion_decisions
         query = sa.select(table).where(table.c.model_name == self.model_name, table.c.state == MOVING)
         row = self.connection.execute(query).mappings().first()
         return None if row is None else Decision(**row)
 
     def claim(self, decision: Decision, bundle_digest: str) -> None:
-        """Point at the challenger with the next fencing token; the decision becomes `moving` and stores the digest."""
+        """Point to the challenger with the next fencing token; the decision becomes `moving` and stores the digest."""
         token = self._point_at(decision.challenger_version, decision.decision_id)
         document = {**decision.document, BUNDLE_DIGEST: bundle_digest}
         self._set(decision.decision_id, state=MOVING, fencing_token=token, document=document)
 
     def confirm(self) -> None:
-        """Raises if the connection is lost, which also releases the lock."""
+        """Raise an error if the connection has been lost, which also releases the lock."""
         self.connection.execute(sa.select(1)).one()
 
     def record(self, decision: Decision, bundle_digest: str = "") -> None:
-        """Record that the alias points at the challenger. `bundle_digest`: for a decision that was not claimed."""
+        """Record that the alias points to the challenger. `bundle_digest`: set it if `claim` was not called."""
         document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
         self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
         if is_automatic_rollback(decision):
             self._notify(rolled_back(decision))
 
     def abort(self, decision: Decision, reason: str) -> None:
-        """Abort the decision; a pointer that it moved is restored."""
+        """Abort the decision and, if it moved the pointer, restore the pointer."""
         if decision.state == MOVING:
             self._point_at(decision.champion_version or "", decision.decision_id)
         self._set(decision.decision_id, state=ABORTED, state_reason=reason)
@@ -88,7 +90,7 @@ class PromotionTransaction:
     def record_external_alias_change(self, version: str | None) -> Decision:
         """Record that the alias was moved to `version` in MLflow (None: removed), and move the pointer to match."""
         before = self.pointer()
-        change = f"was moved to v{version}" if version else "was removed, or its version deleted,"
+        change = f"was moved to v{version}" if version else "or its version was removed"
         decision = new_decision(
             self.model_name,
             kind=MANUAL,
@@ -102,6 +104,18 @@ class PromotionTransaction:
         token = self._point_at(version or "", decision.decision_id)
         self._set(decision.decision_id, fencing_token=token, moved_at=datetime.now(UTC))
         return self.decision(decision.decision_id)
+
+    def add_approval(self, decision: Decision, by: str) -> bool:
+        """Record a person's approval; False if this person has approved already."""
+        row = {"decision_id": decision.decision_id, "approver": key_of(by), "approved_by": by}
+        statement = insert(self.connection, decision_approvals).values(**row, approved_at=datetime.now(UTC))
+        return bool(self.connection.execute(statement.on_conflict_do_nothing()).rowcount)
+
+    def n_approvals(self, decision: Decision) -> int:
+        """The number of people who have approved."""
+        a = decision_approvals.c
+        count = sa.select(sa.func.count()).where(a.decision_id == decision.decision_id)
+        return int(self.connection.execute(count).scalar_one())
 
     def approve(self, decision: Decision, by: str) -> bool:
         """Approve a pending decision; False if it is no longer pending."""
@@ -143,7 +157,7 @@ def hold_promotion_lock(
 ) -> Iterator[PromotionTransaction]:
     """Hold the promotion lock: a row lock on the pointer on PostgreSQL, the write transaction on SQLite.
 
-    It is released if its process crashes. Only logins that may change the pointer can lock its row.
+    The lock is released if its holder crashes. Only logins that may change the pointer can lock its row.
 
     Args:
         database: the deployment's database.
@@ -162,7 +176,7 @@ def hold_promotion_lock(
 
 
 def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
-    """Lock the model's row, after creating it with an empty version if it does not exist."""
+    """Lock the model's row; if it does not exist, first create it with an empty version."""
     row = sa.select(production_pointer.c.model_name).where(production_pointer.c.model_name == model_name)
     if connection.execute(row.with_for_update()).first() is None:
         nothing = {"version": "", "decision_id": "", "fencing_token": 0, "moved_at": datetime.now(UTC)}
@@ -173,7 +187,7 @@ def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
 
 
 def read_pointer(connection: sa.Connection, model_name: str) -> ProductionPointer | None:
-    """None if no version is in production."""
+    """Read the production pointer; None if no version is in production."""
     table = production_pointer
     row = connection.execute(sa.select(table).where(table.c.model_name == model_name)).mappings().first()
     if row is None or not row["version"]:
@@ -195,7 +209,7 @@ def new_decision(
     run_id: str = "",
     by: str | None = None,
 ) -> Decision:
-    """A decision with a new id and the current time, not stored yet."""
+    """Create a decision with a new id and the current time; it is not stored yet."""
     decision_id, decided_at = uuid.uuid4().hex[:12], datetime.now(UTC)
     document = {
         "decision_id": decision_id,

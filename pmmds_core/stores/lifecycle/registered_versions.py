@@ -1,4 +1,4 @@
-"""Records which training run registered which model version; MLflow's alias `challenger` does not identify the run.
+"""Records which training run registered each model version; MLflow's alias `challenger` does not identify the run.
 
 Not here: the versions (stores/artifacts/model_registry.py), their training rows
 (workflows/unseen_rows.py).
@@ -44,7 +44,7 @@ class RegistrationStore:
             connection.execute(sa.insert(registered_versions).values(vars(registration)))
 
     def of_run(self, run_id: str) -> Registration | None:
-        """The newest version that the run registered, otherwise the newest of any run."""
+        """Return the newest version that the run registered or, if there is none, the newest of any run."""
         c = registered_versions.c
         query = sa.select(registered_versions).where(c.model_name == self._model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.registered_at.desc()).limit(1)

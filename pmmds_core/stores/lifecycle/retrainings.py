@@ -25,7 +25,7 @@ from pmmds_core.stores.database.tables import retraining_runs
 class RetrainingRun:
     """One recorded retraining. `trigger_type`, `cause`: see policies/retraining.py.
 
-    `gave_up`: the trigger was given up with this run and needs manual action.
+    `gave_up`: this run was the trigger's last automatic attempt; manual action is needed.
     """
 
     retraining_id: str
@@ -58,7 +58,7 @@ class Attempt:
 
 
 def alert_cause(alert_id: int) -> str:
-    """The trigger key of an alert."""
+    """Return the trigger key for an alert."""
     return f"{ALERT}:{alert_id}"
 
 
@@ -73,13 +73,13 @@ class RetrainingStore:
         """Record that a run has started; idempotent per run.
 
         Raises:
-            TrainingError: another run has this attempt of the trigger.
+            TrainingError: another run has already claimed this attempt.
         """
         with self._database.begin() as connection:
             inserted = self._insert(connection, attempt, RUNNING, "", None)
         if inserted is None and self.of_run(attempt.run_id) is None:
             raise TrainingError(
-                f"Another run already has attempt {attempt.attempt} of {attempt.cause}; this run stops.",
+                f"Another run has already claimed attempt {attempt.attempt} of {attempt.cause}. This run stops.",
             )
 
     def finish(
@@ -91,7 +91,7 @@ class RetrainingStore:
         challenger_version: str | None = None,
         n_new_labels: int | None = None,
     ) -> RetrainingRun | None:
-        """Record the outcome of a running run, or of one pending approval unless it failed.
+        """Record the outcome of a run in progress or, unless the outcome is a failure, of a run pending approval.
 
         Returns:
             The run; None if it is unknown or already ended.
@@ -105,27 +105,27 @@ class RetrainingStore:
         return _run(connection, update.values(**values).returning(retraining_runs))
 
     def record_failure(self, connection: sa.Connection, attempt: Attempt, reason: str) -> RetrainingRun | None:
-        """Record a crashed run, whether or not it had claimed its attempt.
+        """Record that a run crashed, even if it had not claimed its attempt yet.
 
         Returns:
-            The run; None if it already ended, or failed because another run had its attempt.
+            The run; None if it had already ended, or failed because another run had claimed its attempt.
         """
         inserted = self._insert(connection, attempt, FAILED, reason, datetime.now(UTC))
         return inserted or self.finish(connection, attempt.run_id, FAILED, reason)
 
     def has_given_up(self, connection: sa.Connection, cause: str) -> bool:
-        """True if the trigger was given up."""
+        """True if automatic retraining for the trigger has been given up."""
         c = retraining_runs.c
         query = sa.select(c.retraining_id).where(c.model_name == self._model_name, c.cause == cause, c.gave_up)
         return connection.execute(query).first() is not None
 
     def mark_given_up(self, connection: sa.Connection, retraining_id: str) -> None:
-        """Record that the trigger was given up with this run."""
+        """Record that this run was the trigger's last automatic attempt."""
         c = retraining_runs.c
         connection.execute(sa.update(retraining_runs).where(c.retraining_id == retraining_id).values(gave_up=True))
 
     def of_run(self, run_id: str) -> RetrainingRun | None:
-        """The retraining of a Dagster run; None if it is not one."""
+        """The retraining of a Dagster run; None if the run is not a retraining."""
         runs = self._read(self._all().where(retraining_runs.c.run_id == run_id))
         return runs[0] if runs else None
 
@@ -134,7 +134,7 @@ class RetrainingStore:
         return self._read(self._all().where(retraining_runs.c.cause == alert_cause(alert_id)))
 
     def past(self, causes: Collection[str], now: datetime) -> list[PastRetraining]:
-        """The policy's input: all attempts of these triggers, unfinished runs, and runs started in the last day."""
+        """The policy's input: all attempts of these triggers, unfinished runs and the runs started in the last day."""
         c = retraining_runs.c
         relevant = sa.or_(c.cause.in_(causes), c.outcome.in_([RUNNING, WAITING]), c.started_at > now - DAY)
         return [
@@ -143,7 +143,7 @@ class RetrainingStore:
         ]
 
     def given_up(self, since: timedelta, now: datetime) -> list[RetrainingRun]:
-        """Runs with which a trigger was given up, newest first."""
+        """Runs that were the last automatic attempt of their trigger, newest first."""
         c = retraining_runs.c
         return self._read(self._all().where(c.gave_up, c.finished_at > now - since))
 
@@ -176,7 +176,7 @@ class RetrainingStore:
     def _insert(
         self, connection: sa.Connection, attempt: Attempt, outcome: str, reason: str, finished_at: datetime | None
     ) -> RetrainingRun | None:
-        """None if the run or the attempt exists."""
+        """Insert a row; return None if the run or the attempt already exists."""
         row = {
             "retraining_id": uuid.uuid4().hex[:12],
             "model_name": self._model_name,

@@ -29,7 +29,7 @@ class _Family(msgspec.Struct):
 
 
 def service_totals(settings: Settings) -> RequestTotals | None:
-    """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if they cannot be read."""
+    """Read the counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if that fails."""
     by_status = requests_by_status(client_url(settings.http_host, settings.http_port))
     if by_status is None:
         return None
@@ -38,8 +38,8 @@ def service_totals(settings: Settings) -> RequestTotals | None:
 
 
 def requests_by_status(service_url: str) -> dict[str, int] | None:
-    """HTTP status → prediction requests since the service started; None if the counters cannot be read."""
-    # Ignore proxy variables of the environment: the service is on this network.
+    """Return prediction requests since the service started, by HTTP status; None if reading the counters fails."""
+    # Ignore the proxy environment variables, because the service is on the local network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{service_url}/metrics/json", timeout=_TIMEOUT_SECONDS) as answer:

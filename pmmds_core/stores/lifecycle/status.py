@@ -1,7 +1,7 @@
 """Status snapshot of the loop for monitoring: alerts, production version, pending manual actions.
 
-Reads few rows in one transaction, because metrics are scraped every few seconds. Not here: metric names
-(serving), totals since the start (each store).
+Reads only a few rows in one transaction, because metrics are scraped every few seconds. Not here: metric names
+(serving), all-time totals (each store).
 """
 
 from __future__ import annotations

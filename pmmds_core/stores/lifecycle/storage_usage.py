@@ -1,4 +1,4 @@
-"""Stores the bytes per kind of stored data, measured nightly, for metrics.
+"""Stores the size of each kind of stored data, which is measured every night, for metrics.
 
 Not here: measuring (workflows/retention.py).
 """
@@ -24,6 +24,6 @@ def save_usage(database: Database, n_bytes: Mapping[str, int], now: datetime) ->
 
 
 def read_usage(connection: sa.Connection) -> dict[str, int]:
-    """Kind → bytes; empty before the first measurement."""
+    """Return the bytes of each kind; empty before the first measurement."""
     rows = connection.execute(sa.select(storage_usage.c.kind, storage_usage.c.n_bytes))
     return {row.kind: row.n_bytes for row in rows}

@@ -1,7 +1,7 @@
 """The training lock: at most one training at a time per deployment, from reading data to promotion.
 
 The process of the run holds it, as a PostgreSQL session or a lock file next to the SQLite file; it is released when
-the process ends. A table names the holder for waiting runs. Not here: which runs need it
+the process ends. A table records the holder, so that waiting runs can report it. Not here: which runs need it
 (pmmds_assets/training_runs.py).
 """
 
@@ -27,7 +27,7 @@ from pmmds_core.stores.database.errors import translate
 from pmmds_core.stores.database.session_lock import SessionLock
 from pmmds_core.stores.database.tables import training_lock
 
-# The maximum duration of a training; waiting longer would only build a queue.
+# The maximum duration of a training run; waiting longer would only build up a queue.
 WAIT_SECONDS = 1800.0
 _POLL_SECONDS = 0.5
 
@@ -39,7 +39,7 @@ class _Lock(Protocol):
 
 
 class _FileLock:
-    """A lock file, for deployments on SQLite, which have one machine."""
+    """A lock file for deployments on SQLite, which run on a single machine."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,13 +70,13 @@ def hold_training_lock(
     on_wait: Callable[[str], None],
     wait_seconds: float = WAIT_SECONDS,
 ) -> Iterator[None]:
-    """Hold the lock for the block; wait for another run that holds it.
+    """Hold the lock until the block ends; if another run holds it, wait.
 
     Args:
         database: the deployment's database.
         model_name: the model to train.
         run_id: id of the Dagster run.
-        on_wait: called with one sentence per holder that is waited for.
+        on_wait: called with one sentence for each holder that this run waits for.
         wait_seconds: the maximum wait.
 
     Raises:

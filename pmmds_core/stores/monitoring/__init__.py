@@ -1,4 +1,4 @@
-"""Bin counts, histograms, stored drift reports, daily performance.
+"""Bin counts, histograms, stored drift reports and daily performance.
 
-Not here: single predictions (stores/predictions).
+Not here: individual predictions (stores/predictions).
 """

@@ -1,7 +1,7 @@
 """Counts a window's rows per feature and bin inside the database, in one scan.
 
 The bins are exactly those of profiling/bin_queries.py. Not here: choosing the hours and storing the counts
-are stored (histograms.py).
+(histograms.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class HourCounts:
     counts: dict[str, list[int]]
 
     def to_rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of feature_histograms, one per feature."""
+        """Convert the counts to rows of feature_histograms, one per feature."""
         for feature, counts in self.counts.items():
             yield {
                 "model_version": self.model_version,
@@ -55,20 +55,21 @@ def count_bins(
     start: datetime,
     end: datetime,
 ) -> list[HourCounts]:
-    """Counts of the rows that a version predicted in [start, end), per hour with rows.
+    """Count the rows that a version predicted in [start, end), for each hour that has rows.
 
     Args:
         source: a snapshot, because a wide contract needs several scans.
         log: prediction_logs.
         profile: profile of `model_version`.
-        model_name: the model.
-        model_version: the version.
+        model_name: name of the model.
+        model_version: the version to count.
         start: the start of an hour.
         end: the start of an hour, exclusive.
     """
     conditions = rows_of_version(log, model_name, model_version, start, end)
     if end - start == timedelta(hours=1):
-        # The hourly update: without GROUP BY, SQLite does not sort the rows, which saves a quarter of the time.
+        # The hourly update counts a single hour: without GROUP BY, SQLite does not sort the rows and takes a quarter
+        # less time.
         whole = count_groups(source, log, profile, None, conditions)
         by_hour = {start: whole[None]} if whole else {}
     else:
@@ -77,7 +78,7 @@ def count_bins(
 
 
 def sum_by_hour(counted: Sequence[HourCounts]) -> list[HourCounts]:
-    """One result per version and hour: rows of an hour may be both in the database and in the archive."""
+    """Merge the counts per version and hour, because an hour's rows may be in both the database and the archive."""
     totals: dict[tuple[str, datetime], HourCounts] = {}
     for hour in counted:
         key = hour.model_version, hour.hour
@@ -108,9 +109,9 @@ def count_groups(
     key: sa.ColumnElement[Any] | None,
     conditions: Sequence[sa.ColumnElement[bool]],
 ) -> dict[Any, tuple[int, dict[str, list[int]]]]:
-    """Value of `key` → (number of rows, feature → counts in the profile's order).
+    """Map each value of `key` to (number of rows, feature → counts in the profile's order).
 
-    Without a key all rows form one group, None. Without rows there is no group.
+    Without a key, all rows form the group None. If there are no rows, there is no group.
     """
     query = sa.select(sa.null() if key is None else key, sa.func.count().label("n_rows")).where(*conditions)
     if key is not None:
@@ -146,7 +147,7 @@ def _condition(column: sa.ColumnElement[Any], query: BinQuery) -> sa.ColumnEleme
         case Predicate.NULL:
             return missing_float(column) if isinstance(column.type, sa.Float) else column.is_(None)
         case Predicate.NOT_A_NUMBER:
-            return sa.false()  # the log's columns are typed
+            return sa.false()  # the log's numeric columns cannot contain text
         case Predicate.BELOW:
             return column < sa.literal(query.operand, sa.Float(53))
         case Predicate.AT_MOST:
@@ -157,7 +158,7 @@ def _condition(column: sa.ColumnElement[Any], query: BinQuery) -> sa.ColumnEleme
 
 
 def _split(bins: Sequence[FeatureBins], n_rows: int, numbers: Sequence[int]) -> dict[str, list[int]]:
-    """The scan's numbers as counts per feature, in the order of its bins."""
+    """Convert the scan's numbers to counts per feature, in the order of the feature's bins."""
     counts: dict[str, list[int]] = {}
     position = 0
     for feature in bins:

@@ -24,7 +24,7 @@ from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
 
 @dataclass(frozen=True)
 class DayState:
-    """Row and label counts of a version's day. `digest` changes with every row and label."""
+    """Row and label counts of one version on one day. `digest` changes with every new row or label."""
 
     model_version: str
     day: datetime
@@ -55,7 +55,7 @@ class StoredDay:
 
 
 class DailyPerformanceStore:
-    """Reads rows to measure, and writes and reads results."""
+    """Reads the rows to measure; writes and reads the results."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -119,7 +119,7 @@ class DailyPerformanceStore:
         return _day_rows(sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit])
 
     def _from_log_and_archive(self, query: sa.Select[Any], start: datetime, end: datetime) -> list[Any]:
-        """Rows of the database and the archive."""
+        """Read rows from the database and the archive."""
         with logged_rows(self._database, self._archive, start, end) as logged:
             logged.add_table(ground_truth, *ground_truth.c)
             return logged.execute(query)

@@ -57,12 +57,12 @@ class DriftStore:
         Args:
             document: the report as JSON.
             drifted_features: the features that the verdict counted as drifted.
-            model_name: the model.
+            model_name: name of the model.
             model_version: the version whose profile was the reference.
-            window_start: aware.
-            window_end: aware, exclusive.
+            window_start: start of the window (aware).
+            window_end: end of the window (aware, exclusive).
             html_path: path of the HTML report.
-            run_id: the Dagster run, or empty.
+            run_id: id of the Dagster run; empty if there is none.
             connection: a transaction to join; None: a new one.
         """
         report = {

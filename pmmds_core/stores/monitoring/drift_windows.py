@@ -32,9 +32,9 @@ class Window:
 
 
 def chain(windows: Iterable[Window]) -> list[Window]:
-    """The first window, then each that starts at or after the end of the previous one; `windows` in report order.
+    """Return the first window, then each that starts at or after the previous one's end. `windows`: in report order.
 
-    Later reports only append to the chain and never change earlier conclusions.
+    Later reports only append windows and never change earlier conclusions.
     """
     taken: list[Window] = []
     for window in windows:
@@ -44,7 +44,7 @@ def chain(windows: Iterable[Window]) -> list[Window]:
 
 
 class DriftWindows:
-    """Reads drift_reports as windows of counts."""
+    """Reads the bin counts of successive windows from drift_reports."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -55,9 +55,9 @@ class DriftWindows:
         """The newest `limit` successive windows as long as the current one, oldest first, and the end of the last.
 
         Args:
-            model_name: the model.
-            model_version: the version.
-            profile: profile of that version; reports with other bins are omitted.
+            model_name: name of the model.
+            model_version: the version that predicted the rows.
+            profile: the version's profile; reports with other bins are omitted.
             current: the window being monitored, which has no report yet; omitted if it has no rows.
             now: its counts.
             limit: the maximum number of windows.
@@ -86,7 +86,7 @@ class DriftWindows:
 
 
 def counts_of(document: Mapping[str, Any], profile: ReferenceProfile) -> Counts | None:
-    """A report's exact counts (shares times rows); None if it has other bins."""
+    """Reconstruct a report's exact counts (shares times rows); None if its bins differ."""
     n_rows = int(document["n_current"])
     shares = {f["feature"]: [b["current_share"] for b in f["bins"]] for f in document["features"]}
     labels = {f["feature"]: [b["label"] for b in f["bins"]] for f in document["features"]}

@@ -33,7 +33,7 @@ Profiles = Callable[[str], ReferenceProfile | None]
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """The result of a refresh. Rows of versions without a profile are skipped."""
+    """The result of a refresh. Rows of versions that have no profile are skipped."""
 
     hours: list[datetime]
     n_rows: int
@@ -43,7 +43,7 @@ class RefreshResult:
 
 @dataclass(frozen=True)
 class MergedCounts:
-    """The sum of a model version's hours. `counts`: feature or `__score__` → (n_bins,)."""
+    """The summed hourly histograms of a model version. `counts`: feature or `__score__` → (n_bins,)."""
 
     counts: dict[str, NDArray[np.int64]]
     n_rows: int
@@ -69,10 +69,10 @@ class HistogramStore:
 
         Args:
             profiles: version → profile, None if it has none.
-            model_name: the model.
-            start: aware.
-            end: aware, exclusive.
-            only_changed: False recounts every hour of the window.
+            model_name: name of the model.
+            start: start of the window (aware).
+            end: end of the window (aware, exclusive).
+            only_changed: False recounts every hour in the window.
         """
         start, end = start_of_hour(start), _ceiling(end)
         with self._snapshot() as connection:
@@ -96,7 +96,7 @@ class HistogramStore:
         return sorted(hour for hour in stale if start_of_hour(start) <= hour < _ceiling(end))
 
     def merged(self, model_name: str, model_version: str, start: datetime, end: datetime) -> MergedCounts:
-        """The sum of a version's hours overlapping [start, end); empty if there are none.
+        """Sum a version's hourly histograms that overlap [start, end); empty if there are none.
 
         Raises:
             DataError: hours were counted with different profiles, so their bins do not match.
@@ -109,7 +109,7 @@ class HistogramStore:
         if len({row.profile_digest for row in rows}) > 1:
             raise DataError(
                 f"The histograms of {model_name} v{model_version} were counted with different reference profiles.",
-                next_step="Materialize feature_histograms for these hours again.",
+                next_step="Rematerialize feature_histograms for these hours.",
             )
         return _merge(rows)
 
@@ -122,7 +122,7 @@ class HistogramStore:
         return sorted(totals.items())
 
     def digest(self, model_name: str, start: datetime, end: datetime) -> str:
-        """sha256 of the counts of the hours overlapping [start, end); equal for equal histograms."""
+        """Return a sha256 of the counts in the hours overlapping [start, end); equal histograms have equal digests."""
         t = feature_histograms
         columns = (t.c.hour, t.c.model_version, t.c.feature, t.c.profile_digest, t.c.counts)
         query = _within(sa.select(*columns), start, end).where(t.c.model_name == model_name).order_by(*columns[:3])
@@ -136,7 +136,7 @@ class HistogramStore:
         return self._database.snapshot() if self._archive is None else self._archive.snapshot()
 
     def _stale(self, connection: sa.Connection, model_name: str) -> set[datetime]:
-        """Hours that changed since the watermark, or were recorded by an earlier refresh."""
+        """Hours that changed after the watermark or were recorded by an earlier refresh."""
         marks = histogram_watermarks
         mark = sa.select(marks.c.ingested_through).where(marks.c.model_name == model_name)
         through = connection.execute(mark).scalar_one_or_none()
@@ -149,7 +149,7 @@ class HistogramStore:
     def _recounted(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, start: datetime, end: datetime
     ) -> set[datetime]:
-        """Hours counted with another profile than their version's current one, as after a registry reset."""
+        """Hours counted with a profile other than their version's current one, for example after a registry reset."""
         heads = connection.execute(_heads(model_name, start, end)).all()
         current = {version: profiles(version) for version in {row.model_version for row in heads}}
         return {
@@ -161,7 +161,7 @@ class HistogramStore:
     def _count(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, hours: list[datetime]
     ) -> tuple[list[HourCounts], dict[str, int]]:
-        """The histograms of `hours`, one scan per run of adjacent hours and version, and skipped rows by version."""
+        """Count `hours`, with one scan per version and run of adjacent hours. Also returns skipped rows by version."""
         counted: list[HourCounts] = []
         skipped: dict[str, int] = {}
         for start, end in _runs(hours):
@@ -187,7 +187,7 @@ class HistogramStore:
 
 
 def _heads(model_name: str, start: datetime, end: datetime) -> sa.Select[Any]:
-    """One row per version and hour."""
+    """Select one row per version and hour."""
     t = feature_histograms
     query = sa.select(t.c.hour, t.c.model_version, t.c.n_rows, t.c.profile_digest).distinct()
     return _within(query, start, end).where(t.c.model_name == model_name)
@@ -234,7 +234,7 @@ def _update_stale_hours(
 
 
 def _runs(hours: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """Adjacent hours as [start, end); `hours` are ascending."""
+    """Group ascending `hours` into runs of adjacent hours, each as [start, end)."""
     i = 0
     while i < len(hours):
         j = i

@@ -33,16 +33,16 @@ class SegmentStore:
     ) -> list[SegmentCounts]:
         """The segments of the rows that a version predicted in [start, end), in the order of the feature's bins.
 
-        A value that only the reference has is a segment without rows. Values without a bin share the segment
+        A value that occurs only in the reference is a segment without rows. Values without a bin share the segment
         `(unseen)`.
 
         Args:
-            profile: profile of that version.
-            model_name: the model.
-            model_version: the version.
-            start: aware.
-            end: aware, exclusive.
-            by: a categorical feature.
+            profile: the version's profile.
+            model_name: name of the model.
+            model_version: the version to count.
+            start: start of the window (aware).
+            end: end of the window (aware, exclusive).
+            by: the categorical feature that defines the segments.
         """
         segmented = next(f for f in profile.features if f.bins.feature == by)
         conditions = rows_of_version(self._log, model_name, model_version, start, end)

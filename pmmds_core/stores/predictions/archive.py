@@ -1,10 +1,10 @@
 """Archives days of the prediction log: writes them to Parquet, verifies the files, then deletes the rows.
 
 Each logged row is either in the database or in a part recorded in prediction_archives: the record is inserted in the
-transaction that deletes the rows. Unrecorded files are left over from a crash and are not read. A row that is written
-later with the id of an archived row never replaces it: it is omitted, and counted if it differs.
-Not here: the file's format (parquet_rows.py), records and their checks (archive_parts.py), queries
-(archived_rows.py, logged_rows.py), when days are due (workflows/log_archiving.py).
+transaction that deletes the rows. Files without a record are left over from a crash and are not read. A row that is
+written later with the id of an archived row never replaces it: it is omitted, and counted if it differs. Not here: the
+file's format (parquet_rows.py), records and their checks (archive_parts.py), queries (archived_rows.py,
+logged_rows.py), when days are due (workflows/log_archiving.py).
 """
 
 from __future__ import annotations
@@ -96,12 +96,15 @@ class PredictionArchive:
         )
 
     def problems(self, parts: Sequence[Part], *, with_content: bool = False) -> list[str]:
-        """One text for each part whose file is missing or differs from its record; see `problem_of`."""
+        """Return one message for each part whose file is missing or differs from its record; see `problem_of`."""
         compared = (problem_of(part, self._folder, with_content=with_content) for part in parts)
         return [problem for problem in compared if problem]
 
     def contradicted(self) -> list[str]:
-        """Ids of rows in the database that differ from the archived row with their id. The archived rows are used."""
+        """Ids of rows in the database that differ from the archived row with the same id.
+
+        Readers use the archived row.
+        """
         ids: list[str] = []
         with self.snapshot() as connection:
             for day in sorted({part.day for part in self.parts(connection)}):
@@ -111,7 +114,7 @@ class PredictionArchive:
     def parts(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
     ) -> list[Part]:
-        """The parts whose day overlaps [start, end), oldest first; None leaves a side open."""
+        """The parts whose day overlaps [start, end), oldest first; None: no limit on that side."""
         t = prediction_archives
         query = sa.select(t).order_by(t.c.day, t.c.part)
         if start is not None:
@@ -122,10 +125,11 @@ class PredictionArchive:
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection that sees the database and the list of parts in one consistent state."""
+        """A connection with one consistent view of the database and the list of parts."""
         with self._database.snapshot() as connection:
             if self._database.dialect == "postgresql":
-                # Before the first SELECT, which fixes the snapshot: a day that is dropped later is still visible.
+                # Lock before the first SELECT, which fixes the snapshot, so that a day that is dropped later stays
+                # visible.
                 connection.exec_driver_sql("LOCK TABLE prediction_archives IN ACCESS SHARE MODE")
             yield connection
 
@@ -259,7 +263,7 @@ class PredictionArchive:
             _count_again(connection, content.hours)
 
     def _delete(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> int:
-        """Delete the rows of a day up to the key of its last one."""
+        """Delete the rows of a day up to and including the key `last`, and return their number."""
         c = self._log.c
         upto = sa.tuple_(c.predicted_at, c.request_id) <= sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
         return connection.execute(sa.delete(self._log).where(c.predicted_at >= day, upto)).rowcount
@@ -272,7 +276,7 @@ def logged_rows(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Iterator[LoggedRows]:
-    """The rows of one snapshot; without an archive, the database's. Same arguments and errors as `rows`."""
+    """The rows of one snapshot; without an archive, only those in the database. Same arguments and errors as `rows`."""
     if archive is None:
         with database.snapshot() as connection:
             yield LoggedRows(LiveRows(connection))
@@ -289,11 +293,11 @@ def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
 
 
 class _RowsChangedError(Exception):
-    """The rows of the day differ from the rows that were written."""
+    """Raised if the day's rows differ from the rows that were written."""
 
 
 def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime], datetime]) -> None:
-    """Record the hours of rows that arrived after the last refresh, which cannot detect them once they are archived."""
+    """Record the hours of rows that arrived after the last refresh; the next one could not detect archived rows."""
     marks = histogram_watermarks.c
     through = {
         r.model_name: r.ingested_through
@@ -312,8 +316,8 @@ def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime],
 class _Content:
     """What was written to a file. `last`: the key of the last row read.
 
-    `hours`: (model, hour) to the newest ingested_at of its rows. `n_differing`: repeated rows that differ from the
-    archived row with their id; `differing_id` is the id of one.
+    `hours`: (model, hour) → the newest ingested_at of its rows. `n_differing`: number of repeated rows that differ from
+    the archived row with the same id; `differing_id`: one such id.
     """
 
     written: Written
@@ -325,7 +329,7 @@ class _Content:
 
 
 class _Reading:
-    """Yields the rows that no earlier part has, and collects key, hours and number of repeated rows."""
+    """Yields the rows that no earlier part contains, and collects keys, hours and the number of repeated rows."""
 
     def __init__(self, log: sa.Table, earlier: ArchivedRows | None) -> None:
         self.n_repeated = self.n_differing = 0
@@ -356,12 +360,12 @@ class _Reading:
 
 
 def _is_same(log: sa.Table, row: sa.Row[Any], archived: sa.Row[Any]) -> bool:
-    """True if both are deliveries of one record, which differ only in the time of their delivery."""
+    """True if both rows are deliveries of the same record, which differ only in delivery time."""
     return all(a == b for c, a, b in zip(log.c, row, archived, strict=True) if c.name != "ingested_at")
 
 
 def _differing(log: sa.Table, logged: LoggedRows) -> list[str]:
-    """Ids that both sources have with different values."""
+    """Ids that occur in both sources with different values."""
     live, archived = logged.live, logged.archived
     if archived is None or not live.hidden:
         return []

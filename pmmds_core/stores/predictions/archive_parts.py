@@ -23,7 +23,7 @@ _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 class Part:
     """One file of a day, as `prediction_archives` records it.
 
-    `n_repeated`: rows that an earlier part had, which were not written again. `digest`: sha256 of the
+    `n_repeated`: number of rows that an earlier part contains and that were not written again. `digest`: sha256 of the
     file's values and their order.
     """
 
@@ -41,8 +41,8 @@ def path_of(part: Part, folder: Path) -> Path:
     """The path of the part's file. Raises DataError for a name that could lead outside the archive's folder."""
     if not _FILE_NAME.fullmatch(part.file):
         raise DataError(
-            f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is not a plain file name.",
-            next_step="No file was read. Find out who wrote that record.",
+            f"prediction_archives lists the file {part.file!r} for {part.day:%Y-%m-%d}; it is not a plain file name.",
+            next_step="No file was read. Find out who inserted that row.",
         )
     return folder / part.file
 
@@ -70,7 +70,7 @@ def checked_paths(parts: Sequence[Part], folder: Path) -> list[Path]:
 
 
 def problem_of(part: Part, folder: Path, *, with_content: bool = False) -> str:
-    """How the part's file differs from its record; empty if they agree.
+    """Describe how the part's file differs from its record; empty if they agree.
 
     Args:
         part: the record.
@@ -84,10 +84,10 @@ def problem_of(part: Part, folder: Path, *, with_content: bool = False) -> str:
     try:
         n_bytes = path.stat().st_size
         if n_bytes != part.n_bytes:
-            return f"{path} has {counted(n_bytes, 'byte')}, and {part.n_bytes:,} were recorded"
+            return f"{path} has {counted(n_bytes, 'byte')}, but {part.n_bytes:,} were recorded"
         n_rows = count_rows(path)
         if n_rows != part.n_rows:
-            return f"{path} has {counted(n_rows, 'row')}, and {part.n_rows:,} were recorded"
+            return f"{path} has {counted(n_rows, 'row')}, but {part.n_rows:,} were recorded"
         if with_content and read_back(path).digest != part.digest:
             return f"{path} does not have the recorded values"
     except FileNotFoundError:

@@ -31,7 +31,7 @@ class ArchivedRows:
         self._duckdb = _opened(log, files)
 
     def with_ids(self, request_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
-        """The complete rows with these ids, in the form that `execute` returns."""
+        """Return the complete rows with these ids, in the same form as `execute`."""
         return {row.request_id: row for row in self.execute(sa.select(*self._log.c).where(self._is_among(request_ids)))}
 
     def ids_among(self, request_ids: Sequence[str]) -> set[str]:
@@ -42,14 +42,17 @@ class ArchivedRows:
         return {row.request_id for row in self.execute(query)}
 
     def _is_among(self, request_ids: Sequence[str]) -> sa.ColumnElement[bool]:
-        """Return a condition on the log's id. The ids are in a table, because the query's text would be too long."""
+        """Return a condition on the log's id.
+
+        The ids are passed as a table, because they would make the query too long.
+        """
         import pyarrow as pa
 
         self._duckdb.register("wanted", pa.table({"request_id": pa.array(request_ids, type="string")}))
         return self._log.c.request_id.in_(sa.select(sa.table("wanted", sa.column("request_id")).c.request_id))
 
     def execute(self, query: sa.Select[Any]) -> list[Any]:
-        """The named rows of a query, as the database would return them."""
+        """Run a query and return its rows as the database would, with access to columns by name."""
         names = [str(c.key) for c in query.selected_columns]
         kinds = [isinstance(c.type, UtcDateTime) for c in query.selected_columns]
         make_row = result_tuple(names)

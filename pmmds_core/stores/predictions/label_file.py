@@ -32,7 +32,7 @@ def read_labels(
         on_progress: rows.
 
     Raises:
-        InputFileError: the file cannot be read, lacks a column or has invalid rows; the first few are named.
+        InputFileError: the file cannot be read, lacks a column or has invalid rows; the message lists the first few.
     """
     try:
         table = read_table(path)

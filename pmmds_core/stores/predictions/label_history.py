@@ -25,7 +25,7 @@ _IDS_PER_STATEMENT = 1000
 class LabelItem(msgspec.Struct, frozen=True):
     """The label of one request. `label`: 1 for the positive class. `observed_at`: aware.
 
-    `request_id`: the prediction id, or a client id that names one row only.
+    `request_id`: the prediction id, or a client id that matches exactly one row.
     """
 
     request_id: str
@@ -35,7 +35,7 @@ class LabelItem(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class LabelObservation:
-    """One observation as received. `is_waiting`: not matched to a single logged prediction.
+    """One observation as received. `is_waiting`: True if it is not matched to exactly one logged prediction.
 
     `request_id`: as sent. `matched_request_id`: the prediction id of its row.
     """
@@ -64,7 +64,7 @@ def keep_observations(
         items: labels as sent.
         received_at: the current time.
         source: how they were sent, `feedback` or `import`.
-        matched: id that names one row → its prediction id; labels with other ids wait.
+        matched: id that matches exactly one row → the row's prediction id; labels with other ids wait.
     """
     rows = {
         (item.request_id, item.observed_at, item.label): {
@@ -82,18 +82,18 @@ def keep_observations(
     new, c = statement.excluded, label_observations.c
     again = {
         "received_at": new.received_at,
-        # An observation stays with its row, even if its id names another row later.
+        # An observation stays assigned to its row, even if its id matches a different row later.
         "is_waiting": sa.and_(c.is_waiting, new.is_waiting),
         "matched_request_id": sa.func.coalesce(c.matched_request_id, new.matched_request_id),
     }
     keys = ["request_id", "observed_at", "label"]
-    # All writers use one order, so that overlapping deliveries cannot deadlock.
+    # All writers use the same order, so that overlapping deliveries cannot deadlock.
     ordered = [rows[key] for key in sorted(rows)]
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), ordered)
 
 
 def match_by_id(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: sa.Table) -> dict[str, str]:
-    """Ids of waiting observations that name one row → its prediction id.
+    """Map the ids of waiting observations that match exactly one row to the row's prediction id.
 
     Args:
         connection: connection to the database or the archive.
@@ -124,7 +124,7 @@ def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[Label
 
 
 def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
-    """Record the matches. `matched`: id as sent → prediction id of its row."""
+    """Record that waiting observations were matched. `matched`: id as sent → prediction id of its row."""
     c = label_observations.c
     wanted = [{"sent": sent, "own": own} for sent, own in sorted(matched.items())]
     if wanted:
@@ -149,7 +149,7 @@ def history_of(connection: sa.Connection, request_id: str) -> list[LabelObservat
 
 
 def first_arrivals() -> sa.Subquery:
-    """request_id of a row, and the received_at of its first observation."""
+    """Select the request_id of each row and the received_at of its first observation."""
     c = label_observations.c
     first: sa.ColumnElement[Any] = sa.func.min(c.received_at).label("received_at")
     own: sa.ColumnElement[Any] = c.matched_request_id.label("request_id")

@@ -47,7 +47,7 @@ class FeedbackCounts:
 
     `accepted`: first label of a request. `updated`: replaced a label that was not observed later. `unknown`: the
     request is not logged; the label waits for it. `outdated`: the current label was observed later; stored as history.
-    `ambiguous`: the client id names several rows; the label waits and is assigned to none of them.
+    `ambiguous`: the client id names several rows; the label waits and is not assigned to any of them.
     """
 
     accepted: int
@@ -80,14 +80,14 @@ class GroundTruthStore:
     def add(self, items: Iterable[LabelItem], *, source: Source = "feedback") -> FeedbackCounts:
         """Store the most recently observed label per logged request, all or nothing; idempotent.
 
-        An item names its request by prediction id or client id. Items apply in order, so the second of two for one
-        request updates the first. Every observation is stored (label_history); those whose id names no logged row or
-        several wait for `match_waiting`.
+        An item names its request by prediction id or client id. Items are applied in order, so the second of two items
+        for one request replaces the first. Every observation is stored (label_history); if an id matches no logged row
+        or more than one, its observations wait for `match_waiting`.
         """
         given = list(items)
         now, ids = datetime.now(UTC), {item.request_id for item in given}
         with self._database.begin() as connection:
-            lock_writers(connection, "ground_truth")  # serialized, so that two deliveries cannot miss each other's rows
+            lock_writers(connection, "ground_truth")  # serialize deliveries, so that neither misses the other's rows
             named = requests_named(connection, self._log, ids)
             matched = {name: rows[0] for name, rows in named.items() if len(rows) == 1}
             keep_observations(connection, given, received_at=now, source=source, matched=matched)
@@ -96,7 +96,7 @@ class GroundTruthStore:
         return replace(counts, unknown=counts.unknown - ambiguous, ambiguous=ambiguous)
 
     def match_waiting(self) -> FeedbackCounts:
-        """Assign waiting labels to predictions logged since. Idempotent and safe to run at any time."""
+        """Assign waiting labels to predictions that have been logged since. Idempotent and safe to run at any time."""
         with self._database.connect() as connection:  # usually there is nothing to do, so check without the lock
             if not match_by_id(connection, self._log, client_request_ids):
                 return FeedbackCounts(0, 0, 0, 0)
@@ -105,7 +105,7 @@ class GroundTruthStore:
             return self._match(connection, match_by_id(connection, self._log, client_request_ids))
 
     def match_archived(self) -> FeedbackCounts:
-        """Assign waiting labels to archived predictions. Reads the ids of every part."""
+        """Assign waiting labels to archived predictions. Reads the ids in every archived part."""
         if self._archive is None:
             return FeedbackCounts(0, 0, 0, 0)
         with self._archive.snapshot() as connection:
@@ -144,12 +144,12 @@ class GroundTruthStore:
         return replace(counts, unknown=len(items) - len(own))
 
     def n_waiting(self) -> int:
-        """The number of requests whose label waits: no logged prediction or several."""
+        """The number of requests whose label waits because its id does not match exactly one logged prediction."""
         with self._database.connect() as connection:
             return count_waiting(connection)
 
     def n_received_since(self, since: datetime) -> int:
-        """The number of labels of logged requests received or corrected after `since`."""
+        """The number of logged requests whose label was received or corrected after `since`."""
         query = sa.select(sa.func.count()).where(ground_truth.c.received_at > since)
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
@@ -160,7 +160,7 @@ class GroundTruthStore:
             return history_of(connection, request_id)
 
     def delays(self) -> LabelDelays:
-        """Delays from each labeled prediction to its current label's observation and to its first label's arrival."""
+        """Delays from each prediction to its current label's observation and to its first label's arrival."""
         log, truth, first = self._log, ground_truth, first_arrivals()
         query = (
             sa.select(log.c.predicted_at, truth.c.observed_at, first.c.received_at)
@@ -176,7 +176,7 @@ class GroundTruthStore:
         return LabelDelays(delays[:, 0], delays[:, 1])
 
     def label_of(self, request_id: str) -> dict[str, Any] | None:
-        """Label, observed_at and received_at of a request; None if it has no label."""
+        """A request's label with its observed_at and received_at; None if the request has no label."""
         c = ground_truth.c
         query = sa.select(c.label, c.observed_at, c.received_at).where(c.request_id == request_id)
         with self._database.connect() as connection:
@@ -209,7 +209,7 @@ class GroundTruthStore:
         return self._to_rows(columns)
 
     def _from_log_and_archive(self, query: sa.Select[Any], *observed: sa.ColumnElement[Any]) -> list[Any]:
-        """Rows of the database and the archive. `observed`: columns of label_observations that `query` joins."""
+        """Read rows from the database and the archive. `observed`: columns of label_observations that `query` joins."""
         with logged_rows(self._database, self._archive) as logged:
             logged.add_table(ground_truth, *ground_truth.c)
             if observed:
@@ -229,7 +229,7 @@ class GroundTruthStore:
         )
 
     def _observed(self, connection: sa.Connection, observed: dict[str, datetime | None]) -> dict[str, datetime | None]:
-        """The same requests with the observed_at of their current label; None without one."""
+        """The same requests with the observed_at of their current label; None if there is no label."""
         truth = ground_truth
         for part in _in_parts(sorted(observed)):
             current = sa.select(truth.c.request_id, truth.c.observed_at).where(truth.c.request_id.in_(part))
@@ -246,7 +246,7 @@ def _upsert(connection: sa.Connection) -> Any:
 def _classify(
     items: Sequence[LabelItem], current: dict[str, datetime | None]
 ) -> tuple[FeedbackCounts, list[LabelItem]]:
-    """Counts of the items in their order, and the item to store per request."""
+    """Process the items in order; return their counts and the item to store for each request."""
     observed = dict(current)
     newest: dict[str, LabelItem] = {}
     accepted = updated = outdated = 0

@@ -117,7 +117,7 @@ class PredictionLog:
     def _first_of_each(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> tuple[list[PredictionRecord], list[tuple[PredictionRecord, str]]]:
-        """The records to log, and each duplicate client request with the id of its row."""
+        """Return the records to log, and each duplicate client request with the id of the logged row."""
         keys = {
             r.request_id: (r.client_request_id, row_digest(self._names, r.features))
             for r in records
@@ -134,7 +134,10 @@ class PredictionLog:
     def _answered_differently(
         self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]
     ) -> list[tuple[str, str, str, str]]:
-        """Duplicates whose prediction differs from their row, as `Appended.other`. An archived row counts as equal."""
+        """Return the duplicates whose prediction differs from the logged row's, in the form of `Appended.other`.
+
+        An archived row counts as equal.
+        """
         logged = self._records(connection, {owner for _, owner in repeated})
         return [
             (record.request_id, record.model_version, owner, logged[owner].model_version)
@@ -143,22 +146,25 @@ class PredictionLog:
         ]
 
     def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
-        """The records whose id belongs to a different row."""
+        """Return the records whose id belongs to a different logged row."""
         logged = self._records(connection, {record.request_id for record in records})
         return tuple(r for r in records if r.request_id in logged and _row(r) != _row(logged[r.request_id]))
 
     def _records(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, PredictionRecord]:
-        """Prediction id → record."""
+        """Map prediction ids to records."""
         columns = (*self._fixed, *self._features)
         return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
 
     def are_logged(self, request_ids: Iterable[str]) -> set[str]:
-        """The subset of these ids that name a logged row. Reads no archive, which the service's login cannot read."""
+        """Return the subset of these ids that match a logged row.
+
+        Does not read the archive, which the service's login cannot access.
+        """
         with self._database.connect() as connection:
             return set(requests_named(connection, self._table, request_ids))
 
     def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
-        """The records in the database that each id names, oldest first; see `requests_named`.
+        """Return the records in the database that each id refers to, oldest first; see `requests_named`.
 
         An archived row with such an id replaces the database's row.
         """
@@ -171,7 +177,7 @@ class PredictionLog:
     def _archived_instead(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> dict[str, PredictionRecord]:
-        """Return archived records by prediction id, for records with an id that is also in the archive."""
+        """Return the archived records, by prediction id, that have the same id as one of these records."""
         archived_records: dict[str, PredictionRecord] = {}
         if self._archive is None:
             return archived_records
@@ -185,17 +191,17 @@ class PredictionLog:
         return archived_records
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
-        """Return the record of each id that names exactly one record."""
+        """Return the record for each id that refers to exactly one record."""
         return {name: records[0] for name, records in self.named(request_ids).items() if len(records) == 1}
 
     def ids_named(self, request_id: str) -> list[str]:
-        """Prediction ids of the rows that an id names: in the database, otherwise in the archive."""
+        """Return the prediction ids of the rows that an id refers to: in the database, otherwise in the archive."""
         with self._database.connect() as connection:
             ids = requests_named(connection, self._table, [request_id]).get(request_id, [])
         return ids or [r.request_id for r in self.archived_named(request_id)]
 
     def archived_named(self, request_id: str) -> list[PredictionRecord]:
-        """The archived records that an id names, oldest first."""
+        """Return the archived records that an id refers to, oldest first."""
         if self._archive is None:
             return []
         with self._archive.snapshot() as connection:
@@ -208,14 +214,14 @@ class PredictionLog:
         return [r for r in records if r.request_id == request_id] or records
 
     def find_archived(self, request_ids: Sequence[str]) -> dict[str, PredictionRecord]:
-        """Return the archived record of each id that names exactly one archived record."""
+        """Return the archived record for each id that refers to exactly one archived record."""
         named = {request_id: self.archived_named(request_id) for request_id in request_ids}
         return {name: records[0] for name, records in named.items() if len(records) == 1}
 
     def count(
         self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
     ) -> int:
-        """The number of rows of a model version predicted in [start, end); None: no limit."""
+        """Return the number of rows that a model version predicted in [start, end); None: no limit."""
         table = self._table
         query = sa.select(sa.func.count()).select_from(table)
         if model_version is not None:
@@ -258,7 +264,7 @@ class PredictionLog:
         return {name: np.array(values, dtype=kind) for name, values, kind in named}
 
     def summary(self) -> LogSummary:
-        """Totals, computed from indexes without reading rows."""
+        """Compute the totals from indexes without reading rows."""
         c = self._table.c
         newest = [sa.select(sa.func.max(column)).scalar_subquery() for column in (c.predicted_at, c.ingested_at)]
         by_version = (

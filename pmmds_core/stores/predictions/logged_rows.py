@@ -1,4 +1,4 @@
-"""Rows of the prediction log from the database and the archive together, with each request id of a day once.
+"""Rows of the prediction log from the database and the archive combined; each request id occurs once per day.
 
 The archived row takes precedence: a database row with its id is omitted, because any login that may add predictions
 can write such a row. Not here: the Parquet files (archived_rows.py), the list of parts (archive.py).
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.dialects import listed
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
 
-# By name, because every store has its own Table object for the log.
+# Compare tables by name, because every store has its own Table object for the log.
 _ID = sa.literal_column("prediction_logs.request_id", sa.String)
 
 
@@ -38,7 +38,7 @@ Source: TypeAlias = LiveRows | ArchivedRows
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """Both sources of rows; `archived` is None if no part overlaps the window."""
+    """Combines the two sources of rows; `archived` is None if no archived part overlaps the window."""
 
     live: LiveRows
     archived: ArchivedRows | None = None
@@ -53,5 +53,5 @@ class LoggedRows:
             self.archived.add_table(self.live.connection, table, *columns)
 
     def execute(self, query: sa.Select[Any]) -> list[Any]:
-        """The rows of a query: the database's, then the archive's."""
+        """Run a query and return the database's rows followed by the archive's."""
         return [row for source in self.sources for row in source.execute(query)]

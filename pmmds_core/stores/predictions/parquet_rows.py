@@ -62,7 +62,7 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
 
 
 def count_rows(path: Path) -> int:
-    """The number of rows by the file's metadata. Raises OSError, or StoreError if it is not a Parquet file."""
+    """Read the number of rows from the file's metadata. Raises OSError, or StoreError if it is not a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Finds the logged rows that an id names, and logs repeated client requests once.
+"""Finds the logged rows that an id refers to, and ensures that repeated client requests are logged only once.
 
 The log's key is the prediction id, which contains the row's timestamp. The client's request id is another column; the
 table client_request_ids has one entry per client id and row content, so a repeated request is logged once.
@@ -23,12 +23,12 @@ from pmmds_core.stores.predictions.request_ids import timestamp_of
 _IDS_PER_QUERY = 1000
 _DIGEST_CHARACTERS = 32
 
-# A client's id and the digest of its row.
+# A client's request id and the digest of the row.
 ClientKey = tuple[str, str]
 
 
 def row_digest(names: Sequence[str], features: Sequence[FeatureValue]) -> str:
-    """A digest of the non-missing values by name, so that adding a feature to the contract changes no digest.
+    """Hash the non-missing values by name, so that adding a feature to the contract changes no digest.
 
     Equal rows have equal digests: 1 equals 1.0, and 0.0 equals -0.0.
     """
@@ -45,13 +45,13 @@ def claim(connection: sa.Connection, claims: Mapping[ClientKey, tuple[str, datet
 
     Args:
         connection: the transaction that logs the rows.
-        claims: client id and row digest to the prediction id and timestamp of the row to log.
+        claims: (client id, row digest) → (prediction id, timestamp) of the row to log.
 
     Returns:
-        For every key the id of the row registered first; for a repeated request that is an earlier row's.
+        For each key, the id of the row registered first; for a repeated request, the id of an earlier row.
     """
     keys = sorted(claims)
-    # All writers use one order, so that overlapping deliveries cannot deadlock.
+    # All writers use the same order, so that overlapping deliveries cannot deadlock.
     rows = [dict(zip(_COLUMNS, (*key, *claims[key]), strict=True)) for key in keys]
     connection.execute(insert(connection, client_request_ids).on_conflict_do_nothing(), rows)
     c = client_request_ids.c
@@ -66,10 +66,10 @@ _COLUMNS = ("client_request_id", "row_digest", "request_id", "predicted_at")
 
 
 def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str]) -> dict[str, list[str]]:
-    """The prediction ids of the rows that each id names; ids that name no row are omitted.
+    """Return the prediction ids of the rows that each id refers to; ids without a row are omitted.
 
-    A prediction id names its own row only. A client id names every row logged with it, including archived ones: several
-    if the client used it for several rows.
+    A prediction id refers only to its own row. A client id refers to every row logged with it, including archived rows;
+    there are several if the client reused the id.
     """
     wanted = sorted(set(ids))
     named = {row.request_id: {row.request_id} for row in rows_of_ids(connection, log, (log.c.request_id,), wanted)}
@@ -86,7 +86,8 @@ def rows_of_ids(
 ) -> Iterator[sa.Row[Any]]:
     """The logged rows of these prediction ids; `columns` begin with request_id.
 
-    On PostgreSQL an id is looked up in the day of its timestamp first, and then, if missing there, in every day.
+    On PostgreSQL, an id is first looked up in the partition of its timestamp's day, then, if missing, in all
+    partitions.
     """
     for part in _in_parts(ids):
         remaining = set(part)

@@ -16,7 +16,7 @@ from pmmds_core.statistics.classification import AucInterval, auc_interval, has_
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs
 
-# Enough rows for a precise median and ROC-AUC; the newest are taken.
+# Maximum number of rows: the newest ones, enough for a precise median and ROC-AUC.
 N_NEWEST = 20_000
 
 

@@ -21,7 +21,7 @@ from pmmds_core.stores.database.dialects import database_now, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs, promotion_decisions, shadow_predictions
 
-# Shares are accurate to ±0.003; more rows would take longer without a benefit.
+# With this many rows, shares are accurate to ±0.003; more rows would only take longer.
 MAX_COMPARED = 100_000
 _ROWS_PER_STATEMENT = 1_000
 _ROWS_PER_DELETE = 5_000
@@ -81,7 +81,7 @@ class ShadowStore:
                     log.ingested_at > after.ingested_at,
                     sa.and_(log.ingested_at == after.ingested_at, log.request_id > after.request_id),
                 ),
-                # Implied by the condition above, in a form that can use the index.
+                # This condition is implied by the one above, but it can use the index.
                 log.ingested_at >= after.ingested_at,
                 log.model_name == self._model_name,
                 log.model_version != version,
@@ -95,7 +95,7 @@ class ShadowStore:
 
     def add(self, version: str, scores: Iterable[ShadowScore]) -> None:
         """Store scores, all or nothing; a request that the version has scored keeps its first score."""
-        # All writers use one order, so that two services on one database cannot deadlock.
+        # All writers use the same order, so that two services with the same database cannot deadlock.
         rows = [
             {"model_version": version, "model_name": self._model_name, **vars(s)}
             for s in sorted(scores, key=lambda s: s.request_id)
@@ -115,7 +115,7 @@ class ShadowStore:
         )
         is_old = sa.and_(c.model_name == self._model_name, c.model_version != version, c.model_version.not_in(waiting))
         n_deleted = 0
-        while True:  # in parts, because the service's writes wait for the same lock
+        while True:  # delete in parts, because the service's writes wait for the same lock
             part = sa.select(c.model_version, c.request_id).where(is_old).limit(_ROWS_PER_DELETE)
             delete = sa.delete(shadow_predictions).where(sa.tuple_(c.model_version, c.request_id).in_(part))
             with self._database.begin() as connection:
@@ -125,7 +125,7 @@ class ShadowStore:
                 return n_deleted
 
     def totals(self) -> dict[str, int]:
-        """Version → number of rows."""
+        """Return the number of rows per version."""
         c = shadow_predictions.c
         query = sa.select(c.model_version, sa.func.count()).where(c.model_name == self._model_name)
         with self._database.connect() as connection:
@@ -141,7 +141,7 @@ class ShadowStore:
             return connection.execute(newest_first.limit(1)).scalar_one_or_none()
 
     def agreement(self, version: str, limit: int = MAX_COMPARED) -> ShadowAgreement | None:
-        """Agreement of the version with the served predictions over its newest rows; None without rows."""
+        """Compare the version's newest rows with the served predictions; None if there are no rows."""
         return agreement(version, self._compared(version, limit))
 
     def _compared(self, version: str, limit: int) -> ShadowedRows:
@@ -164,7 +164,7 @@ class ShadowStore:
                 sa.func.coalesce(truth.label, -1),
             )
             .select_from(newest)
-            # Joined by timestamp too, so that PostgreSQL reads only that day's partition.
+            # Also join by timestamp, so that PostgreSQL reads only that day's partition.
             .join(
                 self._log,
                 sa.and_(log.request_id == newest.c.request_id, log.predicted_at == newest.c.predicted_at),

@@ -1,4 +1,4 @@
-"""Dagster's SQLite files lie inside a home whose name has characters of a URL; plain homes use Dagster's own class."""
+"""Dagster's SQLite files are in the home even if its path contains URL characters; other homes use Dagster's class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leader election by lock file, and by a session of a real PostgreSQL that is terminated."""
+"""Leader election by a lock file, and by a PostgreSQL session that is terminated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ sys.stdin.read()
 
 
 class Scripted:
-    """A leader lock with given results; the last one repeats."""
+    """A leader lock that returns the given results and repeats the last one."""
 
     def __init__(self, *answers: Role) -> None:
         self.answers = list(answers)
@@ -56,7 +56,7 @@ def test_a_lock_file_is_held_by_one_process_until_it_is_killed(tmp_path: Path) -
     after.close()
 
 
-def test_a_lock_file_that_cannot_be_written_raises(tmp_path: Path) -> None:
+def test_an_unwritable_lock_file_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         FileLeaderLock(tmp_path / "gone").try_acquire()
 
@@ -76,11 +76,11 @@ def test_one_database_session_is_the_leader_until_it_ends(postgres_url: str) -> 
 
 
 @pytest.mark.postgres
-def test_a_lost_session_regains_the_lock_if_it_is_free(postgres_url: str) -> None:
+def test_a_leader_that_loses_its_session_regains_a_free_lock(postgres_url: str) -> None:
     first, second = PostgresLeaderLock(postgres_url), PostgresLeaderLock(postgres_url)
     assert first.try_acquire() is LEADER
     assert end_leader_sessions(postgres_url) == 1
-    assert [first.try_acquire(), second.try_acquire()] == [LEADER, STANDBY]  # the lock was free in between
+    assert [first.try_acquire(), second.try_acquire()] == [LEADER, STANDBY]  # the lock was free for a moment
     assert end_leader_sessions(postgres_url) == 1
     assert [second.try_acquire(), first.try_acquire(), second.try_acquire()] == [LEADER, STANDBY, LEADER]
     first.close()
@@ -88,7 +88,7 @@ def test_a_lost_session_regains_the_lock_if_it_is_free(postgres_url: str) -> Non
 
 
 @pytest.mark.postgres
-def test_behind_a_pooler_the_leader_lock_is_a_file(
+def test_the_leader_lock_is_a_file_behind_a_connection_pooler(
     postgres_cluster: Cluster, postgres_url: str, tmp_path: Path
 ) -> None:
     direct = leader_lock_in(postgres_url, tmp_path)
@@ -111,7 +111,7 @@ def test_a_dagster_url_with_another_driver_works(postgres_url: str) -> None:
     lock.close()
 
 
-def test_an_unreachable_database_gives_role_unknown() -> None:
+def test_the_role_is_unknown_if_the_database_is_unreachable() -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/dagster"
     assert PostgresLeaderLock(url).try_acquire() is UNKNOWN
 
@@ -126,7 +126,7 @@ def test_each_change_of_role_is_logged_once() -> None:
     ]
 
 
-def test_a_daemon_ends_only_when_another_is_the_leader() -> None:
+def test_a_daemon_exits_only_if_another_is_the_leader() -> None:
     ended = threading.Event()
     watch_leadership(Scripted(LEADER, UNKNOWN, UNKNOWN, LEADER, STANDBY), 0.0, ended.set)
     assert ended.is_set()

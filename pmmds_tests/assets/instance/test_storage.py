@@ -1,4 +1,4 @@
-"""Processes that open a fresh Dagster home at the same time: each SQLite file has one schema version."""
+"""If processes open a new Dagster home at the same time, each SQLite file has one schema version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pmmds_assets.instance.dagster_home import dagster_variables
 from pmmds_core.config.settings import Settings
 
 N_PROCESSES = 3
-# Every process imports Dagster first, then waits for the same moment, so that the race is as tight as it gets.
+# All processes import Dagster first and then start at the same time, so that a race is likely.
 PROGRAM = """
 import sys, time
 from pmmds_assets.instance.storage import open_instance
@@ -27,7 +27,7 @@ with open_instance(load_settings()) as instance:
 
 
 @pytest.mark.process
-def test_processes_that_create_the_storage_at_once_leave_one_schema_version(tmp_path: Path) -> None:
+def test_concurrent_storage_creation_leaves_one_schema_version(tmp_path: Path) -> None:
     environment = {**os.environ, "PMMDS_HOME": str(tmp_path), **dagster_variables(Settings(home=str(tmp_path)))}
     moment = str(time.time() + 8)
     started = [

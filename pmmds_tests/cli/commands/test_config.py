@@ -1,4 +1,4 @@
-"""`pmmds config`: values, places and origins of settings, and errors of `pmmds.toml`."""
+"""`pmmds config` shows values, places and origins of settings, and errors in `pmmds.toml`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_tests.harness.command_line import Said, pmmds
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A sub-folder of a folder with settings."""
+    """A subfolder of a folder with a settings file."""
     (tmp_path / "sub").mkdir()
     write(tmp_path, '[drift]\npsi_threshold = 0.3\n[service]\nadmin_token = "hidden-word"\n')
     return tmp_path / "sub"
@@ -28,7 +28,7 @@ def config(folder: Path, *arguments: str, **variables: str) -> Said:
 
 
 @pytest.mark.parametrize("key", ["drift.psi_threshold", "PMMDS_DRIFT_PSI_THRESHOLD"])
-def test_one_value_is_printed_by_either_name(folder: Path, key: str) -> None:
+def test_a_setting_can_be_printed_by_either_name(folder: Path, key: str) -> None:
     assert config(folder, key).out == "0.3\n"
     assert config(folder, key, PMMDS_DRIFT_PSI_THRESHOLD="0.5").out == "0.5\n"
 
@@ -51,7 +51,7 @@ def test_secrets_are_hidden_in_every_form(folder: Path) -> None:
         assert "hidden-word" not in said.out + said.err
 
 
-def test_an_unknown_setting_exits_with_2_and_the_nearest_name(folder: Path) -> None:
+def test_an_unknown_setting_exits_with_2_and_suggests_a_name(folder: Path) -> None:
     said = config(folder, "drift.psi_treshold")
     assert said.code == 2
     assert "Did you mean drift.psi_threshold?" in said.sentence
@@ -65,7 +65,7 @@ def test_an_invalid_file_stops_commands_but_not_their_help(folder: Path) -> None
     assert config(folder, "--help").code == 0
 
 
-def test_a_file_with_secrets_that_others_can_read_gives_one_warning(folder: Path) -> None:
+def test_a_file_with_secrets_that_others_can_read_prints_one_warning(folder: Path) -> None:
     (folder.parent / "pmmds.toml").chmod(0o644)
     said = config(folder, "home")
     assert said.code == 0

@@ -1,4 +1,4 @@
-"""`pmmds drift compare`: tables, files, exit codes, and one sentence for each invalid input."""
+"""`pmmds drift compare` prints tables, writes files, sets exit codes, and explains invalid input in one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Compare = Callable[..., Said]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """a: the reference; b: the same population; moved: three features moved; few: 40 rows."""
+    """Files: a is the reference, b has the same population, moved has three shifted features, few has 40 rows."""
     folder = tmp_path_factory.mktemp("files")
     frame = packaged_generator().sample(4000, 5).drop(columns="churn")
     frame[:2000].to_parquet(folder / "a.parquet", index=False)
@@ -31,7 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def compare(files: Path, tmp_path: Path) -> Compare:
-    """Runs the command on two of `files`."""
+    """Return a function that runs the command on two of `files`."""
 
     def run(reference: str, current: str, *more: str) -> Said:
         arguments = ("drift", "compare", "--reference", reference, "--current", current, *more)
@@ -64,7 +64,7 @@ def test_too_few_rows_exit_with_4(compare: Compare) -> None:
     assert said.document["verdict"] == "insufficient_data"
 
 
-def test_json_has_the_format_of_a_stored_report(compare: Compare) -> None:
+def test_json_output_has_the_format_of_a_stored_report(compare: Compare) -> None:
     document = compare("a.parquet", "moved.parquet", "--contract", "telco_churn", "--json").document
     assert (document["n_reference"], document["n_current"], document["verdict"]) == (2000, 2000, "drifted")
     assert document["rules"][0]["verdict"] == "drifted"
@@ -89,7 +89,7 @@ def test_saved_profile_can_be_used_as_reference(compare: Compare, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def bad(files: Path) -> Path:
-    """Files that cannot be compared, one per reason."""
+    """Files that cannot be compared, one for each reason."""
     folder = files / "bad"
     folder.mkdir()
     good = pd.read_parquet(files / "a.parquet")
@@ -141,7 +141,7 @@ def bad(files: Path) -> Path:
         ("bad/latin.csv", "bad/latin.csv", "", "line 2 is not UTF-8"),
         ("bad/late_latin.csv", "bad/late_latin.csv", "", "line 2000002 is not UTF-8"),
         ("bad/late_ragged.csv", "bad/late_ragged.csv", "", "line 2000002: Expected Number of Columns: 2 Found: 3"),
-        ("bad/ends.csv", "bad/ends.csv", "", "line 53 has 3 cells for 2 columns"),
+        ("bad/ends.csv", "bad/ends.csv", "", "line 53 has 3 cells, but the header has 2"),
         ("bad/pipe.csv", "bad/pipe.csv", "", "not all of its 2 rows"),
         ("bad/binary.csv", "bad/binary.csv", "", "line 2 contains a NUL byte"),
         ("bad/mixed.csv", "bad/mixed.csv", "", "'x' mixes 500 numbers with 1 other values"),
@@ -156,7 +156,7 @@ def bad(files: Path) -> Path:
         ("a.parquet", "b.csv", "--html b.csv", "b.csv is one of the input files"),
     ],
 )
-def test_invalid_input_gives_one_sentence_and_writes_nothing(
+def test_invalid_input_prints_one_sentence_and_writes_nothing(
     compare: Compare, bad: Path, tmp_path: Path, reference: str, current: str, more: str, expected: str
 ) -> None:
     page, profile = tmp_path / "page.html", tmp_path / "profile.json"
@@ -173,4 +173,4 @@ def test_profile_of_another_contract_is_rejected(compare: Compare, files: Path, 
     assert compare("a.parquet", "b.csv", "--save-profile", str(profile)).code == 0
     said = compare(str(profile), "b.csv", "--contract", "telco_churn")
     assert said.code == 2
-    assert "was made without a contract" in said.sentence
+    assert "was created without a contract" in said.sentence

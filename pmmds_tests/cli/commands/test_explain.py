@@ -1,4 +1,4 @@
-"""`pmmds explain`: the lineage of a prediction."""
+"""`pmmds explain` shows the lineage of a prediction."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_text_shows_lineage_and_largest_contributions(explained_home: Path) -> N
 
 
 @pytest.mark.slow
-def test_alert_that_triggered_the_version_is_named(trained_home: Path) -> None:
+def test_explain_shows_the_alert_that_triggered_the_version(trained_home: Path) -> None:
     platform = DagsterPlatform.build(trained_home)
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, 2500, "migration", seed=5).frame
     platform.log_rows(rows, "m")
@@ -68,7 +68,7 @@ def test_alert_that_triggered_the_version_is_named(trained_home: Path) -> None:
     assert (earlier["model"]["version"], earlier["alert"]) == ("1", None)
 
 
-def test_unknown_id_gives_one_sentence(explained_home: Path) -> None:
+def test_unknown_id_prints_one_sentence(explained_home: Path) -> None:
     said = pmmds(explained_home, "explain", "nobody")
     assert said.code == 2
     assert "No prediction with the request id 'nobody' is logged." in said.sentence
@@ -82,13 +82,13 @@ def test_an_id_that_is_still_in_the_spool_is_reported(explained_home: Path) -> N
     waiting: Said = pmmds(explained_home, "explain", "waiting13")
     assert waiting.code == 1
     assert "in the spool" in waiting.sentence
-    assert pmmds(explained_home, "explain", "waiting").code == 2, "the beginning of an id is not the id"
+    assert pmmds(explained_home, "explain", "waiting").code == 2, "a prefix of an id does not match"
     spool.close()
 
 
-def test_lineage_without_the_model_shows_the_rest(explained_home: Path) -> None:
+def test_lineage_is_shown_even_without_the_model(explained_home: Path) -> None:
     spoiled = pmmds(explained_home, "explain", "m-0", "--json", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert spoiled.document["explanation"] is not None, "the kept copy is enough"
+    assert spoiled.document["explanation"] is not None, "the cached copy is enough"
     import shutil
 
     shutil.rmtree(explained_home / "profiles")
@@ -103,5 +103,5 @@ def test_lineage_without_the_model_shows_the_rest(explained_home: Path) -> None:
 def test_explain_imports_no_heavy_library_with_a_cached_model(explained_home: Path) -> None:
     assert pmmds(explained_home, "explain", "m-0").code == 0
     loaded = heavy_libraries_of(explained_home, ["explain", "m-0", "--json"])
-    assert "mlflow" not in loaded, "which alone takes seconds"
+    assert "mlflow" not in loaded, "importing mlflow takes seconds"
     assert loaded == set()

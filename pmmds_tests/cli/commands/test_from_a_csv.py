@@ -1,4 +1,4 @@
-"""The tutorial docs/tutorials/from-a-csv.md: its script and commands run, and its table is what they print."""
+"""The script and commands of docs/tutorials/from-a-csv.md run and print the table in the tutorial."""
 
 from __future__ import annotations
 

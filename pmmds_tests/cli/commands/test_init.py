@@ -1,4 +1,4 @@
-"""pmmds init and pmmds contract as processes: files, exit codes, sentences."""
+"""`pmmds init` and `pmmds contract` write the right files, exit codes and messages as processes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_init_replaces_files_only_with_force(folder: Path) -> None:
     load_contract(folder / "project" / "contract.yaml")
 
 
-def test_a_folder_that_cannot_be_written_has_none_of_the_files(folder: Path) -> None:
+def test_if_one_file_cannot_be_written_none_is(folder: Path) -> None:
     (folder / "project" / "README.md").mkdir(parents=True)
     said = run(folder, "init", "--from", "customers.csv", "--label", LABEL, "--into", "project", "--force")
     assert said.code == 2
@@ -77,7 +77,7 @@ BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_files_get_one_sentence_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+def test_invalid_files_print_one_sentence_and_write_nothing(name: str, tmp_path: Path) -> None:
     make, expected = BAD[name]
     make(with_missing_values()).to_csv(tmp_path / "bad.csv", index=False)
     said = run(tmp_path, "init", "--from", "bad.csv", "--label", LABEL)
@@ -86,7 +86,7 @@ def test_bad_files_get_one_sentence_and_nothing_is_written(name: str, tmp_path: 
     assert files(tmp_path) == {"bad.csv"}
 
 
-def test_a_file_in_another_encoding_gets_the_line_that_converts_it(tmp_path: Path) -> None:
+def test_another_encoding_is_reported_with_the_command_to_convert_it(tmp_path: Path) -> None:
     with_missing_values().assign(Plan="größer").to_csv(tmp_path / "bad.csv", index=False, encoding="latin-1")
     said = run(tmp_path, "init", "--from", "bad.csv", "--label", LABEL)
     assert said.code == 2
@@ -94,7 +94,7 @@ def test_a_file_in_another_encoding_gets_the_line_that_converts_it(tmp_path: Pat
     assert files(tmp_path) == {"bad.csv"}
 
 
-def test_contract_check_lists_what_would_be_refused(folder: Path) -> None:
+def test_contract_check_lists_values_that_would_be_rejected(folder: Path) -> None:
     assert run(folder, "init", "--from", "customers.csv", "--label", LABEL).code == 0
     frame = with_missing_values()
     frame.loc[[4, 9], "Amount"] = -1
@@ -105,7 +105,7 @@ def test_contract_check_lists_what_would_be_refused(folder: Path) -> None:
     assert "(line 6: '-1.0', line 11: '-1.0')" in said.err
 
 
-def test_contract_diff_states_what_the_migration_refuses(folder: Path) -> None:
+def test_contract_diff_shows_what_the_migration_refuses(folder: Path) -> None:
     assert run(folder, "init", "--from", "customers.csv", "--label", LABEL).code == 0
     arguments = ("--from", "customers.csv", "--label", LABEL, "--into", "new", "--ignore", "Plan")
     assert run(folder, "init", *arguments).code == 0

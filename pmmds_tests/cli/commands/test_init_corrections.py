@@ -1,4 +1,4 @@
-"""Corrections of an inferred contract on a terminal."""
+"""A user can correct an inferred contract on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_core.errors import InputFileError
 COLUMNS = ["age", "total price"]
 
 
-def test_a_correction_replaces_an_earlier_one_of_the_column() -> None:
+def test_a_correction_replaces_an_earlier_one_for_the_same_column() -> None:
     options = with_change(InferenceOptions(), "age categorical", COLUMNS)
     options = with_change(options, '"total price" ignore', COLUMNS)
     options = with_change(options, "age numeric", COLUMNS)
@@ -20,6 +20,6 @@ def test_a_correction_replaces_an_earlier_one_of_the_column() -> None:
 
 
 @pytest.mark.parametrize("line", ["age", "age text", "size numeric", "numeric"])
-def test_another_line_is_rejected(line: str) -> None:
+def test_a_line_that_is_not_a_correction_is_rejected(line: str) -> None:
     with pytest.raises(InputFileError):
         with_change(InferenceOptions(), line, COLUMNS)

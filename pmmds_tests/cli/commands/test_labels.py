@@ -10,7 +10,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.prediction_records import make_records
 
 
-def test_file_is_imported_corrected_and_matched(tmp_path: Path) -> None:
+def test_labels_are_imported_corrected_and_matched(tmp_path: Path) -> None:
     home = tmp_path / "home"
     deployment = DagsterPlatform.build(home).deployment
     log = PredictionLog(deployment.database, deployment.contract)

@@ -1,4 +1,4 @@
-"""`pmmds reproduce`: same digest from the recorded data, or the reason why not."""
+"""`pmmds reproduce` gets the same digest from the recorded data, or reports why it cannot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def test_version_is_reproduced_under_other_settings(trained_home: Path) -> None:
     assert document["digest"] == deployment.production_version().digest
     assert (document["seed"], document["differences"]) == (42, [])
     assert document["training_digest"] == deployment.production_version().tags["training_digest"]
-    assert [v.version for v in deployment.registry.versions(deployment.model_name)] == ["1"], "nothing is registered"
+    assert [v.version for v in deployment.registry.versions(deployment.model_name)] == ["1"], (
+        "the command registers no version"
+    )
 
 
 def test_a_different_digest_exits_with_3_and_names_the_code_version(trained_home: Path) -> None:
@@ -58,7 +60,7 @@ def test_missing_or_modified_rows_are_reported_before_training(trained_home: Pat
     assert "are not stored here" in gone.sentence
 
 
-def test_unknown_or_incomplete_version_gives_one_sentence(trained_home: Path) -> None:
+def test_unknown_or_incomplete_version_prints_one_sentence(trained_home: Path) -> None:
     unknown = pmmds(trained_home, "reproduce", "9")
     assert unknown.code == 2
     assert "has no version '9' in the registry. Registered versions: v1." in unknown.sentence

@@ -1,4 +1,4 @@
-"""`pmmds retention`: a dry run deletes nothing, and the next run deletes what it listed."""
+"""`pmmds retention` deletes what its dry run lists, and the dry run deletes nothing."""
 
 from __future__ import annotations
 

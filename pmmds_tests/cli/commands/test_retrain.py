@@ -16,7 +16,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform
 def test_retrain_needs_a_trigger_or_force_and_respects_the_daily_cap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", "")  # restored after the test; the command sets it
+    monkeypatch.setenv("DAGSTER_HOME", "")  # monkeypatch restores the variable, which the command sets
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
     deployment = platform.deployment
     assert _find_trigger(deployment, is_forced=False) == ""

@@ -1,4 +1,4 @@
-"""The commands in the demo's summary run in the shell that started it."""
+"""The commands in the demo's summary work in the shell that started the demo."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.training.code_version import code_version
 
 
-def test_summary_names_the_full_path_if_pmmds_is_not_on_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_summary_shows_the_full_path_if_pmmds_is_not_on_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     done = subprocess.run([own_command(), "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"pmmds {code_version()}\n"
 
 
-def test_summary_names_only_pmmds_if_it_is_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_summary_shows_only_pmmds_if_it_is_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     assert own_command() == "pmmds"
 
@@ -52,7 +52,7 @@ def test_summary_of_a_held_challenger_shows_its_criteria_and_no_swap() -> None:
     assert "whole loop" not in lines
 
 
-def test_summary_ends_with_the_step_that_was_reached() -> None:
+def test_summary_ends_with_the_last_completed_step() -> None:
     result = DemoResult(
         outcome=DemoOutcome.NOT_TRAINED,
         account="The first model was not promoted.",

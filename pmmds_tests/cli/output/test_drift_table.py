@@ -1,4 +1,4 @@
-"""The drift table of `pmmds monitor`: at most 100 columns, one verdict per rule."""
+"""The drift table of `pmmds monitor` has at most 100 columns and one verdict per rule."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_table_fits_100_columns_and_lists_verdicts_by_rule(
     printed = capsys.readouterr().out
     assert max(len(line.rstrip()) for line in printed.splitlines()) <= 100
     first = printed.splitlines()[1]
-    assert first.startswith("payment_method"), "the largest PSI first"
+    assert first.startswith("payment_method"), "the feature with the largest PSI is first"
     assert "missing 0% → 100%" in first
     for words in (
         "spec (stable, raises alerts): 1 of 19 features",

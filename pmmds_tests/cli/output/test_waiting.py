@@ -1,4 +1,4 @@
-"""What a command waits for: lines at intervals without a terminal, one replaced line on a terminal."""
+"""A waiting command prints lines at intervals, or replaces one line on a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with waiting("mlflow; log: /home/logs/mlflow.log", interval=0.05):
 
 
 class Screen(io.StringIO):
-    """Not a terminal; signals each line."""
+    """A stream that is no terminal and signals each line."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Screen(io.StringIO):
         return super().write(text)
 
 
-def test_lines_state_the_time_so_far_and_what_is_missing_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_show_the_elapsed_time_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     missing, second = ["serving", "mlflow"], threading.Event()
 
     def on_line(text: str) -> None:
@@ -60,7 +60,7 @@ def test_a_short_wait_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == ""
 
 
-def test_a_terminal_shows_one_replaced_line_and_leaves_none() -> None:
+def test_a_terminal_shows_one_line_that_is_erased_at_the_end() -> None:
     main, terminal = pty.openpty()
     started = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
@@ -74,9 +74,9 @@ def test_a_terminal_shows_one_replaced_line_and_leaves_none() -> None:
     while True:
         try:
             shown += os.read(main, 4096)
-        except OSError:  # the other end is closed
+        except OSError:  # the other end of the terminal is closed
             break
     os.close(main)
     text = shown.decode()
-    assert text.count("\n") == 1, "the line about serving"
+    assert text.count("\n") == 1, "only the line about serving remains"
     assert text.endswith("\r\033[K")

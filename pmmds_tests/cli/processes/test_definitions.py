@@ -1,4 +1,4 @@
-"""The processes that the settings define, with their options. Starts nothing."""
+"""The settings define the right processes and options. No process is started."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_other_processes_create_no_dagster_home(tmp_path: Path) -> None:
     assert not (tmp_path / "dagster").exists()
 
 
-def test_run_lists_the_processes_for_an_unknown_name(tmp_path: Path) -> None:
+def test_an_unknown_process_name_lists_the_processes(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "run", "everything")
     assert said.code == 2
     assert "Choose one of serving, mlflow, dagster-webserver, dagster-daemon, dagster-code." in said.sentence

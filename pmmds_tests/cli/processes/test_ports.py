@@ -1,4 +1,4 @@
-"""Choice of ports, and detection of other programs that listen on them."""
+"""Free ports are chosen, and other programs that listen on a port are detected."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SERVE_FILES = ("-m", "http.server", "--bind", HOST)
 
 
 class Friendly(BaseHTTPRequestHandler):
-    """Responds to every GET with 200, as another PMMDS would."""
+    """Responds to every GET with 200, like another PMMDS deployment."""
 
-    def do_GET(self) -> None:  # the name is required by http.server
+    def do_GET(self) -> None:  # http.server requires this method name
         self.send_response(200)
         self.end_headers()
 
@@ -60,7 +60,7 @@ def supervised(home: Path, process: Process) -> Iterator[Supervisor]:
         stop(settings)
 
 
-def test_wanted_ports_are_used_if_they_are_free(other_port: int) -> None:
+def test_requested_ports_are_used_if_they_are_free(other_port: int) -> None:
     free = free_port()
     found = free_ports({"a": other_port, "b": free, "c": free})
     assert found["a"] != other_port
@@ -69,14 +69,14 @@ def test_wanted_ports_are_used_if_they_are_free(other_port: int) -> None:
     assert all(is_free(HOST, port) for port in found.values())
 
 
-def test_listens_detects_the_process_on_a_port(other_port: int) -> None:
+def test_the_process_that_listens_on_a_port_is_detected(other_port: int) -> None:
     assert listens(os.getpid(), other_port)
     assert not listens(os.getpid(), free_port())
-    assert not listens(2**22, other_port), "no process has such a number"
+    assert not listens(2**22, other_port), "no process has this id"
 
 
 @pytest.mark.process
-def test_a_response_of_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
+def test_a_response_from_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
     url = f"http://{HOST}:{other_port}/livez"
     process = Process("serving", argv, HOST, other_port, url)
@@ -89,7 +89,7 @@ def test_a_response_of_another_program_does_not_count_as_ready(tmp_path: Path, o
 
 
 @pytest.mark.process
-def test_missing_process_is_named_with_its_log_and_last_lines(
+def test_missing_process_is_reported_with_its_log_and_last_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("pmmds_cli.processes.readiness.START_SECONDS", 3.0)
@@ -105,7 +105,7 @@ def test_missing_process_is_named_with_its_log_and_last_lines(
 
 
 @pytest.mark.process
-def test_answer_of_the_started_process_counts_as_ready(tmp_path: Path) -> None:
+def test_response_from_the_started_process_counts_as_ready(tmp_path: Path) -> None:
     port = free_port()
     process = Process("serving", [sys.executable, *SERVE_FILES, str(port)], HOST, port, f"http://{HOST}:{port}/")
     with supervised(tmp_path, process) as supervisor:
@@ -116,8 +116,8 @@ def test_answer_of_the_started_process_counts_as_ready(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_grpc_port_taken_during_startup_is_named(tmp_path: Path, other_port: int) -> None:
-    """The demo retries with other ports on this error."""
+def test_grpc_port_taken_during_startup_is_reported(tmp_path: Path, other_port: int) -> None:
+    """The demo catches this error and retries with other ports."""
     with socket.create_connection((HOST, other_port)) as connection:
         taken = connection.getsockname()[1]
         port = free_port()

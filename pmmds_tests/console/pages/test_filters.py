@@ -1,4 +1,4 @@
-"""Texts of the pages: times, ages, figures and first sentences."""
+"""Template filters format times, ages, figures and first sentences."""
 
 from __future__ import annotations
 

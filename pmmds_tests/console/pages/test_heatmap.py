@@ -1,4 +1,4 @@
-"""Cells of the heatmap, without a server."""
+"""The heatmap has the right cells. No server is started."""
 
 from __future__ import annotations
 

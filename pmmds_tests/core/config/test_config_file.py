@@ -137,9 +137,9 @@ def test_relative_paths_are_resolved_against_the_config_file_folder(tmp_path: Pa
         ("home = 3", "pmmds.toml:1: home = 3 is not valid: expected text in quotes, not a whole number."),
         ("promotion.shadow = 1", "pmmds.toml:1: promotion.shadow = 1 is not valid: expected one of off, on."),
         ('drift.alert_rules = ["jont"]', "pmmds.toml:1: drift.alert_rules = ['jont'] is not valid: expected a comma"),
-        ("a = 1\na = 2", "pmmds.toml:2: This is not TOML: cannot overwrite a value."),
-        ("[drift\n", "pmmds.toml:1: This is not TOML: expected ']'"),
-        ("[drift]\npsi_threshold =", "pmmds.toml:2: This is not TOML: invalid value"),
+        ("a = 1\na = 2", "pmmds.toml:2: not valid TOML: cannot overwrite a value."),
+        ("[drift\n", "pmmds.toml:1: not valid TOML: expected ']'"),
+        ("[drift]\npsi_threshold =", "pmmds.toml:2: not valid TOML: invalid value"),
     ],
 )
 def test_errors_state_the_line_and_the_expected_value(tmp_path: Path, text: str, message: str) -> None:

@@ -61,4 +61,4 @@ def test_a_changed_unit_requires_no_action(old: Contract) -> None:
 def test_the_migration_adds_and_reports_the_new_column(old: Contract, tmp_path: Path) -> None:
     database = open_database(Settings(home=str(tmp_path)))
     migrate(database, old)
-    assert migrate(database, added(old)) == ["Added to prediction_logs 1 column: age."]
+    assert migrate(database, added(old)) == ["Added 1 column to prediction_logs: age."]

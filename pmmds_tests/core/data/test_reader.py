@@ -156,7 +156,7 @@ def test_profile_columns_preserve_types_and_missing_values(tmp_path: Path, machi
         (2, "tenure", "1.5", "not a whole number (line 3: '1.5')"),
         (3, "tenure", "101", "outside 0 to 100 months (line 4: '101')"),
         (1, "SeniorCitizen", "2", "outside 0 to 1 flag (line 2: '2')"),
-        (1, "MonthlyCharges", "", "blank, but the contract does not define blanks (line 2: '')"),
+        (1, "MonthlyCharges", "", "blank, but the contract does not define what a blank means (line 2: '')"),
         (1, "MonthlyCharges", "inf", "not a number (line 2: 'inf')"),
         (2, "Churn", "Maybe", "not a label. Expected Yes or No (line 3: 'Maybe')"),
         (3, "Churn", "", "not a label. Expected Yes or No (line 4: '')"),

@@ -118,7 +118,7 @@ def test_a_broken_feature_does_not_change_other_features() -> None:
 
 def test_no_measures_are_reported_without_rows() -> None:
     (found,) = compare(ReferenceProfile("", 720, (numeric(TENURE),)), {}, 0)
-    assert found.statement == "tenure: no rows in the window, nothing to compare"
+    assert found.statement == "tenure: no rows in the window, so there is nothing to compare"
     assert (found.psi, found.p_value, found.q_value, found.ks_distance) == (None, None, None, None)
     assert found.band is Band.UNDETERMINED
 

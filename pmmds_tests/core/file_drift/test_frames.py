@@ -124,7 +124,7 @@ def test_notebooks_display_a_table_with_escaped_values() -> None:
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "reference: duplicate column names: 'a'"),
         (
             pd.DataFrame({"a": ["x", 1, 2.5]}),
-            "reference cannot be compared: its column 'a' has values of several kinds",
+            "reference cannot be compared: its column 'a' has values of several types",
         ),
         ([1, 2], "reference is a list, not a data frame"),
         (pd.DataFrame({"a": [1], "b": [2]}), "current"),

@@ -93,10 +93,10 @@ def test_thresholds_of_single_columns_determine_the_verdict(path: Path, tmp_path
         ({"ignore": {"zzz"}}, "has no column 'zzz'. It has: code, amount, note, at, id"),
         ({"bins": {"amount": 1}}, "'amount' cannot have 1 bins. Use 2 to 50"),
         ({"thresholds": {"amount": 0.0}}, "threshold 0 of 'amount' is not positive"),
-        ({"categorical": {"code"}, "numeric": {"code"}}, "'code' is in two of the options"),
-        ({"decimal": ";"}, "The option decimal is ';'. Expected a period or a comma"),
+        ({"categorical": {"code"}, "numeric": {"code"}}, "'code' is listed in two of the options"),
+        ({"decimal": ";"}, "Invalid value for the option decimal: ';'. Expected a period or a comma"),
         ({"decimal": ",", "thousands": ","}, "are both ','"),
-        ({"delimiter": "ab"}, "The option delimiter is 'ab'"),
+        ({"delimiter": "ab"}, "Invalid value for the option delimiter: 'ab'"),
         ({"numeric": {"at"}}, "'at' is timestamp_ns, which is not a number|'at' is timestamp"),
     ],
 )
@@ -112,5 +112,5 @@ def test_column_kinds_cannot_contradict_a_contract_or_a_saved_profile(path: Path
         compare_files(profile, path, options=FileOptions(numeric=frozenset(["note"])))
     result = compare_files(profile, path, options=FileOptions(ignore=frozenset(["note"])))
     assert [f.feature for f in result.features] == ["code", "amount"]
-    with pytest.raises(InputFileError, match="kinds and bins come from it"):
+    with pytest.raises(InputFileError, match="kinds and bins come from the contract"):
         compare_files(path, path, contract="telco_churn", options=FileOptions(bins={"tenure": 5}))

@@ -114,7 +114,7 @@ def test_values_unseen_in_the_reference_make_the_estimate_invalid(
     scores = np.random.default_rng(6).random(500)
     unseen = counts_of(contract, profile, scores, {"contract": "Weekly"})
     (reason,) = why_invalid(profile, CALIBRATION, scores, unseen, 100)
-    assert reason == "contract: 100.0% of rows are rare in the reference"
+    assert reason == "contract: 100.0% of rows have values that are rare in the reference"
     missing = counts_of(contract, profile, scores, {"tenure": None})
     (reason,) = why_invalid(profile, CALIBRATION, scores, missing, 100)
     assert reason.startswith("tenure: 100.0% of rows")

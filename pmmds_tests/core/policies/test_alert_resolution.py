@@ -48,7 +48,7 @@ def test_several_reports_on_the_same_window_count_once() -> None:
 
 def test_one_stable_report_against_a_new_reference_resolves_an_alert() -> None:
     new = windows(STABLE, version="2")
-    assert "The reference of v2" in (why_resolved(new, "1", 3) or "")
+    assert "the reference of v2" in (why_resolved(new, "1", 3) or "")
     assert why_resolved(windows(FEW, version="2"), "1", 3) is None
     assert why_resolved(windows(DRIFTED, version="2"), "1", 3) is None
     assert why_resolved(windows(FEW, version="2") + new, "1", 3) is None, (

@@ -237,7 +237,7 @@ def test_profiles_with_different_bins_cannot_be_merged(profile: ReferenceProfile
         merge([profile, other])
     with pytest.raises(DataError, match="bins of __score__ differ"):
         merge([profile, msgspec.structs.replace(profile, score=None)])
-    with pytest.raises(DataError, match="No profiles"):
+    with pytest.raises(DataError, match="There are no profiles"):
         merge([])
 
 

@@ -186,7 +186,7 @@ def test_fitting_too_few_rows_or_a_single_class_is_rejected(measures: Contract) 
     few = measured_rows(MIN_ROWS - 1)
     one_class = measured_rows().assign(broken=1)
     for frame in (few, one_class):
-        with pytest.raises(DataError, match="too few for a generator"):
+        with pytest.raises(DataError, match="too few to fit a generator"):
             fit_generator(as_source(frame), measures, seed=2)
 
 

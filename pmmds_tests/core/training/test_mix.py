@@ -40,7 +40,7 @@ def test_all_rows_that_are_not_held_out_are_used_for_training_by_default(
     found = split(reference, labelled, MixSettings())
     assert isinstance(found, TrainingData)
     left = {(x.rows, x.reason.split(" (")[0]): x.n_rows for x in found.left_out}
-    same = "have the content of a row that is held out"
+    same = "have the same content as a held-out row"
     assert set(left) == {("reference", "are the seeded reference holdout"), ("production", same)}
     assert found.n_production_train + left["production", same] == 600
     assert found.n_reference_train + left["reference", "are the seeded reference holdout"] == 2000

@@ -157,7 +157,9 @@ def test_deleting_the_champion_aborts_the_promotion_of_its_challenger(
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     registry.delete("1")
-    with pytest.raises(PromotionConflictError, match="no version is in production now; aborted: champion changed"):
+    with pytest.raises(
+        PromotionConflictError, match=r"no version is in production now\..* \(aborted: champion changed\)"
+    ):
         put_into_production(decide(decisions, "2", "1"), decisions, registry)
     assert decisions.pointer() is None
     assert decisions.recent(1)[0].kind == "manual"
@@ -222,7 +224,7 @@ def test_an_alias_move_made_in_mlflow_is_kept_and_aborts_the_promotion(
     put_into_production(decide(decisions, "1", None), decisions, registry)
     decision = decide(decisions, "2", "1")
     registry.aliases["production"] = "9"
-    with pytest.raises(PromotionConflictError, match="v9 is in production now; aborted: champion changed"):
+    with pytest.raises(PromotionConflictError, match=r"v9 is in production now\..* \(aborted: champion changed\)"):
         put_into_production(decision, decisions, registry)
     assert registry.aliases["production"] == "9"
     pointer = decisions.pointer()

@@ -1,4 +1,4 @@
-"""The service that receives the floods."""
+"""Fixture: the service that receives the floods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Database outages, full spools and poison rows under load: each row is logged once or counted as lost."""
+"""Despite database outages, full spools and poison rows, each row is logged once or counted as lost."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def spool_of(service: RunningService) -> dict[str, object]:
 
 
 def lasts(seconds: float) -> Callable[[], bool]:
-    """A condition that becomes true after `seconds`."""
+    """Return a condition that becomes true after `seconds`."""
     end = time.monotonic() + seconds
     return lambda: time.monotonic() >= end
 
 
 @pytest.mark.postgres
-def test_a_minute_without_the_database_changes_no_response(
+def test_a_minute_without_the_database_does_not_affect_responses(
     own_cluster: Cluster, prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     with service_on(own_cluster, prepared, contract, tmp_path / "home", PMMDS_SPOOL_MAX_ATTEMPTS="1") as service:
@@ -119,7 +119,7 @@ def test_health_reports_a_newer_schema_and_no_row_is_lost(
         health = newer.client.get("/healthz")
         assert health.status_code == 503
         problem = health.json()["parts"]["database"]["problem"]
-        assert "is at revision 9999, this program needs" in problem
+        assert "is at revision 9999, but this program needs" in problem
         with database.begin() as connection:
             connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
         wait_until(lambda: newer.status_of("/healthz") == 200)
@@ -129,7 +129,7 @@ def test_health_reports_a_newer_schema_and_no_row_is_lost(
 
 
 def fill(service: RunningService, contract: Contract, n_calls: int) -> tuple[list[str], list[tuple[int, str]]]:
-    """Ids of predictions from batches of 1,000 rows, and the errors."""
+    """Send batches of 1,000 rows; return the ids of predictions and the errors."""
     answered, refused = [], []
     for _ in range(n_calls):
         response = service.client.post(BATCH, json={"instances": [contract.example()] * 1000})
@@ -225,7 +225,7 @@ def test_a_poison_row_under_load_becomes_a_dead_letter(
 
 @contextmanager
 def disk_of(folder: Path, size: str) -> Iterator[None]:
-    """A separate file system mounted at a folder."""
+    """Mount a separate file system at a folder within the block."""
     folder.mkdir(parents=True)
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False)
     if made.returncode:
@@ -237,7 +237,7 @@ def disk_of(folder: Path, size: str) -> Iterator[None]:
 
 
 def refuses_more(load: Load, full: Path) -> Callable[[], bool]:
-    """A condition: more requests were rejected since its creation. Refills space that the shipper frees."""
+    """Return a condition that is true once more requests are rejected. It refills space that the shipper frees."""
     before = load.refused[NOT_RECORDED]
 
     def holds() -> bool:
@@ -247,10 +247,10 @@ def refuses_more(load: Load, full: Path) -> Callable[[], bool]:
     return holds
 
 
-def test_a_full_disk_under_load_loses_no_returned_prediction(
+def test_no_returned_prediction_is_lost_on_a_full_disk_under_load(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
-    """The test fills the spool's disk three times."""
+    """The spool's disk becomes full three times."""
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
     spool = tmp_path / "home" / "spool"
     with disk_of(spool, "16m"), running_service(environment) as service:

@@ -1,4 +1,4 @@
-"""Interrupted downloads of a version: MLflow killed, a stalled transfer, a slow transfer.
+"""Downloads of a version are interrupted: MLflow is killed, or the transfer stalls or is slow.
 
 The service keeps serving its version, reports the problem, serves no partial version, and recovers automatically.
 """
@@ -27,7 +27,7 @@ from pmmds_tests.harness.tcp_relay import Relay, relaying
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
-# Fewer bytes than a version's files, more than a response's head.
+# Fewer bytes than a version's files, but more than a response's headers.
 SOME_BYTES = 3000
 
 
@@ -49,7 +49,7 @@ def mlflow_server(
 
 @dataclass(frozen=True)
 class Scene:
-    """A service on v1 that reaches MLflow through the relay, and its clients."""
+    """A service on v1 that connects to MLflow through the relay, and its clients."""
 
     server: MlflowServer
     relay: Relay
@@ -62,11 +62,11 @@ class Scene:
         return self.service.home / "model_cache" / self.service.deployment().model_name
 
     def promote(self, version: str, champion: str | None) -> None:
-        """Promote as Dagster does, bypassing the relay."""
+        """Promote a version in the same way as Dagster, bypassing the relay."""
         promote(self.service.deployment(), self.server, version, champion)
 
     def begin_download(self, *, then_each_seconds: float | None = None) -> None:
-        """Promote v2 and stop or slow down its download."""
+        """Promote v2, and stop or slow down its download."""
         self.relay.let_through(SOME_BYTES, then_each_seconds=then_each_seconds)
         self.promote("2", "1")
         assert self.relay.holding.wait(60)
@@ -80,14 +80,14 @@ class Scene:
         return sentence in str(self.part("registry")["problem"])
 
     def has_half_of(self, version: str) -> bool:
-        """True if the version's folder exists in the cache."""
+        """Return True if the version's folder exists in the cache."""
         return (self.cache / version).exists()
 
     def n_unfinished(self) -> int:
         return len(list(self.cache.glob(".incoming-*")))
 
     def wait_for_the_new_version(self) -> None:
-        """v2 is complete and served, and every request so far was answered and logged."""
+        """Assert that v2 is complete and served, and that every request so far was answered and logged."""
         wait_until(lambda: self.service.serves("2"))
         wait_until(lambda: self.part("registry")["problem"] == "")
         wait_until(self.load.has_answered(50))
@@ -123,7 +123,7 @@ def on_stage(
             assert (load.refused, load.n_cut_off) == ({}, 0)
 
 
-def test_mlflow_killed_during_a_download_delays_the_version_only(
+def test_mlflow_killed_during_a_download_delays_only_the_version(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
@@ -150,7 +150,7 @@ def test_mlflow_killed_during_a_download_delays_the_version_only(
         assert {record.model_version for record in logged.values()} == {"1"}
 
 
-def test_a_stalled_download_times_out_and_delays_no_response(
+def test_a_stalled_download_times_out_without_delaying_responses(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
@@ -159,7 +159,7 @@ def test_a_stalled_download_times_out_and_delays_no_response(
         assert scene.part("registry")["fetching"] == "2"
         wait_until(lambda: scene.says("v2 could not be downloaded: MLflow request failed"))
         assert scene.says("timed out")
-        # The download may be retried already; between two attempts no files remain.
+        # The download may already be in its next attempt. Between attempts, no files remain.
         wait_until(lambda: scene.n_unfinished() == 0)
         assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
         scene.relay.open()
@@ -174,7 +174,7 @@ def test_a_slow_download_times_out_and_leaves_no_files(
         reported = "v2 could not be downloaded within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
         wait_until(lambda: scene.says(reported))
         wait_until(lambda: reported in scene.service.output)
-        # The next watcher has started: leftovers of the previous one are removed, its status is kept.
+        # After the next watcher starts, leftovers of the previous one are removed but its status is kept.
         wait_until(lambda: scene.part("registry")["fetching"] == "2")
         assert scene.says(reported)
         wait_until(lambda: scene.n_unfinished() == 1)  # the status is written before the folder is created

@@ -1,6 +1,6 @@
-"""Floods: minimal valid elements up to every size limit, and unlimited connections, calls and streams.
+"""Floods of minimal elements up to each size limit, and of connections, calls and streams.
 
-Each uses bounded memory, delays no concurrent prediction, and leaves no open connections. The bounds are about ten
+Each one uses bounded memory, delays no concurrent prediction, and leaves no open connections. The bounds are about ten
 times the values on an idle machine, and a fraction of the values without limits.
 """
 
@@ -37,18 +37,18 @@ pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("
 MAX_SECONDS, MAX_BYTES = 2.0, 250_000_000
 N_TIMES = 3
 SERVICE = "/pmmds.v1.PredictionService"
-# Too few descriptors for the configured connections.
+# Fewer descriptors than the configured number of connections.
 FEW_DESCRIPTORS = 400
 
 
 def filled(start: bytes, element: bytes, end: bytes, limit: int) -> bytes:
-    """Return the maximum number of comma-separated elements."""
+    """Return a JSON body with as many comma-separated elements as fit."""
     n_elements = (limit - len(start) - len(end) + 1) // (len(element) + 1)
     return start + b",".join([element] * n_elements) + end
 
 
 def keyed(start: bytes, end: bytes, limit: int) -> bytes:
-    """Return the maximum number of different keys."""
+    """Return a JSON body with as many different keys as fit."""
     keys = b",".join(b'"%d":0' % i for i in range(limit // 10))
     return (start + keys)[: limit - len(end)].rpartition(b",")[0] + end
 
@@ -66,7 +66,7 @@ HTTP_FLOODS = [
 
 
 def nested(element: bytes, limit: int) -> bytes:
-    """One element of field 1 with many nested ones."""
+    """Return one element of field 1 with many nested elements."""
     inner = element * ((limit - 8) // len(element))
     return b"\x0a" + _varint(len(inner)) + inner
 
@@ -79,7 +79,7 @@ def _varint(value: int) -> bytes:
 
 
 def named_entries(limit: int) -> bytes:
-    """Map entries with different names."""
+    """Return map entries with different names."""
     return b"".join(b"\x0a\x07\x0a\x05%05d" % (i % 100_000) for i in range(limit // 9 - 2))
 
 
@@ -131,7 +131,7 @@ def test_too_many_small_elements_over_grpc_are_rejected_fast(
 
 
 def test_incomplete_large_bodies_use_bounded_memory_and_time_out(flooded: RunningService, contract: Contract) -> None:
-    """200 clients send most of a four-megabyte body, then wait."""
+    """In this test, 200 clients send most of a four-megabyte body and then wait."""
     head = f"POST {BATCH} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {BATCH_BYTES}\r\n\r\n"
     piece = b" " * 1_000_000
@@ -143,7 +143,7 @@ def test_incomplete_large_bodies_use_bounded_memory_and_time_out(flooded: Runnin
             for _ in range(3):
                 client.sendall(piece)
         except OSError:
-            return  # the service closed it
+            return  # the service closed the connection
 
     with ExitStack() as stack, watched(flooded, contract) as spent:
         clients = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(200)]
@@ -187,7 +187,7 @@ def test_calls_without_a_message_time_out_and_the_service_recovers(flooded: Runn
         assert stub.PredictBatch(messages.PredictBatchRequest(instances=[row]), timeout=60).predictions
 
 
-def test_health_watches_are_limited_and_cheap(flooded: RunningService, contract: Contract) -> None:
+def test_health_watches_are_limited_and_use_little_cpu(flooded: RunningService, contract: Contract) -> None:
     outcomes: list[Any] = []
 
     def first(watch: Any) -> None:
@@ -258,13 +258,13 @@ def test_idle_grpc_connections_are_limited_and_closed(flooded: RunningService, c
             idle = socket.create_connection((flooded.settings.http_host, flooded.settings.grpc_port), timeout=20)
             stack.enter_context(idle).sendall(PREFACE)
         wait_until(lambda: worker.num_fds() < before + MAX_GRPC_CONNECTIONS + 50)
-        wait_until(lambda: worker.num_fds() < before + 20)  # their idle time has passed
+        wait_until(lambda: worker.num_fds() < before + 20)  # until the idle timeout has closed them
         with stub_of(flooded.settings) as stub:
             assert stub.Predict(predict_request(contract.example()), timeout=60).request_id
     assert set(spent.statuses) == {200}
 
 
-def test_websocket_requests_are_closed_like_all_others(flooded: RunningService, contract: Contract) -> None:
+def test_websocket_requests_time_out_like_all_others(flooded: RunningService, contract: Contract) -> None:
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
     head += "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A home on a full disk: workers keep running, reject predictions with a named error, and recover."""
+"""If the home's disk is full, workers keep running, reject predictions with a known error, and recover."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NEW_LABELS = ("no-such-page", "healthz", "model", "metrics", "docs", "openapi.js
 
 @pytest.fixture
 def small_home(tmp_path: Path) -> Iterator[Path]:
-    """A home on its own file system."""
+    """A home on its own small file system."""
     with mounted(tmp_path / "disk", "48m") as folder:
         yield folder / "home"
 
 
-def test_a_full_disk_stops_no_worker_and_loses_no_prediction(
+def test_a_full_disk_neither_stops_workers_nor_loses_predictions(
     prepared: Prepare, contract: Contract, small_home: Path
 ) -> None:
     environment = prepared(small_home, PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
@@ -58,13 +58,13 @@ def test_a_full_disk_stops_no_worker_and_loses_no_prediction(
         workers = workers_of(service, contract)
         assert ask().is_success
         wait_until(lambda: ShipperFiles(small_home / RUN_FOLDER).status.read() is not None)
-        wait_until(has_room_for_every_count)  # the shipper creates its files just after its status file
+        wait_until(has_room_for_every_count)  # the shipper creates these files just after its status file
         filler = fill_disk(small_home)
         wait_until(is_refused_when_full)
         for _ in range(50):
             answer = ask()
             assert answer.status_code in {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}, answer.text
-            # Counts with labels that no worker has used before.
+            # These requests create counters with labels that no worker has used before.
             service.client.post("/api/v1/predict/batch", json={"instances": [contract.example()] * 3})
             service.client.post("/api/v1/predict", json={"features": {}})
             for path in NEW_LABELS:

@@ -1,4 +1,4 @@
-"""Floods of abnormal gRPC metadata, frames and streams: memory stays bounded, and HTTP requests are served."""
+"""During floods of abnormal gRPC metadata, frames and streams, memory stays bounded and HTTP requests are served."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ HOLD_SECONDS = 4.0
 
 
 def metadata(n_bytes: int) -> bytes:
-    """Return fields of about 1,000 bytes with distinct names."""
+    """Return header fields of about 1,000 bytes each, with distinct names."""
     return b"".join(field(b"x-%d" % i, b"v" * 960) for i in range(n_bytes // 1000))
 
 
 def calls(method: str, n_bytes: int, *, trailers: bool = False) -> bytes:
-    """Return a call without a message on every stream of a connection, with metadata."""
+    """Return a call with metadata but no message on every stream of a connection."""
     block = call_fields(method) + metadata(n_bytes)
     opened = b"".join(headers(stream, block) for stream in streams(MAX_STREAMS))
     if trailers:
@@ -58,18 +58,18 @@ def calls(method: str, n_bytes: int, *, trailers: bool = False) -> bytes:
 
 
 def continued() -> bytes:
-    """Return an endless header block."""
+    """Return a header block that never ends."""
     block = metadata(15_000)
     return headers(1, call_fields(GET_MODEL), end_headers=False) + frame(CONTINUATION, 0, 1, block) * 400
 
 
 def empty_continued() -> bytes:
-    """Return an endless header block of empty frames."""
+    """Return a header block that never ends and consists of empty frames."""
     return headers(1, call_fields(GET_MODEL), end_headers=False) + frame(CONTINUATION, 0, 1) * 500_000
 
 
 def bomb() -> bytes:
-    """Return calls that refer 4,000 times, by one byte, to a large field in the dynamic table."""
+    """Return calls with 4,000 one-byte references to a large field in the dynamic table."""
     large = field(b"x-large", b"v" * 3900, indexed=True)
     first = headers(1, call_fields(GET_MODEL) + large)
     again = call_fields(GET_MODEL) + reference(62) * 4000
@@ -90,7 +90,7 @@ def resets() -> bytes:
 
 
 def settings() -> bytes:
-    """Return SETTINGS frames; the client does not read the acknowledgments."""
+    """Return SETTINGS frames, whose acknowledgments the client does not read."""
     return frame(SETTINGS, 0, 0, b"\x00\x03\x00\x00\x00\x10") * 300_000
 
 
@@ -132,7 +132,7 @@ def flood(service: RunningService, sent: bytes, *, acknowledges: bool) -> None:
 
         def send(mine: list[socket.socket]) -> None:
             for client in mine:
-                with suppress(OSError):  # the service closed it, or stopped reading
+                with suppress(OSError):  # the service closed the connection, or stopped reading
                     client.settimeout(HOLD_SECONDS)
                     client.sendall(PREFACE)
                     if acknowledges:
@@ -149,7 +149,7 @@ def flood(service: RunningService, sent: bytes, *, acknowledges: bool) -> None:
         time.sleep(max(0.0, ends - time.monotonic()))
 
 
-# Without an acknowledgment, the relay stops every kind of flood at the same number of bytes or frames.
+# Without an acknowledgment, the service's relay limits all kinds of floods equally, so four are enough.
 UNACKNOWLEDGED = ("metadata", "continuation", "dynamic table", "settings")
 
 

@@ -1,4 +1,4 @@
-"""Workers killed under load: every returned prediction is logged exactly once, and every 5xx has a known error."""
+"""If workers are killed under load, each returned prediction is logged once, and each 5xx has a known error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def workers_of(service: RunningService, contract: Contract) -> set[int]:
 
 
 def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> None:
-    """Kill one of two workers during a request, and wait until there are two again."""
+    """Kill one of two workers during a request, then wait until two are running again."""
     wait_until(lambda: len(workers_of(service, contract)) == 2)
     workers = map(psutil.Process, itertools.cycle(sorted(workers_of(service, contract))))
     victim = next(worker for worker in workers if stopped_in_mid_request(worker, load))
@@ -36,7 +36,7 @@ def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> 
 
 
 def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
-    """Stop the worker (SIGSTOP) until a client waits for it; continue it if none does."""
+    """Stop the worker (SIGSTOP). Return True if a client is waiting for it; otherwise resume it."""
     worker.suspend()
     try:
         wait_until(load.hangs, seconds=HANG_SECONDS + 3)
@@ -46,7 +46,7 @@ def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
     return True
 
 
-def test_a_worker_killed_twice_during_a_request_loses_no_prediction(
+def test_no_prediction_is_lost_if_workers_are_killed_during_requests(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
@@ -62,17 +62,17 @@ def test_a_worker_killed_twice_during_a_request_loses_no_prediction(
         assert load.refused == {}
         assert load.n_cut_off > 0
         wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") == 0)
-        # Rows of interrupted requests may be there too: recorded, but killed before the response was sent.
+        # Rows of interrupted requests may also be there, if the worker was killed before it sent the response.
         assert 0 <= stores.prediction_log.count() - len(load.answered) <= load.n_cut_off
 
 
 def shipper_of(service: RunningService) -> int:
-    """Process id of the running shipper; 0 without one."""
+    """Return the process id of the running shipper; 0 if there is none."""
     status = ShipperFiles(service.home / RUN_FOLDER).status.read()
     return status.pid if status is not None and is_alive(status.pid) else 0
 
 
-def test_a_repeatedly_killed_shipper_loses_no_row_and_delays_no_response(
+def test_killing_the_shipper_repeatedly_neither_loses_nor_delays_anything(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
@@ -86,7 +86,7 @@ def test_a_repeatedly_killed_shipper_loses_no_row_and_delays_no_response(
         wait_until(lambda: _spool_problem(service) == "")
 
 
-# The last row keeps SQLite busy for minutes, so the kill always hits a shipping process.
+# The last row keeps SQLite busy for minutes, so the shipper is always killed while it ships.
 _NEVER_DONE = """
 CREATE TRIGGER never_done AFTER INSERT ON prediction_logs WHEN NEW.request_id = '{request_id}' BEGIN
     SELECT max(n) FROM (
@@ -97,7 +97,7 @@ END
 """
 
 
-def test_a_service_killed_while_shipping_ships_the_rest_once(
+def test_a_service_killed_while_shipping_ships_the_rest_after_restart(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
@@ -120,7 +120,7 @@ def test_a_service_killed_while_shipping_ships_the_rest_once(
         wait_until(lambda: second.client.get("/healthz").json()["parts"]["spool"]["backlog_bytes"] == 0)
 
 
-def test_a_long_sqlite_write_lock_delays_rows_only(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
+def test_a_long_sqlite_write_lock_delays_only_rows(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     with running_service(prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")) as service:
         stores = service.deployment()
         load = Load(service.url, contract)
@@ -139,7 +139,7 @@ def _spool_problem(service: RunningService) -> str:
     return str(service.client.get("/healthz").json()["parts"]["spool"]["problem"])
 
 
-def test_shutdown_with_a_hanging_database_is_in_time_and_loses_nothing(
+def test_shutdown_with_a_hanging_database_is_on_time_and_loses_nothing(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
@@ -152,6 +152,6 @@ def test_shutdown_with_a_hanging_database_is_in_time_and_loses_nothing(
             more = Load(first.url, contract)
             with more.running():
                 wait_until(more.has_answered(100))
-            assert first.stop() == 0  # within RunningService's 30 seconds
+            assert first.stop() == 0  # stop() fails after 30 seconds
     with running_service(environment):
         wait_until(lambda: logged_once(stores, load.answered + more.answered))

@@ -1,4 +1,4 @@
-"""Connection limits: slow, large, broken and excess connections get an error; the others are served."""
+"""Slow, large, broken and excess connections get an error, and the others are served."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ H2C = HEAD + 'Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 500\r\n\r\n
 def strict(
     prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
-    """A service with a limit of one second and five connections."""
+    """A service with a time limit of one second and at most five connections."""
     home: Path = tmp_path_factory.mktemp("strict") / "home"
     limits = {"PMMDS_HTTP_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "PMMDS_HTTP_REQUEST_SECONDS": str(SECONDS)}
     with running_service(prepared(home, **limits)) as service:
-        service.client.close()  # its keep-alive connection would be one of the five
+        service.client.close()  # its keep-alive connection would count as one of the five
         yield service
 
 
@@ -48,7 +48,7 @@ def connected(service: RunningService) -> Iterator[socket.socket]:
 
 
 def said(client: socket.socket) -> tuple[int, bytes]:
-    """Status and body of the response before the connection is closed."""
+    """Return the status and body of the last response before the connection closes."""
     received = b""
     while part := client.recv(65_536):
         received += part
@@ -57,7 +57,7 @@ def said(client: socket.socket) -> tuple[int, bytes]:
 
 
 def status_of_answer(client: socket.socket) -> int:
-    """Status of one JSON response on a keep-alive connection."""
+    """Return the status of one JSON response on a keep-alive connection."""
     received = b""
     while not received.endswith(b"}"):
         received += client.recv(65_536)
@@ -107,11 +107,11 @@ def test_endless_headers_are_rejected(strict: RunningService) -> None:
             for _ in range(30):
                 client.sendall(b"X-More: " + b"y" * 8000 + b"\r\n")
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it was rejected before everything was sent
+            pass  # the request was rejected before everything was sent
         try:
             assert client.recv(100).startswith(b"HTTP/1.1 431 ")
         except ConnectionResetError:
-            return  # closed while sending, which loses the response
+            return  # the connection was closed while sending, which loses the response
 
 
 def test_bytes_that_are_not_http_get_a_standard_error(strict: RunningService) -> None:
@@ -140,7 +140,7 @@ def test_a_connection_over_the_limit_gets_503(strict: RunningService, contract: 
         kept = []
         for _ in range(MAX_CONNECTIONS):
             kept.append(stack.enter_context(connected(strict)))
-            kept[-1].sendall(request)  # at once, because of the limit of one second
+            kept[-1].sendall(request)  # all at once, because of the limit of one second
         for client in kept:
             assert status_of_answer(client) == 200
         with connected(strict) as another:
@@ -157,7 +157,7 @@ def test_a_connection_over_the_limit_gets_503(strict: RunningService, contract: 
 
 
 def n_connections(service: RunningService) -> int:
-    """Number of connections the service has open; one closed by the client counts until the service notices."""
+    """Return the service's open connections. One that the client closed counts until the service notices."""
     held = [c for c in psutil.net_connections(kind="tcp") if c.pid is not None and c.status != psutil.CONN_LISTEN]
     return sum(service.settings.http_port in c.laddr for c in held)
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/feedback: labels are stored, the newest wins, and a bad label rejects all."""
+"""POST /api/v1/feedback stores labels, keeps the newest per request, and rejects all if one is bad."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_bad_labels_are_rejected_by_index_and_none_is_stored(
     assert known_labels(stores, request_id) == {}
 
 
-def test_a_label_outside_the_range_of_times_is_rejected(
+def test_a_label_outside_the_allowed_time_range_is_rejected(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract)
@@ -101,7 +101,7 @@ def test_a_label_outside_the_range_of_times_is_rejected(
     early = client.post(FEEDBACK, json=labels((request_id, 1), observed_at="0001-01-01T00:00:00Z"))
     assert "Expected a time from 2000-01-01 to 20" in early.json()["detail"]["errors"][0]
     assert known_labels(stores, request_id) == {}
-    # The client's clock may be ahead, or its time zone wrong.
+    # A time slightly in the future is accepted, because the client's clock or time zone may be wrong.
     assert client.post(FEEDBACK, json=labels((request_id, 1), observed_at=soon)).json() == counts(accepted=1)
 
 
@@ -113,7 +113,7 @@ def test_feedback_has_1_to_10000_labels(client: httpx.Client, items: Any, found:
 
 
 @pytest.mark.parametrize(("label", "code"), [("Yes", 1), ("no", 0), (True, 1), (False, 0), ("true", 1), ("1", 1)])
-def test_labels_have_the_words_of_a_label_file(
+def test_labels_accept_the_same_values_as_a_label_file(
     client: httpx.Client, contract: Contract, stores: Deployment, label: Any, code: int
 ) -> None:
     request_id = predicted(client, contract)

@@ -1,6 +1,6 @@
 """Fuzzing: responses always match the OpenAPI document and are never 5xx.
 
-Two ways: requests that schemathesis derives from the document, valid and broken ones, and raw bytes.
+There are two kinds of input: valid and broken requests that schemathesis derives from the document, and raw bytes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ ODD = (b"NaN", b"1e309", b"-0", b'"\\ud800"', b'"\\u0000"', b"{", b"[" * 600, b"
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A valid body with parts removed, duplicated or replaced."""
+    """Generate a valid body with parts removed, duplicated or replaced."""
     body = VALID
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(body)))

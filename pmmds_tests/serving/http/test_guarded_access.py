@@ -1,6 +1,6 @@
-"""Guarded endpoints: not usable by web pages in a browser on the same machine, and usable with the token.
+"""Guarded endpoints reject web pages in a browser on the same machine, and accept the token.
 
-The tests send the requests of a browser to a real service: DNS rebinding, and pages of another origin.
+The tests send a browser's requests to a real service: DNS rebinding, and pages from another origin.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def test_dns_rebinding_cannot_store_labels(
     "headers",
     [{"Origin": EVIL}, {"Origin": "null"}, {"Origin": "http://localhost:1"}, {"Sec-Fetch-Site": "cross-site"}],
 )
-def test_pages_of_another_origin_cannot_use_guarded_endpoints(client: httpx.Client, headers: dict[str, str]) -> None:
+def test_pages_from_another_origin_cannot_use_guarded_endpoints(client: httpx.Client, headers: dict[str, str]) -> None:
     plain = {"Content-Type": "text/plain", **headers}
     assert client.post(RELOAD, content=b"x", headers=plain).status_code == 403
     assert client.post(RELOAD, headers=headers).status_code == 403
@@ -101,7 +101,7 @@ def test_two_authorization_headers_are_rejected(guarded: RunningService) -> None
         assert answer.status_code == 401
 
 
-def test_health_shows_problem_texts_with_the_token_only(
+def test_health_shows_problem_texts_only_with_the_token(
     prepared: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
     away = "http://127.0.0.1:9"

@@ -1,4 +1,4 @@
-"""Content codings, charsets, byte order marks and CORS: the same answers with the fast path on and off."""
+"""Content codings, charsets, byte order marks and CORS work in the same way with the fast path on and off."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_compressed_bodies_are_decoded(
 
 
 @pytest.mark.parametrize("path", [BATCH, FEEDBACK])
-def test_every_endpoint_decodes(client: httpx.Client, contract: Contract, path: str) -> None:
+def test_every_endpoint_decodes_compressed_bodies(client: httpx.Client, contract: Contract, path: str) -> None:
     bodies: dict[str, Any] = {
         BATCH: {"instances": [contract.example()] * 500},
         FEEDBACK: {"items": [{"request_id": f"unknown-{i}", "label": 1} for i in range(3000)]},
@@ -81,7 +81,7 @@ def test_every_endpoint_decodes(client: httpx.Client, contract: Contract, path: 
 
 @pytest.mark.parametrize("path", [PREDICT, BATCH])
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "x"])
-def test_other_codings_are_named_with_what_is_accepted(client: httpx.Client, path: str, coding: str) -> None:
+def test_other_codings_are_rejected_with_the_accepted_ones(client: httpx.Client, path: str, coding: str) -> None:
     answer = client.post(path, content=b"{}", headers={**JSON, "Content-Encoding": coding})
     assert answer.status_code == 415
     assert errors_of(answer) == [f"Content-Encoding is {coding!r}. Expected one of: gzip, deflate, or none"]
@@ -94,14 +94,14 @@ def test_other_codings_are_named_with_what_is_accepted(client: httpx.Client, pat
         (gzip.compress(b"0" * 50_000_000), 413, f"The body is larger than {PREDICT_BYTES:,} bytes"),
         (gzip.compress(b" " * (PREDICT_BYTES + 1)), 413, f"The body is larger than {PREDICT_BYTES:,} bytes"),
         (b"{}", 400, "The body is not gzip data"),
-        (gzip.compress(b"{}")[:-1], 400, "The body ends before its gzip data does"),
+        (gzip.compress(b"{}")[:-1], 400, "The body ends before the gzip data is complete"),
         (gzip.compress(b"{}") + b"more", 400, "The body is not gzip data"),
-        (b"", 400, "The body ends before its gzip data does"),
+        (b"", 400, "The body ends before the gzip data is complete"),
     ],
     ids=["a bomb", "one byte too many", "plain", "cut", "data behind", "empty"],
 )
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
-def test_bombs_and_broken_data_are_rejected(
+def test_compression_bombs_and_broken_data_are_rejected(
     client: httpx.Client, body: bytes, status: int, error: str, is_chunked: bool
 ) -> None:
     content = chunks(body, 10_000) if is_chunked else body
@@ -122,7 +122,7 @@ def test_json_in_utf_8_is_accepted_with_its_charset(client: httpx.Client, contra
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1", "iso-8859-1"])
-def test_other_charsets_are_named(client: httpx.Client, contract: Contract, charset: str) -> None:
+def test_other_charsets_are_rejected_by_name(client: httpx.Client, contract: Contract, charset: str) -> None:
     headers = {"Content-Type": f"application/json; charset={charset}"}
     answer = client.post(PREDICT, content=json.dumps(example(contract)).encode(charset), headers=headers)
     assert answer.status_code == 415
@@ -130,13 +130,13 @@ def test_other_charsets_are_named(client: httpx.Client, contract: Contract, char
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_json_in_utf_16_is_named(client: httpx.Client, contract: Contract, charset: str) -> None:
+def test_json_in_utf_16_is_rejected_with_the_reason(client: httpx.Client, contract: Contract, charset: str) -> None:
     answer = client.post(PREDICT, content=json.dumps(example(contract)).encode(charset), headers=JSON)
     assert answer.status_code == 400
     assert errors_of(answer) == ["The body is not JSON: it is UTF-16 or UTF-32. Send UTF-8"]
 
 
-def test_an_empty_body_is_named(client: httpx.Client) -> None:
+def test_an_empty_body_is_rejected_with_the_reason(client: httpx.Client) -> None:
     for body in (b"", b" \n"):
         answer = client.post(PREDICT, content=body, headers=JSON)
         assert (answer.status_code, errors_of(answer)) == (400, ["The body is not JSON: it is empty"])
@@ -156,7 +156,10 @@ def test_other_methods_and_paths_get_a_standard_error(client: httpx.Client, cont
     assert client.head("/livez").status_code == 200
     for path in (PREDICT, "/healthz"):
         answer = client.post(f"{path}/", json=example(contract))
-        assert (answer.status_code, errors_of(answer)[0]) == (404, "The path ends with a slash. No endpoint's does")
+        assert (answer.status_code, errors_of(answer)[0]) == (
+            404,
+            "The path ends with a slash, but no endpoint's path does",
+        )
 
 
 def test_any_accept_header_gets_json(client: httpx.Client, contract: Contract) -> None:
@@ -174,7 +177,7 @@ def test_cors_is_off_by_default(client: httpx.Client, contract: Contract) -> Non
 
 
 @pytest.mark.parametrize("fast_path", ["on", "off"])
-def test_cors_and_the_path_prefix_are_settings(
+def test_cors_and_the_path_prefix_can_be_configured(
     prepared: Callable[..., dict[str, str]], tmp_path: Path, contract: Contract, fast_path: str
 ) -> None:
     own = {"PMMDS_HTTP_CORS_ORIGINS": f"http://localhost:3000, {PAGE}", "PMMDS_HTTP_PATH_PREFIX": "/churn"}
@@ -198,7 +201,7 @@ def test_cors_and_the_path_prefix_are_settings(
         assert client.get("/openapi.json").json()["servers"] == [{"url": "/churn"}]
 
 
-def test_the_documentation_page_sends_to_where_it_was_loaded_from(client: httpx.Client) -> None:
+def test_the_documentation_page_sends_requests_to_its_own_server(client: httpx.Client) -> None:
     page = client.get("/docs").text
     assert 'spec.servers = [{ url: new URL(".", location.href)' in page
     assert '"/openapi.json"' not in page

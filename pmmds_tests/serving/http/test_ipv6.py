@@ -1,4 +1,4 @@
-"""A service on ::1 whose home has a difficult name answers over HTTP and gRPC, also to the commands."""
+"""A service on ::1, whose home has special characters in its name, answers HTTP, gRPC and the commands."""
 
 from __future__ import annotations
 

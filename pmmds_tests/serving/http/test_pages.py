@@ -1,4 +1,4 @@
-"""Pages and the OpenAPI document work offline; every other path gets a standard error."""
+"""Pages and the OpenAPI document work offline, and any other path gets a standard error."""
 
 from __future__ import annotations
 

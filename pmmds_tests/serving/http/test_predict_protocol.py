@@ -1,4 +1,4 @@
-"""Predictions over raw sockets: split, pipelined and closing requests, with and without the fast path."""
+"""Split, pipelined and closing requests over raw sockets are answered, with and without the fast path."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def connected(service: RunningService) -> Iterator[socket.socket]:
 
 
 def answers(client: socket.socket, n_answers: int) -> list[tuple[int, dict[str, Any]]]:
-    """Status and body of the next responses."""
+    """Return status and body of the next responses."""
     stream = client.makefile("rb")
     found = []
     for _ in range(n_answers):
@@ -108,7 +108,7 @@ class TestOverASocket:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.sendall(head + b"\r\n\r\n")
             client.settimeout(0.2)
-            with pytest.raises(TimeoutError):  # no response before the body is complete
+            with pytest.raises(TimeoutError):  # there is no response until the body is complete
                 client.recv(1)
             client.settimeout(20)
             client.sendall(body)
@@ -117,7 +117,7 @@ class TestOverASocket:
             assert answers(client, 1) == [(200, {"status": "alive"})]
 
     @pytest.mark.parametrize(("header", "version"), [("Connection: close", "1.1"), ("X-Nothing: here", "1.0")])
-    def test_a_closing_connection_ends_after_its_response(
+    def test_a_connection_to_be_closed_ends_after_its_response(
         self, header: str, version: str, service: RunningService, contract: Contract
     ) -> None:
         with connected(service) as client:
@@ -128,7 +128,7 @@ class TestOverASocket:
 
 
 class _Transport:
-    """Records the written bytes."""
+    """A transport that records the written bytes."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -171,7 +171,7 @@ class _Loop:
 
 
 class _Predict(PredictEndpoint):
-    """Responds without a worker."""
+    """A predict function that responds without a worker."""
 
     def _answer(self, *_: Any) -> tuple[int, bytes]:
         return 200, b"{}"
@@ -197,7 +197,7 @@ def test_an_idle_connection_is_closed_after_the_keep_alive_time(
     connection: tuple[DirectProtocol, _Transport, _Loop], contract: Contract
 ) -> None:
     protocol, transport, loop = connection
-    for _ in range(8):  # used every four seconds; the keep-alive time is five
+    for _ in range(8):  # a request every four seconds, which is less than the keep-alive time of five
         protocol.data_received(request_bytes(contract))
         loop.move(4)
         assert not transport.is_closed

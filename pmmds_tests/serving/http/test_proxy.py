@@ -1,4 +1,4 @@
-"""Behind a real nginx that forwards upgrades and allows one path: both parse requests in the same way."""
+"""The service and a real nginx, which forwards upgrades and allows one path, parse requests in the same way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ http {{
 
 @pytest.fixture(scope="module")
 def proxy(shared_service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """Address of an nginx in front of the shared service."""
+    """The address of an nginx in front of the shared service."""
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     configuration = CONFIG.format(folder=folder, port=port, service_port=shared_service.settings.http_port)
     with running_nginx(folder, configuration, port):
@@ -58,7 +58,7 @@ def proxy(shared_service: RunningService, tmp_path_factory: pytest.TempPathFacto
 
 
 def smuggling(upgrade: bytes, inner: bytes, n_empty_lines: int) -> tuple[bytes, bytes]:
-    """A prediction with a smuggled request in its body, after lines that a parser skips."""
+    """Return a prediction with a smuggled request in its body, after lines that some parsers skip."""
     body = b"\r\n" * n_empty_lines + inner
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: Upgrade\r\n"
     return head.encode() + b"Upgrade: %b\r\nContent-Length: %d\r\n\r\n" % (upgrade, len(body)), body
@@ -72,7 +72,7 @@ def inner_request(path: str, document: Any, request_id: str = "") -> bytes:
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
 @pytest.mark.parametrize("n_empty_lines", [0, 10_000])
-def test_a_path_blocked_by_the_proxy_cannot_be_smuggled(
+def test_a_request_to_a_path_that_the_proxy_blocks_cannot_be_smuggled(
     proxy: tuple[str, int],
     service: RunningService,
     stores: Deployment,
@@ -159,7 +159,7 @@ def test_upgrades_do_not_change_responses_behind_a_proxy(proxy: tuple[str, int],
 
 
 def answers_or_pages(client: socket.socket, n_answers: int) -> list[tuple[int, bytes]]:
-    """Status and body of the next responses, including nginx's own."""
+    """Return status and body of the next responses, including nginx's own."""
     found = []
     with client.makefile("rb") as stream:
         for _ in range(n_answers):

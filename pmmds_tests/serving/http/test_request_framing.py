@@ -1,4 +1,4 @@
-"""A byte stream is parsed in the same way with any upgrade, split at any byte, and on both paths."""
+"""A byte stream is parsed in the same way on both paths, with any Upgrade header and split at any byte."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pmmds_serving.http.predict_endpoint import PredictEndpoint
 from pmmds_serving.http.predict_protocol import DirectProtocol
 from pmmds_tests.harness.raw_requests import GET, STREAMS, UPGRADES, Stream, asking_for, post, sized
 
-# Iterations of the event loop until all callbacks have run; a pipelined request takes two.
+# Event loop iterations until all callbacks have run. A pipelined request takes two.
 TURNS = 8
 
 
 class Transport:
-    """Records the written bytes."""
+    """A transport that records the written bytes."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -39,7 +39,7 @@ class Transport:
         return self.is_closed
 
     def pause_reading(self) -> None:
-        """Ignored; the test sends its bytes anyway."""
+        """Do nothing, because the test sends its bytes anyway."""
 
     resume_reading = pause_reading
 
@@ -49,7 +49,7 @@ class Transport:
 
 @dataclass
 class Seen:
-    """Requests and responses of a connection."""
+    """The requests and responses of a connection."""
 
     requests: list[tuple[str, list[tuple[bytes, bytes]], bytes]] = field(default_factory=list)
     written: bytes = b""
@@ -81,7 +81,7 @@ class Predict(PredictEndpoint):
 
 
 async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:
-    """Replaced for each connection."""
+    """Placeholder that is replaced for each connection."""
 
 
 CONFIG = uvicorn.Config(app=_nothing, lifespan="off", ws="none")
@@ -109,7 +109,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def answered(*pieces: bytes, protocol_class: type[GuardedProtocol] = DirectProtocol) -> Seen:
-    """Requests and responses of a connection that receives these pieces."""
+    """Return the requests and responses of a connection that receives these pieces."""
     seen = Seen()
     protocol, transport = connection(seen, protocol_class)
     for piece in pieces:
@@ -123,7 +123,7 @@ async def answered(*pieces: bytes, protocol_class: type[GuardedProtocol] = Direc
 
 
 def connection(seen: Seen, protocol_class: type[GuardedProtocol] = DirectProtocol) -> tuple[GuardedProtocol, Transport]:
-    """A new connection that records its requests in `seen`."""
+    """Open a connection that records its requests in `seen`."""
     transport: Any = Transport()
     protocol = protocol_class(CONFIG, ServerState(), {}, asyncio.get_running_loop())
     protocol.app = application(seen)
@@ -138,7 +138,7 @@ async def settled() -> None:
 
 
 def same(found: Seen, expected: Seen, stream: Stream) -> bool:
-    """Compare requests and statuses; response headers differ between the two paths."""
+    """Assert that requests and statuses are equal. Response headers may differ between the two paths."""
     if found.requests != expected.requests:
         return False
     if stream.is_refused_behind_answers:
@@ -183,7 +183,7 @@ def test_upgrades_are_ignored_in_pipelined_and_bytewise_requests(upgrade: bytes)
     assert at_once.statuses == in_bytes.statuses == (200,) * 4
 
 
-def test_a_trailer_is_not_a_header() -> None:
+def test_a_trailer_is_not_treated_as_a_header() -> None:
     found = asyncio.run(answered(post(b"Transfer-Encoding: chunked", body=b"1\r\nx\r\n0\r\nAuthorization: me\r\n\r\n")))
     ((_, headers, body),) = found.requests
     assert body == b"x"

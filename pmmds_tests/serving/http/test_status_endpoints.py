@@ -1,4 +1,4 @@
-"""Status endpoints: health, model, metrics; log lines contain no customer data."""
+"""The status endpoints report health, model and metrics, and log lines contain no customer data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts collected in plain numbers equal those of the library."""
+"""Counts that are collected as plain numbers equal the library's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pmmds_serving.metrics.counters import LATENCY_BUCKETS, ServingMetrics
 
 
 def samples(metrics: ServingMetrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """All samples except creation times."""
+    """Return all samples except creation times."""
     return {
         (s.name, tuple(sorted(s.labels.items()))): s.value
         for family in metrics.registry.collect()
@@ -17,10 +17,10 @@ def samples(metrics: ServingMetrics) -> dict[tuple[str, tuple[tuple[str, str], .
     }
 
 
-def test_folded_counts_equal_single_observations() -> None:
+def test_aggregated_counts_equal_single_observations() -> None:
     draw = np.random.default_rng(7)
     ours, theirs = ServingMetrics(), ServingMetrics()
-    # Powers of two add up exactly in any order; the bucket bounds test the edge cases.
+    # Powers of two add up exactly in any order, and bucket bounds are edge cases.
     seconds = [*LATENCY_BUCKETS, 0.0, 100.0, *(2.0 ** int(e) for e in draw.integers(-14, 4, 500))]
     for n, value in enumerate(seconds):
         status, prediction = int(draw.choice([200, 400, 503])), n % 2

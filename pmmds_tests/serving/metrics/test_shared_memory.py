@@ -1,4 +1,4 @@
-"""The files of shared counters are reserved on disk, and prometheus_client creates no others."""
+"""Disk space is reserved for the files of shared counters, and prometheus_client creates no other files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_existing_files_are_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_a_full_disk_raises_and_leaves_no_partial_file(tmp_path: Path) -> None:
+def test_a_full_disk_raises_an_error_and_leaves_no_partial_file(tmp_path: Path) -> None:
     code = (
         "import resource, sys\nfrom pathlib import Path\n"
         "from pmmds_serving.metrics.shared_memory import reserve\n"
@@ -63,6 +63,6 @@ def test_a_full_disk_raises_and_leaves_no_partial_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder_raises(tmp_path: Path) -> None:
+def test_a_missing_folder_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(HomeNotWritableError, match="counters"):
         reserve(tmp_path / "gone", 7)

@@ -1,4 +1,4 @@
-"""The cache of versions keeps the newest ones and those in use."""
+"""The model cache keeps the newest versions and those in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pipeline without a portable scorer: trained from custom candidates and served with a DataFrame."""
+"""A pipeline without a portable scorer is trained from custom candidates and served with a DataFrame."""
 
 from __future__ import annotations
 

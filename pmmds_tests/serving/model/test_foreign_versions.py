@@ -1,4 +1,4 @@
-"""An attacker with access to MLflow's REST API only: their code never runs, and the rejected version is reported."""
+"""The code of an attacker who can only use MLflow's REST API never runs, and the rejected version is reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("fo
 
 
 class Stranger:
-    """Registers versions through REST and moves the alias to them. `files`: files of the production version."""
+    """Registers versions through REST and moves the alias to them. `files` are the production version's files."""
 
     def __init__(self, client: httpx.Client, model_name: str, files: dict[str, bytes]) -> None:
         self.client = client
@@ -70,14 +70,14 @@ class Stranger:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Version 1 is in production with its record, in a registry behind a real MLflow server."""
+    """Version 1 is in production and recorded, in a registry behind a real MLflow server."""
     with mlflow_serving(MlflowServer(tmp_path_factory.mktemp("mlflow"))) as server:
         yield trained(tmp_path_factory.mktemp("home"), {"PMMDS_MLFLOW_TRACKING_URI": server.uri})
 
 
 @pytest.fixture(scope="module", params=["require_record", "off"])
 def strict(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[RunningService]:
-    """By default pickles are rejected in every verification mode."""
+    """A service in one verification mode. By default, pickles are rejected in every mode."""
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     environment = service_environment(deployment.settings.home_path, deployment.registry.tracking_uri)
     with running_service({**environment, "PMMDS_MODEL_VERIFICATION": request.param}) as service:
@@ -113,7 +113,7 @@ def assert_refused(service: RunningService, version: str, watching: set[int]) ->
     assert service.client.get("/metrics/json").json()["pmmds_model_refused"]["samples"][0]["value"] == 1
     assert f'pmmds_model_refused_info{{model_version="{version}"}} 1.0' in service.client.get("/metrics").text
     assert service.serves("1")
-    assert watchers(service) == watching, "the watcher of the rejected version continues"
+    assert watchers(service) == watching, "the watcher keeps running after it rejects a version"
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
@@ -139,7 +139,7 @@ def test_a_scorer_with_an_unknown_feature_is_rejected_by_version(strict: Running
 
 
 class FakeMlflow(http.server.BaseHTTPRequestHandler):
-    """Returns a version whose number is a path outside its folder."""
+    """A registry that returns a version whose number is a path outside the cache folder."""
 
     version = "../../victim"
 

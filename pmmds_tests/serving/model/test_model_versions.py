@@ -1,4 +1,4 @@
-"""Promoted, rolled back and damaged versions, served by two workers with an admin token."""
+"""Two workers with an admin token serve promoted and rolled back versions, and reject damaged ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pmmds_tests.harness.service_requests import (
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
-# A service follows the alias within seconds; on a busy machine with four clients it has a minute.
+# A service follows the alias within seconds, but it gets a minute on a busy machine with four clients.
 FOLLOW_SECONDS = 60.0
 
 
@@ -63,7 +63,7 @@ def test_a_damaged_version_is_rejected_and_the_live_one_keeps_serving(
     registry = client.get("/healthz").json()["parts"]["registry"]
     assert (registry["status"], registry["problem"]) == ("problem", problem)
     assert client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
-    assert client.post("/model/reload").json()["version"] == "2"  # the files are restored
+    assert client.post("/model/reload").json()["version"] == "2"  # works again because the files were restored
     wait_until(lambda: client.get("/healthz").json()["parts"]["registry"]["problem"] == "")
 
 
@@ -114,7 +114,7 @@ class Load:
 
 
 def serves_anew(service: RunningService, version: str) -> bool:
-    """True if all workers serve it after a poll of the registry that starts now.
+    """Return True if all workers serve the version after a registry poll that starts now.
 
     A poll that started before the alias moved could restore the previous test's version.
     """
@@ -122,7 +122,7 @@ def serves_anew(service: RunningService, version: str) -> bool:
     return reloaded.status_code == 200 and reloaded.json()["version"] == version and service.all_workers_serve(version)
 
 
-def test_a_promotion_under_load_fails_no_request(
+def test_no_request_fails_during_a_promotion_under_load(
     guarded: RunningService, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
@@ -145,7 +145,7 @@ def test_a_promotion_under_load_fails_no_request(
     assert guarded.all_workers_serve("2")
 
 
-def test_a_rollback_under_load_fails_no_request(
+def test_no_request_fails_during_a_rollback_under_load(
     guarded: RunningService, two_versions: Deployment, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
@@ -182,7 +182,7 @@ def test_the_rollback_check_reads_the_service_counters(shared_service: RunningSe
     wait_until(lambda: more() == (6, 0))  # a rejected payload is a client error, not a failure of the service
 
 
-def test_feedback_may_reach_another_worker_than_the_prediction(guarded: RunningService, contract: Contract) -> None:
+def test_feedback_and_prediction_may_reach_different_workers(guarded: RunningService, contract: Contract) -> None:
     for _ in range(10):
         with httpx.Client(base_url=guarded.url, trust_env=False) as one:
             request_id = predicted(one, contract)
@@ -200,7 +200,7 @@ def test_metrics_are_summed_over_all_workers(guarded: RunningService, contract: 
 
 
 def n_predictions(service: RunningService) -> float:
-    """Sum over all workers; each is scraped, which publishes its pending counts."""
+    """Return the sum over all workers. Each one is scraped, which publishes its pending counts."""
     workers = {worker["pid"] for worker in service.client.get("/model").json()["workers"]}
     asked: set[int] = set()
     found: list[float] = []
@@ -218,14 +218,14 @@ def n_predictions(service: RunningService) -> float:
 
 
 def answered_by(answer: httpx.Response, pid: int) -> bool:
-    """True if this process handled the connection of the response."""
+    """Return True if this process handled the connection of the response."""
     own = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
     return any(own in c.raddr for c in psutil.Process(pid).net_connections(kind="tcp"))
 
 
 @pytest.mark.parametrize(("path", "body"), [("/model/reload", {}), (FEEDBACK, {"items": []})])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer open"}, {"Authorization": "Basic b3Blbg=="}])
-def test_changing_endpoints_require_the_admin_token(
+def test_endpoints_that_change_state_require_the_admin_token(
     guarded: RunningService, path: str, body: dict[str, Any], headers: dict[str, str]
 ) -> None:
     response = guarded.client.post(path, json=body, headers=headers)
@@ -237,7 +237,7 @@ def test_changing_endpoints_require_the_admin_token(
     }
 
 
-def test_the_admin_token_is_in_no_response_and_no_log(guarded: RunningService) -> None:
+def test_the_admin_token_is_in_no_response_or_log(guarded: RunningService) -> None:
     answers = [guarded.client.get(path).text for path in ("/", "/healthz", "/model", "/openapi.json", "/metrics")]
     assert not [text for text in [*answers, guarded.output] if "sesame" in text]
 

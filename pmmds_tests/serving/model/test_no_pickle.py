@@ -1,4 +1,4 @@
-"""Loading and scoring a portable model never unpickles; checked in a separate interpreter."""
+"""Loading and scoring a portable model never unpickles anything, as a separate interpreter shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pmmds_core.deployment import Deployment
 
-# The only audit event of pickle's C code when it looks up a class; cloudpickle and joblib raise it too.
+# The audit event that pickle's C code raises when it looks up a class. cloudpickle and joblib raise it, too.
 CODE = """
 import json, sys
 

@@ -1,4 +1,4 @@
-"""A service that shares the database of promotions rejects files that changed after their promotion."""
+"""A service that uses the database of promotions rejects files that changed after their promotion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("re
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """train_job promoted version 1; version 2 is only registered."""
+    """A registry in which train_job promoted version 1, and version 2 is only registered."""
     common = {"PMMDS_PROMOTION_MIN_IMPROVEMENT": "0.5"}
     runs = ({"PMMDS_TRAIN_SEED": seed, **common} for seed in ("42", "7"))
     deployment = trained(tmp_path_factory.mktemp("recorded"), *runs)
@@ -34,7 +34,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 @pytest.fixture(scope="module")
 def strict(deployment: Deployment) -> Iterator[RunningService]:
-    """A service that requires promotion records, on the database that has them."""
+    """A service that requires promotion records and uses the database that contains them."""
     environment = service_environment(deployment.settings.home_path, deployment.registry.tracking_uri)
     with running_service({**environment, "PMMDS_MODEL_VERIFICATION": "require_record"}) as service:
         yield service
@@ -46,7 +46,7 @@ def parts(service: RunningService) -> dict[str, Any]:
 
 
 def metric(service: RunningService, name: str) -> float:
-    """The value of a gauge; on a busy machine the first responses may lack those that need the database."""
+    """Return a gauge's value. On a busy machine, the first responses may lack gauges that need the database."""
     wait_until(lambda: name in service.client.get("/metrics/json").json())
     return float(service.client.get("/metrics/json").json()[name]["samples"][0]["value"])
 
@@ -84,7 +84,7 @@ def test_unrecorded_version_is_rejected_until_rollback_records_it(
 
 
 def alter(bundle: Path) -> dict[Path, bytes]:
-    """Change a file and its digest in the manifest; returns the previous content of both."""
+    """Change a file and its digest in the manifest; return the previous content of both."""
     files = {path: path.read_bytes() for path in (bundle / MANIFEST, bundle / GOLDEN)}
     golden = files[bundle / GOLDEN] + b" "
     manifest = msgspec.json.decode(files[bundle / MANIFEST])
@@ -98,7 +98,7 @@ def test_changed_files_are_neither_served_nor_promoted_again(deployment: Deploym
     before = alter(bundle_of(deployment, "1"))
     try:
         environment = service_environment(tmp_path / "fresh", deployment.registry.tracking_uri)
-        # The database with the records, and a home with an empty model cache.
+        # Uses the database with the records, and a home with an empty model cache.
         database = f"sqlite:///{deployment.settings.home_path / 'pmmds.db'}"
         with running_service({**environment, "PMMDS_DATABASE_URL": database}, ready="/livez") as service:
             wait_until(lambda: "differ from those that were promoted" in parts(service)["registry"]["problem"])

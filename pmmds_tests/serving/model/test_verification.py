@@ -1,4 +1,4 @@
-"""Artifact verification: a version's files against the digest that its promotion recorded."""
+"""Artifact verification compares a version's files with the digest that its promotion recorded."""
 
 from __future__ import annotations
 

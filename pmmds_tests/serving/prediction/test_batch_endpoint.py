@@ -1,4 +1,4 @@
-"""POST /api/v1/predict/batch: all rows in order, or none."""
+"""POST /api/v1/predict/batch answers all rows in order, or none."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_repeated_batch_gets_the_same_predictions(
     assert other.status_code == 200
     ids = [a["request_id"] for a in first.json()["predictions"]]
     assert ids == [a["request_id"] for a in other.json()["predictions"]]
-    # The row in the middle has the same position in both.
+    # The middle row has the same position in both batches.
     wait_until(lambda: [len(stores.prediction_log.named([i]).get(i, ())) for i in ids] == [2, 2, 1, 2, 2])
 
 

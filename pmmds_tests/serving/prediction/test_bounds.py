@@ -1,4 +1,4 @@
-"""Element counts on encoded bytes, descriptor limits, and a spool without free descriptors."""
+"""Element counts and descriptors are limited, and a spool works without free descriptors."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_connections_are_limited_by_the_available_descriptors() -> None:
 
 @contextmanager
 def no_descriptors() -> Iterator[None]:
-    """No file can be opened inside the block."""
+    """Prevent this process from opening files within the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = os.open(os.devnull, os.O_RDONLY)
     lowest = held + 1
@@ -117,7 +117,7 @@ def test_a_spool_works_without_free_descriptors(tmp_path: Path, contract: Contra
 
 
 def test_duplicate_keys_are_found_in_one_pass() -> None:
-    """Among 200,000 other keys; a quadratic search would take minutes."""
+    """The duplicates are among 200,000 other keys, where a quadratic search would take minutes."""
     keys = ",".join(f'"{i}":0' for i in range(200_000))
     body = f'{{{keys},"199999":0}}'.encode()
     started = time.process_time()

@@ -1,4 +1,4 @@
-"""POST /api/v1/predict: responses, errors and records."""
+"""POST /api/v1/predict returns predictions or exact errors, and logs every prediction."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_client_request_id_is_returned_and_recorded_once(
     is_logged(stores, request_id)
 
 
-def test_request_id_with_another_payload_is_another_prediction_with_its_own_row(
+def test_reused_request_id_with_another_payload_gets_its_own_row(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract, new_id())

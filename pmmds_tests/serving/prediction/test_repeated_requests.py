@@ -1,4 +1,4 @@
-"""Reused request ids on real services: every prediction has one row, and a repeated request shares it.
+"""With reused request ids, every prediction has one row, which repeated requests share.
 
 The clients open a connection for every request, so that any worker may get it.
 """
@@ -48,7 +48,7 @@ def other_row(contract: Contract) -> dict[str, Any]:
 
 
 def each_answer_has_its_row(stores: Deployment, reported: dict[str, tuple[float, float]]) -> bool:
-    """True if every id has exactly the rows of its two predictions."""
+    """Return True if every id has exactly the rows of its two predictions."""
     return all(sorted(r.probability for r in rows_of(stores, i)) == sorted(answers) for i, answers in reported.items())
 
 
@@ -64,7 +64,7 @@ def test_every_prediction_of_two_workers_has_its_row_with_reused_ids(
         stores = service.deployment()
         wait_until(lambda: stores.prediction_log.count() == 2 * N_IDS)
         assert each_answer_has_its_row(stores, reported)
-        for i in range(N_IDS):  # repeated: no additional row; counted by the worker or the shipper
+        for i in range(N_IDS):  # a repeated request adds no row, and the worker or the shipper counts it
             for payload, probability in zip((one, other), reported[f"order-{i}"], strict=True):
                 assert send(service.url, PREDICT, payload, f"order-{i}")["probability"] == probability
         wait_until(lambda: n_repeated(service) == 2 * N_IDS)

@@ -1,4 +1,4 @@
-"""Prediction ids: unique, sortable UUIDv7 with their timestamp."""
+"""Prediction ids are unique, sortable UUIDv7 values that contain a timestamp."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_batch_rows_have_the_timestamp_of_their_batch() -> None:
         assert timestamp_of(other) is None
 
 
-def test_a_similar_id_outside_the_calendar_has_no_timestamp() -> None:
+def test_an_id_with_an_impossible_date_has_no_timestamp() -> None:
     assert timestamp_of("ffffffffffff7fff8" + 15 * "0") is None
     assert timestamp_of(f"{253_370_764_800_000:012x}70008" + 15 * "0") is None
     assert timestamp_of(f"{253_370_764_799_999:012x}70008" + 15 * "0") is not None

@@ -1,6 +1,6 @@
-"""The private parts of BentoML that the service uses.
+"""BentoML has the private members that the service uses.
 
-Runs in a separate process, because BentoML's import configures logging.
+The test runs in a separate process, because importing BentoML configures logging.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ assert static_file("swagger-ui-bundle.js") and static_file("swagger-ui-standalon
 """
 
 
-def test_bentoml_has_the_private_parts_that_the_service_uses() -> None:
+def test_bentoml_has_the_private_members_that_the_service_uses() -> None:
     run = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -1,4 +1,4 @@
-"""The private parts of prometheus_client that the counters use."""
+"""prometheus_client has the private members that the counters use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def samples(metric: Histogram | Summary) -> list[tuple[str, dict[str, str], floa
     return [(s.name, s.labels, s.value) for f in metric.collect() for s in f.samples if "created" not in s.name]
 
 
-def test_observations_added_at_once_equal_single_ones() -> None:
+def test_observations_added_together_equal_single_observations() -> None:
     first, second = (Histogram("seconds", "x", buckets=(1.0, 2.0), registry=CollectorRegistry()) for _ in range(2))
     for value in (0.5, 1.0, 1.5, 4.0):
         first.observe(value)
@@ -29,6 +29,6 @@ def test_a_summary_takes_a_count_and_a_sum() -> None:
     assert samples(first) == samples(second)
 
 
-def test_the_library_lets_the_value_class_and_its_process_id_be_set() -> None:
+def test_the_value_class_and_its_process_id_can_be_set() -> None:
     assert hasattr(values, "ValueClass")
     assert "process_identifier" in inspect.signature(values.MultiProcessValue).parameters

@@ -1,4 +1,4 @@
-"""The private parts of uvicorn that the protocol classes use."""
+"""uvicorn has the private members that the protocol classes use."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def a_protocol() -> HttpToolsProtocol:
 def test_a_new_protocol_has_every_attribute_that_is_used() -> None:
     protocol = a_protocol()
     missing = {name for name in PROTOCOL_ATTRIBUTES if not hasattr(protocol, name)}
-    # The last two exist once the connection is made.
+    # The last two attributes exist once a connection is made.
     assert missing <= {"transport", "flow"}
     assert {"transport", "flow"} <= set(HttpToolsProtocol.__init__.__code__.co_names)
 
@@ -55,7 +55,7 @@ def test_every_overridden_method_has_uvicorns_parameters(protocol: type[HttpTool
         assert ours == theirs, name
 
 
-def test_uvicorn_calls_the_methods_and_helpers_that_are_overridden_or_used() -> None:
+def test_uvicorn_calls_the_overridden_methods_and_helpers() -> None:
     for name in ("_unset_keepalive_if_required", "on_message_begin", "on_header", "on_body", "shutdown"):
         assert callable(getattr(HttpToolsProtocol, name))
     assert "response_complete" in inspect.getsource(RequestResponseCycle.__init__)
@@ -63,7 +63,7 @@ def test_uvicorn_calls_the_methods_and_helpers_that_are_overridden_or_used() -> 
     assert "keep_alive" in inspect.signature(RequestResponseCycle.__init__).parameters
 
 
-def test_status_lines_and_server_state_are_bytes_and_counters() -> None:
+def test_status_lines_are_bytes_and_server_state_has_counters() -> None:
     assert STATUS_LINE[200] == b"HTTP/1.1 200 OK\r\n"
     state = ServerState()
     assert (state.total_requests, list(state.default_headers)) == (0, [])

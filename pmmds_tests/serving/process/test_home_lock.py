@@ -1,4 +1,4 @@
-"""One service per home: a second one is rejected; the home is released when the first one exits."""
+"""Only one service can use a home. A second one is rejected until the first one exits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sidecar exits if its worker exited during the start, so that it does not hold the lock."""
+"""A sidecar exits if its worker exited during startup, so that it does not keep the home locked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_serving.shipping.process import MODULE as SHIPPER
 from pmmds_tests.harness.command_line import environment_of
 from pmmds_tests.harness.service_process import PATIENCE_SECONDS, has_ended, wait_until
 
-# A worker that is killed before its sidecar runs; the sidecar prints its process id first.
+# This worker is killed before its sidecar runs. The sidecar prints its process id first.
 _START_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
@@ -33,7 +33,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.process
 @pytest.mark.parametrize("module", [WATCHER, SHIPPER, SHADOW])
-def test_a_sidecar_started_after_its_worker_exited_exits(module: str, tmp_path: Path) -> None:
+def test_a_sidecar_exits_if_its_worker_has_already_exited(module: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _START_AND_DIE, module, str(tmp_path)]
     with subprocess.Popen(argv, env=environment_of(tmp_path / "home"), stderr=subprocess.PIPE, text=True) as worker:
         assert worker.stderr is not None

@@ -1,4 +1,4 @@
-"""Predict and PredictBatch over gRPC: same results, errors and records as HTTP."""
+"""Predict and PredictBatch over gRPC have the same results, errors and records as HTTP."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_prediction_equals_the_http_response(
         assert (record.features, record.probability) == (tuple(row.values()), answer.probability)
 
 
-def test_a_bad_row_has_the_errors_of_http(
+def test_a_bad_row_has_the_same_errors_as_over_http(
     stub: PredictionServiceStub, client: httpx.Client, contract: Contract
 ) -> None:
     row: dict[str, Any] = {**contract.example(), "contract": "Annual", "gender": None, "total_charges": -1, "extra": 1}
@@ -145,7 +145,7 @@ def test_a_bad_row_rejects_the_batch_by_index_and_nothing_is_logged(
     over_http = client.post(BATCH, json={"instances": instances})
     assert (found.message, found.errors, found.warnings) == error_parts(over_http.json())
     assert found.errors == ("instances[1]: Invalid value for gender: '?'. Expected one of: Male, Female",)
-    # Everything spooled before this id is then in the database too.
+    # Once this id is in the database, so is everything spooled before it.
     is_logged(service.deployment(), stub.Predict(predict_request(row, new_id())).request_id)
     assert service.deployment().prediction_log.find([f"{request_id}-{i}" for i in range(3)]) == {}
 

@@ -1,4 +1,4 @@
-"""gRPC at start-up and shutdown, and port sharing between workers."""
+"""gRPC starts and shuts down correctly, and workers share its port."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def asked(service: str) -> health_pb2.HealthCheckRequest:
     return health_pb2.HealthCheckRequest(service=service)
 
 
-def test_a_taken_grpc_port_gives_one_sentence(tmp_path: Path) -> None:
+def test_an_occupied_grpc_port_prints_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code, said = refused_start(service_environment(tmp_path, "", PMMDS_GRPC_PORT=str(port)))
@@ -55,12 +55,14 @@ def test_another_service_does_not_share_the_port(service: RunningService, tmp_pa
     assert "PMMDS_GRPC_PORT" in said
 
 
-def test_one_port_for_http_and_grpc_gives_one_sentence(tmp_path: Path) -> None:
+def test_the_same_port_for_http_and_grpc_prints_one_sentence(tmp_path: Path) -> None:
     environment = service_environment(tmp_path, "")
     port = environment["PMMDS_GRPC_PORT"]
     code, said = refused_start({**environment, "PMMDS_HTTP_PORT": port})
     assert code == 2
-    assert said == (f"Error: PMMDS_HTTP_PORT and PMMDS_GRPC_PORT are both {port}. Set one of them to another port.\n")
+    assert said == (
+        f"Error: PMMDS_HTTP_PORT and PMMDS_GRPC_PORT are both {port}. Set one of them to a different port.\n"
+    )
 
 
 def test_health_follows_readiness(
@@ -103,7 +105,9 @@ def test_two_workers_share_the_port_and_log_each_prediction_once(guarded: Runnin
     answering: set[int] = set()
 
     def both_have_answered() -> bool:
-        with stub_of(guarded.settings) as stub:  # one connection each; the kernel assigns it to a worker
+        with stub_of(
+            guarded.settings
+        ) as stub:  # each client opens one connection, which the kernel assigns to a worker
             answered.extend(stub.Predict(predict_request(contract.example())).request_id for _ in range(5))
             answering.update(pid for pid in pids if is_connected(guarded, pid))
         return answering == pids
@@ -116,7 +120,7 @@ def test_two_workers_share_the_port_and_log_each_prediction_once(guarded: Runnin
 
 
 def is_connected(service: RunningService, pid: int) -> bool:
-    """True if a client is connected to this worker's gRPC server."""
+    """Return True if a client is connected to this worker's gRPC server."""
     connections = psutil.Process(pid).net_connections(kind="tcp")
     port = service.settings.grpc_port
     return any(c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in connections)

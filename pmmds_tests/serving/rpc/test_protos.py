@@ -1,4 +1,4 @@
-"""The committed modules match the .proto sources."""
+"""The committed generated modules match the .proto sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pmmds_tests.harness.proto_compiler import GENERATED, ROOT, compile_protos
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Content by path, without the empty `__init__` files, which the compiler does not write."""
+    """Return file content by path, without the empty `__init__` files, which the compiler does not write."""
     found = (p for pattern in ("*.py", "*.pyi") for p in folder.rglob(pattern) if p.name != "__init__.py")
     return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 

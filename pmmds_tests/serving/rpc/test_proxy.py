@@ -1,4 +1,4 @@
-"""gRPC through a real nginx, which sends calls before it acknowledges the server's SETTINGS."""
+"""gRPC works through a real nginx, which sends calls before it acknowledges the server's SETTINGS."""
 
 from __future__ import annotations
 

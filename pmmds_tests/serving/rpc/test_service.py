@@ -1,4 +1,4 @@
-"""gRPC: model, feedback and its access control, deadlines, metrics, reflection."""
+"""gRPC provides model, feedback with access control, deadlines, metrics and reflection."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_without_a_token_only_clients_on_the_same_machine_are_accepted(
         assert CODES[caught.value.status] is grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_nothing_is_done_after_the_deadline(contract: Contract) -> None:
+def test_a_call_has_no_effect_after_its_deadline(contract: Contract) -> None:
     class Late:
         def time_remaining(self) -> float:
             return 0.0

@@ -1,4 +1,4 @@
-"""Until a client acknowledges the server's SETTINGS, only SETTINGS pass, and few bytes are held."""
+"""Until a client acknowledges the server's SETTINGS, only its SETTINGS frames pass, and few bytes are buffered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shadow with a real service: every request is scored once despite crashes, and responses do not change."""
+"""The shadow of a real service scores every request once despite crashes, and responses do not change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Prepare = Callable[..., dict[str, str]]
 
 
 def part(service: RunningService) -> dict[str, Any]:
-    """Part `shadow` of /healthz."""
+    """Return the part `shadow` of /healthz."""
     found: dict[str, Any] = service.client.get("/healthz").json()["parts"]["shadow"]
     return found
 
@@ -46,7 +46,7 @@ def scores(service: RunningService, version: str) -> Callable[[], bool]:
 
 
 def scorer_of(service: RunningService) -> int:
-    """Process id of the shadow; 0 without one."""
+    """Return the shadow's process id; 0 if there is none."""
     status = ShadowFiles(service.home / RUN_FOLDER).status.read()
     return status.pid if status is not None and is_alive(status.pid) else 0
 
@@ -67,7 +67,7 @@ def test_the_challenger_scores_every_request_that_production_serves(
         answers = service.client.post(BATCH, json={"instances": sent}).json()["predictions"]
         stores = service.deployment()
         wait_until(lambda: stores.shadow.totals() == {"2": 300})
-        wait_until(lambda: part(service)["n_scored"] == 300)  # updated after the rows are written
+        wait_until(lambda: part(service)["n_scored"] == 300)  # the counter is updated after the rows are written
         assert metric(service.client, "pmmds_shadow_up") == 1
         wait_until(lambda: metric(service.client, "pmmds_shadow_predictions_total") == 300)
     features = [tuple(row.values()) for row in sent]
@@ -126,7 +126,7 @@ def test_the_shadow_follows_the_alias_and_a_damaged_challenger_is_harmless(
             assert service.client.get("/healthz").json()["parts"]["registry"]["status"] == "ok"
             assert metric(service.client, "pmmds_shadow_up") == 0
             wait_until(lambda: service.output.count("challenger_not_shadowed") == 1)
-            registry.move_alias(name, CHALLENGER, "1")  # the production version is not shadowed
+            registry.move_alias(name, CHALLENGER, "1")  # the production version itself gets no shadow scores
             wait_until(lambda: (part(service)["status"], part(service)["version"]) == ("waiting", None))
             scorer_file.write_bytes(whole)
             registry.move_alias(name, CHALLENGER, "2")
@@ -155,7 +155,7 @@ def test_a_challenger_without_a_portable_scorer_is_not_loaded(
         fetcher.fetch(version, lambda _: Verification(NO_RECORD), portable_only=True)
 
 
-def test_without_the_setting_no_process_scores(service: RunningService) -> None:
+def test_no_shadow_process_runs_without_the_setting(service: RunningService) -> None:
     assert part(service) == {"status": "off"}
     assert scorer_of(service) == 0
     assert "pmmds_shadow_up" not in service.client.get("/metrics").text

@@ -1,4 +1,4 @@
-"""Rows that a reachable database rejects become dead letters and delay no other row. On both engines."""
+"""Rows that a reachable database rejects become dead letters and delay no other row, on both engines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOO_LARGE = 2**63
 
 
 def with_poison(contract: Contract, n_rows: int, *poisoned: int) -> list[PredictionRecord]:
-    """Records, some with a number that no column accepts."""
+    """Return records, some of which contain a number that no column accepts."""
     records = make_records(contract, n_rows)
     for i in poisoned:
         (bad,) = make_records(contract, 1, overrides={"tenure": TOO_LARGE}, prefix=f"bad{i}-")
@@ -37,7 +37,7 @@ def with_poison(contract: Contract, n_rows: int, *poisoned: int) -> list[Predict
 
 
 def dead_letters(spool: Spool) -> list[dict[str, Any]]:
-    """All lines, in order of file names."""
+    """Return all dead letters, in order of file names."""
     files = sorted((spool.folder / "dead-letters").glob("*.jsonl"))
     return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -62,7 +62,7 @@ def test_only_the_bad_rows_of_a_batch_become_dead_letters(
     assert str(TOO_LARGE) not in str(reported)
 
 
-def test_a_dead_letter_is_complete_and_readable_by_its_owner_only(
+def test_a_dead_letter_is_complete_and_readable_only_by_its_owner(
     shipper: Shipper, spool: Spool, contract: Contract
 ) -> None:
     (record,) = with_poison(contract, 1, 0)
@@ -113,7 +113,7 @@ def test_a_poison_row_of_a_dead_worker_becomes_a_dead_letter(
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("away"), SchemaOutdatedError("old"), OSError(28, "full")])
-def test_an_unavailable_database_makes_no_dead_letters(error: Exception, spool: Spool, contract: Contract) -> None:
+def test_an_unavailable_database_creates_no_dead_letters(error: Exception, spool: Spool, contract: Contract) -> None:
     class Away:
         def add(self, _: list[PredictionRecord]) -> Appended:
             raise error
@@ -127,7 +127,7 @@ def test_an_unavailable_database_makes_no_dead_letters(error: Exception, spool: 
     assert spool.backlog_bytes > 0
 
 
-def test_an_outage_while_isolating_rows_makes_no_dead_letters(
+def test_an_outage_while_isolating_rows_creates_no_dead_letters(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     calls: list[int] = []
@@ -195,5 +195,5 @@ def test_the_count_covers_all_files_in_the_folder(tmp_path: Path) -> None:
         (RuntimeError(), False),
     ],
 )
-def test_only_errors_caused_by_a_value_are_about_a_row(error: Exception, expected: bool) -> None:
+def test_only_errors_caused_by_a_value_count_as_row_errors(error: Exception, expected: bool) -> None:
     assert is_about_a_row(error) is expected

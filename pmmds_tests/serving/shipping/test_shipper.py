@@ -1,4 +1,4 @@
-"""The shipper logs every spooled row once, despite crashes and outages. On both engines."""
+"""The shipper logs every spooled row once despite crashes and outages, on both engines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pmmds_tests.harness.shippers import ship, shipping
 
 
 class _Door:
-    """Access to the database; while closed, opening the log fails as in an outage."""
+    """Controls access to the database. While it is closed, opening the log fails as in an outage."""
 
     def __init__(self, log: PredictionLog, *, is_open: bool = True) -> None:
         self._log = log
@@ -66,7 +66,7 @@ def test_a_crash_after_the_commit_duplicates_no_row(
 ) -> None:
     records = make_records(contract, 50)
     spool.append(records)
-    assert log.append(records[:30]) == 30  # and crashed before the segment was deleted
+    assert log.append(records[:30]) == 30  # the shipper crashed before it deleted the segment
     assert ship(spool, shipper)
     assert log.count() == 50
 
@@ -86,13 +86,13 @@ def test_the_spool_of_a_dead_worker_is_shipped_and_deleted(
 def test_two_concurrent_shippers_log_each_row_once(
     tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
-    """For example, a shipper whose worker was killed runs at the same time as its successor."""
+    """Two shippers can run at the same time if the worker of the first was killed."""
     records = make_records(contract, 600)
     folder = tmp_path / "spool"
     spools = [Spool(folder, contract.feature_names) for _ in range(2)]
     logs = [PredictionLog(open_again(), contract) for _ in spools]
     one, two = (Shipper(folder, _Door(own), contract.feature_names) for own in logs)
-    # The second one stops first, while the other's spool is still open.
+    # The second shipper stops first, while the other's spool is still open.
     with shipping(one, spools[0]), shipping(two, spools[1], deadline_seconds=0.5):
         for i, record in enumerate(records):
             spools[i % 2].append([record])
@@ -147,11 +147,11 @@ def hide_table(database: Database, *, hidden: bool) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {names[0]} RENAME TO {names[1]}")
 
 
-def test_a_failing_shipper_stops_in_time_and_leaves_the_spool(
+def test_a_failing_shipper_stops_on_time_and_keeps_the_spool(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     shipper = Shipper(spool.folder, _Door(log, is_open=False), contract.feature_names)
-    with shipping(shipper, spool, deadline_seconds=86_400):  # a deadline it must not wait for
+    with shipping(shipper, spool, deadline_seconds=86_400):  # the shipper must not wait until this deadline
         spool.append(make_records(contract, 5))
     assert len(spool_files(spool)) == 1
 
@@ -164,7 +164,7 @@ class _Broken:
 
 
 def test_the_thread_survives_an_unexpected_error(spool: Spool, log: PredictionLog, contract: Contract) -> None:
-    opened: list[Any] = [_Broken(), None, log]  # None has no add: an AttributeError
+    opened: list[Any] = [_Broken(), None, log]  # None has no attribute `add`, so this raises AttributeError
     shipper = Shipper(spool.folder, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
     spool.append(make_records(contract, 5))
     with capture_logs() as reported:
@@ -201,7 +201,7 @@ def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord
 def test_a_spool_file_in_the_format_before_segments_is_shipped(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
-    """The file has the exact bytes of the format before segments."""
+    """The file contains the exact bytes of the format that preceded segments."""
     records = make_records(contract, 30)
     payloads = [msgspec.msgpack.encode({"feature_names": contract.feature_names})]
     payloads += [msgspec.msgpack.encode(record) for record in records]
@@ -210,7 +210,7 @@ def test_a_spool_file_in_the_format_before_segments_is_shipped(
     path.write_bytes(b"".join(frames) + b"\x07\x00")
     assert ship(spool, shipper)
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
-    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # because its end is incomplete
+    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # the file is set aside because its end is incomplete
 
 
 def test_rows_from_before_a_new_feature_are_logged(spool: Spool, log: PredictionLog, contract: Contract) -> None:

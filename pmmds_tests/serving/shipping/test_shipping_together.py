@@ -1,4 +1,4 @@
-"""Small segments share a transaction, all or nothing; a rejected one does not block the others."""
+"""Small segments share a transaction, and a rejected one does not block the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pmmds_tests.harness.prediction_records import make_records
 
 
 class _Counting:
-    """A log that counts the rows of each transaction; the `away_at`-th one fails."""
+    """A log that counts the rows of each transaction and fails in transaction number `away_at`."""
 
     def __init__(self, log: PredictionLog, away_at: int = -1) -> None:
         self._log = log
@@ -34,7 +34,7 @@ class _Counting:
 
 
 def released(folder: Path, contract: Contract, parts: Sequence[Sequence[PredictionRecord]]) -> list[Path]:
-    """One segment per part, released in order."""
+    """Write one segment per part, released in order."""
     folder.mkdir(exist_ok=True)
     paths = []
     for i, part in enumerate(parts):
@@ -57,7 +57,7 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob(f"*{SUFFIX}*"))
 
 
-def test_many_small_segments_cost_one_transaction(tmp_path: Path, log: PredictionLog, contract: Contract) -> None:
+def test_many_small_segments_share_one_transaction(tmp_path: Path, log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 300)
     released(tmp_path, contract, in_parts(records, 10))
     counting = _Counting(log)
@@ -95,7 +95,7 @@ def test_a_rejected_row_delays_only_its_own_segment(tmp_path: Path, log: Predict
     paths = released(tmp_path, contract, in_parts(records, 10))
     shipper = shipper_of(tmp_path, log, contract)
     assert not shipper.ship()
-    assert left(tmp_path) == [paths[1].name, paths[2].name], "the one before it has gone"
+    assert left(tmp_path) == [paths[1].name, paths[2].name], "the segment before it was shipped"
     while not shipper.ship():
         assert left(tmp_path) == [paths[1].name, paths[2].name]
     assert log.count() == 29
@@ -109,7 +109,7 @@ def test_an_outage_leaves_the_whole_group(tmp_path: Path, log: PredictionLog, co
     assert not shipper.ship()
     assert (log.count(), shipper.state.n_shipped) == (0, 0)
     assert left(tmp_path) == [path.name for path in paths]
-    assert shipper.ship(), "nothing is locked any more"
+    assert shipper.ship(), "no segment is locked anymore"
     assert log.count() == 30
 
 
@@ -125,7 +125,7 @@ def test_a_crash_between_commit_and_deletion_duplicates_no_row(
     assert log.count() == 60
 
 
-def test_damaged_and_other_contract_segments_are_set_aside(
+def test_damaged_segments_and_those_of_another_contract_are_set_aside(
     tmp_path: Path, log: PredictionLog, contract: Contract
 ) -> None:
     paths = released(tmp_path, contract, in_parts(make_records(contract, 30), 10))

@@ -1,4 +1,4 @@
-"""A spool on a full disk keeps complete records only and reports the error."""
+"""A spool on a full disk keeps only complete records, and reports the error."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def test_a_failed_write_leaves_no_partial_record(tmp_path: Path, contract: Contr
     found, file = adopted(path)
     header = file.header()
     assert header is not None
-    assert file.read(header[1], EVERYTHING).end == path.stat().st_size  # no byte of the rejected record
+    # The file contains no byte of the rejected record.
+    assert file.read(header[1], EVERYTHING).end == path.stat().st_size
     file.close()
     assert len(found) == reported["kept"] > 10
 
@@ -87,7 +88,7 @@ def test_a_full_disk_does_not_block_the_shipper(small_disk: Path, contract: Cont
     spool.close()
 
 
-def test_a_spool_on_a_full_disk_raises_at_start_up(small_disk: Path, contract: Contract) -> None:
+def test_a_spool_on_a_full_disk_raises_an_error_at_startup(small_disk: Path, contract: Contract) -> None:
     free = os.statvfs(small_disk)
     (small_disk / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize))
     with pytest.raises(HomeNotWritableError, match=f"spool folder {small_disk} cannot be written"):

@@ -1,4 +1,4 @@
-"""A full spool: it rejects records, or drops the oldest segment and counts its rows."""
+"""A full spool rejects records, or drops the oldest segment and counts its rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dropping(tmp_path: Path, contract: Contract) -> Spool:
 
 
 def append_each(spool: Spool, records: list[PredictionRecord]) -> list[PredictionRecord]:
-    """The records that were accepted."""
+    """Append the records one by one; return those that were accepted."""
     taken = []
     for record in records:
         try:
@@ -63,7 +63,7 @@ def test_a_batch_larger_than_the_spool_is_rejected_by_both_policies(dropping: Sp
     assert len(drained(dropping)) == 3
 
 
-def test_a_batch_that_never_fits_does_not_make_the_spool_full(rejecting: Spool, contract: Contract) -> None:
+def test_a_batch_that_never_fits_does_not_mark_the_spool_full(rejecting: Spool, contract: Contract) -> None:
     with pytest.raises(SpoolFullError):
         rejecting.append(make_records(contract, 200))
     assert not rejecting.is_full
@@ -100,7 +100,7 @@ def test_a_segment_claimed_by_the_shipper_is_not_dropped(arrives: bool, dropping
     records = make_records(contract, 100)
     dropping.append(records[:1])
     dropping.seal()
-    (held,) = claim_all(dropping.folder)  # the shipper has claimed it
+    (held,) = claim_all(dropping.folder)  # the shipper has claimed the segment
     assert append_each(dropping, records[1:]) == records[1:]
     assert held.path.exists()
     if arrives:

@@ -1,4 +1,4 @@
-"""Spool metrics, summed over the running workers."""
+"""Spool metrics are summed over the running workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another process can claim a segment only after its creator has locked and released it."""
+"""Other processes can claim a segment only after its creator has locked and released it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def adopt_everything(folder: Path) -> None:
             found.delete()
 
 
-def test_a_segment_is_readable_by_its_owner_only(tmp_path: Path, contract: Contract) -> None:
+def test_a_segment_is_readable_only_by_its_owner(tmp_path: Path, contract: Contract) -> None:
     segment = Segment.create(tmp_path, "own", contract.feature_names)
     segment.close()
     assert [p.stat().st_mode & 0o777 for p in tmp_path.iterdir()] == [0o600]
 
 
 def interrupted(call: Callable[..., Any], folder: Path, *, n_times: int) -> Callable[..., Any]:
-    """A system call with claims before and after its first `n_times` calls."""
+    """Wrap a system call so that its first `n_times` calls have claims before and after them."""
     left = [n_times]
 
     def called(*arguments: Any, **named: Any) -> Any:
@@ -72,7 +72,7 @@ def test_a_segment_being_created_cannot_be_claimed(
 
 
 def _interrupt(patch: pytest.MonkeyPatch, module: Any, name: str, folder: Path, n_times: int) -> None:
-    """Run the claims without intercepting their own system calls."""
+    """Patch the call so that claims run without intercepting their own system calls."""
     plain = getattr(module, name)
     busy = [False]
     wrapped = interrupted(plain, folder, n_times=n_times)
@@ -108,7 +108,7 @@ print(n_lost)
 """
 
 
-def test_concurrent_creates_and_claims_lose_nothing(tmp_path: Path) -> None:
+def test_no_record_is_lost_by_concurrent_creates_and_claims(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _MAKE_AND_APPEND, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as maker:
@@ -142,7 +142,7 @@ sys.stdin.read()
 
 
 def test_a_late_claim_does_not_touch_a_renamed_file(tmp_path: Path) -> None:
-    """It opened the file, another process renamed and closed it, then it locked the old file."""
+    """The claim opens a file before another process renames and closes it, and locks it afterwards."""
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:

@@ -1,4 +1,4 @@
-"""The spool returns complete records only, after truncation, a flipped bit, a full disk or a killed worker."""
+"""The spool returns only complete records after truncation, a flipped bit, a full disk or a killed worker."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def taken_from(folder: Path) -> list[PredictionRecord]:
 
 
 def adopted(path: Path) -> tuple[list[PredictionRecord], Segment]:
-    """All complete records of a file that no process holds."""
+    """Return all complete records of a file that no process holds."""
     file = Segment.claim(path)
     assert file is not None
     found = file.header()
@@ -50,7 +50,7 @@ def adopted(path: Path) -> tuple[list[PredictionRecord], Segment]:
 
 
 def abandoned_bytes(spool: Spool, records: list[PredictionRecord]) -> bytes:
-    """Return the file of a dead worker with these records."""
+    """Write a dead worker's file with these records; return its path."""
     spool.append(records)
     spool.close()
     return spool_path(spool.folder).read_bytes()
@@ -81,7 +81,7 @@ def test_shipped_records_are_not_in_the_backlog(spool: Spool, contract: Contract
     assert (before > 0, spool.backlog_bytes, spool.n_segments) == (True, 0, 1)
 
 
-def test_the_newest_segment_is_released_only_if_no_other_waits(spool: Spool, contract: Contract) -> None:
+def test_the_newest_segment_is_released_only_if_no_other_is_waiting(spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 9)
     for part in (records[:3], records[3:6], records[6:]):
         spool.append(part)
@@ -168,7 +168,7 @@ def test_a_file_truncated_at_any_byte_keeps_its_complete_records(
         assert found == records[:3], f"cut at byte {size}"
 
 
-def test_a_header_truncated_at_any_byte_has_no_records(tmp_path: Path, contract: Contract) -> None:
+def test_a_file_with_a_truncated_header_has_no_records(tmp_path: Path, contract: Contract) -> None:
     empty = Spool(tmp_path / "empty", contract.feature_names)
     whole = spool_path(empty.folder).read_bytes()
     empty.close()
@@ -194,7 +194,7 @@ def test_a_flipped_bit_in_any_byte_is_detected(tmp_path: Path, spool: Spool, con
         assert found == records[:1], f"a bit of byte {position}"
 
 
-def test_zeros_after_a_power_failure_are_not_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+def test_zeros_after_a_power_failure_are_not_read_as_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 3)
     path = tmp_path / f"zeros{SUFFIX}"
     path.write_bytes(abandoned_bytes(spool, records) + bytes(4096))
@@ -226,7 +226,7 @@ def test_two_workers_have_separate_files(tmp_path: Path, contract: Contract) -> 
     found = file.header()
     assert found is not None
     assert [r.request_id for r in file.read(found[1], EVERYTHING).records] == ["one0", "one1", "one2"]
-    assert Segment.claim(file.path) is None  # locked by the claiming process
+    assert Segment.claim(file.path) is None  # the claiming process holds the lock
     file.delete()
     assert [r.request_id for r in drained(two)] == ["two0", "two1"]
     two.close()
@@ -248,7 +248,7 @@ for i in itertools.count():
 """
 
 
-def test_a_killed_worker_loses_no_acknowledged_record(tmp_path: Path, contract: Contract) -> None:
+def test_no_acknowledged_record_is_lost_if_a_worker_is_killed(tmp_path: Path, contract: Contract) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _APPEND_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as worker:

@@ -1,4 +1,4 @@
-"""Predictions are synced to disk in time by a separate thread, even without a database."""
+"""A separate thread syncs predictions to disk in time, even without a database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pmmds_tests.serving.spool.test_spool import drained
 
 
 class _Disk:
-    """Counts syncs and their threads; can be made to fail."""
+    """A sync function that counts its calls and their threads, and can be made to fail."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.n_files = self.n_folders = 0
@@ -93,7 +93,7 @@ def test_a_failing_disk_rejects_records_until_it_works_again(spool: Spool, disk:
             spool.append([second])
         disk.is_broken = False
         wait_until(lambda: syncer.problem == "")
-        wait_until(lambda: len(reported) > 1)  # it is logged a moment later
+        wait_until(lambda: len(reported) > 1)  # the problem is logged a moment later
     assert [line["event"] for line in reported] == ["spool_sync_failed", "spool_sync_resumed"]
     spool.append([second])
     assert sorted(r.request_id for r in drained(spool)) == sorted([first.request_id, second.request_id])

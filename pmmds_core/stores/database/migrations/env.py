@@ -5,12 +5,12 @@ Start it with `pmmds db migrate`, which holds the migration lock. Not here: URLs
 
 from alembic import context
 
-from pmmds_core.stores.database.tables import fixed
+from pmmds_core.stores.database.identity_tables import fixed
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=fixed,
-    transactional_ddl=True,  # on SQLite too: PMMDS begins its transactions explicitly
+    transactional_ddl=True,  # also for SQLite, because PMMDS begins its transactions explicitly
     render_as_batch=True,
 )
 with context.begin_transaction():

@@ -184,6 +184,6 @@ def test_the_error_for_a_missing_module_names_the_extra_to_install(
     with pytest.raises(RegistryUnavailableError) as caught:
         registry.log_page(run_id, b"page", [PAGE])
     assert str(caught.value) == (
-        f"The artifact store {ROOT} needs the Python module boto3, which is not installed here. "
-        "Install PMMDS with its extra s3."
+        f"The artifact store {ROOT} needs the Python module boto3, which is not installed. "
+        "Install PMMDS with the extra `s3`."
     )

@@ -128,12 +128,12 @@ def test_a_file_that_is_not_a_backup_is_rejected(
 
 @pytest.mark.parametrize(
     ("revision", "advice"),
-    [("9999", "It was migrated by a newer PMMDS"), ("0000", "Run `pmmds db migrate`")],
+    [("9999", "Install the newer PMMDS version"), ("0000", "Run `pmmds db migrate`")],
 )
 def test_the_error_for_an_older_or_newer_schema_states_the_next_step(
     database: Database, contract: Contract, revision: str, advice: str
 ) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
-    with pytest.raises(SchemaOutdatedError, match=rf"is at revision {revision}, this program needs .*{advice}"):
+    with pytest.raises(SchemaOutdatedError, match=rf"is at revision {revision}, but this program needs .*{advice}"):
         check_schema(database, contract)

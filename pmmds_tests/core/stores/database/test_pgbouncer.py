@@ -109,7 +109,7 @@ def test_monitoring_and_labels_and_the_archive_work_through_pgbouncer(bounced: S
 
 def test_the_error_for_a_wrong_password_does_not_show_the_password(bounced: Settings) -> None:
     url = bounced.database_url.replace("secret", "hunter2")
-    with pytest.raises(DatabaseUnavailableError, match="refused the user or password") as raised:
+    with pytest.raises(DatabaseUnavailableError, match="rejected the user name or password") as raised:
         open_database(Settings(database_url=url)).ping()
     assert "hunter2" not in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -121,25 +121,25 @@ def test_the_service_can_only_log_rows_and_labels(acting_as: As) -> None:
         (
             "SELECT count(*) FROM stale_hours",
             "no SELECT on stale_hours",
-            "a member of pmmds_monitor or pmmds_promoter;",
+            "a member of pmmds_monitor or pmmds_promoter.",
         ),
         (
             "UPDATE promotion_decisions SET state = 'x'",
             "no UPDATE on promotion_decisions",
-            "a member of pmmds_promoter;",
+            "a member of pmmds_promoter.",
         ),
         (
             "SELECT 1 FROM production_pointer FOR UPDATE",
             "no UPDATE on production_pointer",
-            "a member of pmmds_promoter;",
+            "a member of pmmds_promoter.",
         ),
-        ("DELETE FROM stale_hours", "no DELETE on stale_hours", "a member of pmmds_monitor or pmmds_promoter;"),
+        ("DELETE FROM stale_hours", "no DELETE on stale_hours", "a member of pmmds_monitor or pmmds_promoter."),
         (
             UPSERT,
             "no INSERT and UPDATE on production_pointer",
-            "a member of pmmds_promoter;",
+            "a member of pmmds_promoter.",
         ),
-        ("SELECT pmmds_make_day('2030-01-01')", "no EXECUTE on pmmds_make_day", "pmmds_monitor or pmmds_promoter;"),
+        ("SELECT pmmds_make_day('2030-01-01')", "no EXECUTE on pmmds_make_day", "pmmds_monitor or pmmds_promoter."),
         ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables."),
         ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables."),
     ],
@@ -181,7 +181,7 @@ def test_privileges_are_checked_before_operations_with_several_steps(acting_as: 
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
     with pytest.raises(
-        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 more privileges\)\. .* pmmds_promoter;"
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 more privileges\)\. .* pmmds_promoter\."
     ):
         acting_as(MONITOR).require_rights(PROMOTER)
 

@@ -52,7 +52,7 @@ def test_the_head_constant_is_the_newest_revision() -> None:
 def test_migrate_reports_its_changes_and_is_idempotent(empty_database: Database, contract: Contract) -> None:
     first = migrate(empty_database, contract)
     assert first[0] == f"Created the tables (revision {HEAD})."
-    assert first[1].startswith("Added to prediction_logs 19 columns: gender, senior_citizen,")
+    assert first[1].startswith("Added 19 columns to prediction_logs: gender, senior_citizen,")
     assert migrate(empty_database, contract) == []
 
 
@@ -69,7 +69,7 @@ def test_adding_a_feature_adds_a_column_and_keeps_the_rows(database: Database, c
     wider = with_features(contract, (*contract.features, EXTRA))
     with pytest.raises(SchemaOutdatedError, match="missing: loyalty_points"):
         check_schema(database, wider)
-    assert migrate(database, wider) == ["Added to prediction_logs 1 column: loyalty_points."]
+    assert migrate(database, wider) == ["Added 1 column to prediction_logs: loyalty_points."]
     check_schema(database, wider)
     assert [r.features[-1] for r in PredictionLog(database, wider).recent(9)] == [None] * 3
 
@@ -84,7 +84,7 @@ def test_removing_a_feature_is_rejected_while_there_are_rows(database: Database,
 
 def test_a_removed_feature_is_dropped_if_there_are_no_rows(database: Database, contract: Contract) -> None:
     narrower = with_features(contract, contract.features[1:])
-    assert migrate(database, narrower) == ["Removed from prediction_logs 1 column: gender."]
+    assert migrate(database, narrower) == ["Removed 1 column from prediction_logs: gender."]
     assert schema_status(database, narrower).is_current
 
 

@@ -228,4 +228,4 @@ def test_promoting_a_model_trained_on_the_drifted_data_resolves_the_alert(
     alert = raise_one(d.database, save(), model_name=d.model_name)
     assert save_and_resolve(d, alert, "insufficient_data", version="2") is None
     said = save_and_resolve(d, alert, "stable", version="2")
-    assert said == f"Alert {alert.alert_id}: The reference of v2 covers what drifted against v1."
+    assert said == f"Alert {alert.alert_id}: There is no drift from the reference of v2, which replaced v1."

@@ -28,7 +28,7 @@ def claim(store: RetrainingStore, run_id: str, attempt: int = 1, alert_id: int |
 def test_a_retraining_attempt_belongs_to_one_run(retrainings: RetrainingStore) -> None:
     claim(retrainings, "a")
     claim(retrainings, "a")  # The same run may claim the attempt again.
-    with pytest.raises(TrainingError, match="Another run already has attempt"):
+    with pytest.raises(TrainingError, match="Another run has already claimed attempt"):
         claim(retrainings, "b")
     assert [r.run_id for r in retrainings.running()] == ["a"]
 

@@ -69,8 +69,8 @@ def record_of(deployment: Deployment, day: int, **other: object) -> None:
 @pytest.mark.parametrize(
     ("other", "says"),
     [
-        ({"n_rows": 299}, r"has 300 rows, and 299 were recorded"),
-        ({"n_bytes": 7}, r"bytes, and 7 were recorded"),
+        ({"n_rows": 299}, r"has 300 rows, but 299 were recorded"),
+        ({"n_bytes": 7}, r"bytes, but 7 were recorded"),
         ({"file": "2026-03-01.aaaaaaaaaaaa.0000.parquet"}, "cannot be found"),
     ],
 )

@@ -1,7 +1,7 @@
 """CHECK constraints on PostgreSQL: values that no PMMDS process writes and that readers cannot process.
 
 A login with only the service's privileges must not be able to break reports. SQLite has none: its file belongs to one
-user, and each added constraint would copy the whole log.
+user, and adding a constraint would copy the whole log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VALUES = (
 
 
 def create_checks(connection: sa.Connection) -> None:
-    """Bound every timestamp column and every column with few allowed values."""
+    """Constrain every timestamp column and every column with few allowed values."""
     inspector = sa.inspect(connection)
     for table in inspector.get_table_names():
         for column in inspector.get_columns(table):
@@ -35,5 +35,5 @@ def create_checks(connection: sa.Connection) -> None:
 
 
 def bound_timestamp(table: str, column: str) -> None:
-    """Bound a timestamp column. Call it for each new timestamp column of a later migration."""
+    """Constrain a timestamp column. A later migration calls this for each timestamp column that it adds."""
     op.create_check_constraint(f"{table}_{column}_range", table, f"{column} >= '{EARLIEST}' AND {column} < '{LATEST}'")

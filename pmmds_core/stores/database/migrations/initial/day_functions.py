@@ -1,8 +1,8 @@
 """PostgreSQL functions that create and drop the daily partitions of the prediction log.
 
-They run with the privileges of the tables' owner (SECURITY DEFINER), so that logins need no privilege on tables. Each
-locks the archive table and the parent first, in the order of every reader and writer of the log, to avoid deadlocks.
-Not here: privileges to call them (grants.py), the calls (partitions.py, predictions/archive.py).
+They run with the privileges of the tables' owner (SECURITY DEFINER), so that logins need no privileges on the tables.
+Each locks the archive table and the parent first, in the order of every reader and writer of the log, to avoid
+deadlocks. Not here: privileges to call them (grants.py), the calls (partitions.py, predictions/archive.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 # Creates the partition of a day, moves its rows out of the default partition and returns their number; NULL if the
-# partition exists. Days are limited to ten years back and 31 days ahead, or days with rows in the default partition,
-# so that a caller cannot create an unlimited number of partitions.
+# partition exists. The day must be at most ten years ago or 31 days ahead, or have rows in the default partition, so
+# that a caller cannot create an unlimited number of partitions.
 _MAKE_DAY = """
 CREATE FUNCTION {schema}.pmmds_make_day(wanted date) RETURNS bigint
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -49,9 +49,9 @@ BEGIN
 END $$
 """
 
-# Records the part that holds the day's rows and drops the day's partition in one transaction. A part of rows that
-# earlier parts have is recorded too, so that no day is dropped without a record. A file belongs to one part.
-# Returns false and drops nothing if the partition's row count differs from the part's.
+# Records the part that holds the day's rows and drops the day's partition in one transaction. A part without new rows
+# is recorded too, so that no day is dropped without a record. Each file belongs to one part. Returns false and drops
+# nothing if the partition's row count differs from the part's.
 _DROP_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_day(
     unwanted date, new_file text, new_rows integer, new_repeated integer, new_bytes bigint, new_digest text

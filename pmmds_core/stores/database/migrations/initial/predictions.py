@@ -77,7 +77,7 @@ def create_archives() -> None:
 
 def create_log(*, partitioned: bool) -> None:
     """The prediction log without the contract's columns: one table on SQLite, one partition per day on PostgreSQL."""
-    # On PostgreSQL, rows arrive by COPY without this column, so that the server's clock sets it.
+    # On PostgreSQL, COPY omits this column, so that the server's clock sets it.
     clock = sa.text("timezone('UTC', statement_timestamp())") if partitioned else None
     op.create_table(
         "prediction_logs",
@@ -90,7 +90,7 @@ def create_log(*, partitioned: bool) -> None:
         sa.Column("probability", sa.Float(53), nullable=False),
         sa.Column("latency_ms", sa.Float(53), nullable=False),
         sa.Column("client_request_id", sa.String(128)),
-        # A partitioned table's key has to contain the column that it is partitioned by.
+        # In PostgreSQL, the key of a partitioned table must contain the partition column.
         sa.PrimaryKeyConstraint("request_id", *(["predicted_at"] if partitioned else [])),
         postgresql_partition_by="RANGE (predicted_at)",
     )
@@ -102,7 +102,7 @@ def create_log(*, partitioned: bool) -> None:
 
 
 def create_contract_columns() -> None:
-    """The features that have a column in the prediction log; added when the log follows the contract."""
+    """The features that have a column in the prediction log; `pmmds db migrate` adds a row per feature."""
     op.create_table(
         "contract_columns",
         sa.Column("feature", sa.String(64), nullable=False),

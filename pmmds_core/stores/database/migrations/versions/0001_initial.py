@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from alembic import op
 
-from pmmds_core.stores.database.migrations.initial import checks, day_functions, lifecycle, monitoring, predictions
+from pmmds_core.stores.database.migrations.initial import (
+    checks,
+    day_functions,
+    identity,
+    lifecycle,
+    monitoring,
+    predictions,
+)
 
 revision = "0001"
 down_revision = None
@@ -21,6 +28,7 @@ def upgrade() -> None:
     _create_predictions(partitioned=is_postgresql)
     _create_monitoring()
     _create_lifecycle()
+    _create_identity()
     if is_postgresql:
         checks.create_checks(connection)
         day_functions.create_functions(connection)
@@ -57,3 +65,11 @@ def _create_lifecycle() -> None:
     lifecycle.create_training_lock()
     lifecycle.create_decisions()
     lifecycle.create_production_pointer()
+
+
+def _create_identity() -> None:
+    identity.create_users()
+    identity.create_api_tokens()
+    identity.create_sessions()
+    identity.create_audit_events()
+    identity.create_decision_approvals()

@@ -157,12 +157,82 @@ CREATE SEQUENCE public.alert_notifications_notification_id_seq
 
 ALTER SEQUENCE public.alert_notifications_notification_id_seq OWNED BY public.alert_notifications.notification_id;
 
+CREATE TABLE public.api_tokens (
+    token_id integer NOT NULL,
+    digest character varying(64) NOT NULL,
+    owner character varying(128) NOT NULL,
+    role character varying(16) NOT NULL,
+    created_at timestamp without time zone NOT NULL,
+    expires_at timestamp without time zone NOT NULL,
+    revoked_at timestamp without time zone,
+    CONSTRAINT api_tokens_created_at_range CHECK (((created_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (created_at < '9999-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT api_tokens_expires_at_range CHECK (((expires_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (expires_at < '9999-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT api_tokens_revoked_at_range CHECK (((revoked_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (revoked_at < '9999-01-01 00:00:00'::timestamp without time zone)))
+);
+
+CREATE SEQUENCE public.api_tokens_token_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.api_tokens_token_id_seq OWNED BY public.api_tokens.token_id;
+
+CREATE TABLE public.audit_events (
+    event_id integer NOT NULL,
+    at timestamp without time zone NOT NULL,
+    actor character varying(128) NOT NULL,
+    method character varying(16) NOT NULL,
+    address character varying(64) NOT NULL,
+    action character varying(32) NOT NULL,
+    target character varying(256) NOT NULL,
+    outcome character varying(16) NOT NULL,
+    detail text NOT NULL,
+    CONSTRAINT audit_events_at_range CHECK (((at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (at < '9999-01-01 00:00:00'::timestamp without time zone)))
+);
+
+CREATE SEQUENCE public.audit_events_event_id_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.audit_events_event_id_seq OWNED BY public.audit_events.event_id;
+
 CREATE TABLE public.client_request_ids (
     client_request_id character varying(128) NOT NULL,
     row_digest character varying(32) NOT NULL,
     request_id character varying(128) NOT NULL,
     predicted_at timestamp without time zone NOT NULL,
     CONSTRAINT client_request_ids_predicted_at_range CHECK (((predicted_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (predicted_at < '9999-01-01 00:00:00'::timestamp without time zone)))
+);
+
+CREATE TABLE public.console_sessions (
+    digest character varying(64) NOT NULL,
+    name character varying(128) NOT NULL,
+    role character varying(16) NOT NULL,
+    method character varying(16) NOT NULL,
+    form_token character varying(64) NOT NULL,
+    created_at timestamp without time zone NOT NULL,
+    last_used_at timestamp without time zone NOT NULL,
+    expires_at timestamp without time zone NOT NULL,
+    CONSTRAINT console_sessions_created_at_range CHECK (((created_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (created_at < '9999-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT console_sessions_expires_at_range CHECK (((expires_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (expires_at < '9999-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT console_sessions_last_used_at_range CHECK (((last_used_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (last_used_at < '9999-01-01 00:00:00'::timestamp without time zone)))
+);
+
+CREATE TABLE public.console_users (
+    name character varying(128) NOT NULL,
+    password_hash text,
+    role character varying(16) NOT NULL,
+    created_at timestamp without time zone NOT NULL,
+    disabled_at timestamp without time zone,
+    CONSTRAINT console_users_created_at_range CHECK (((created_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (created_at < '9999-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT console_users_disabled_at_range CHECK (((disabled_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (disabled_at < '9999-01-01 00:00:00'::timestamp without time zone)))
 );
 
 CREATE TABLE public.contract_columns (
@@ -182,6 +252,14 @@ CREATE TABLE public.daily_performance (
     computed_at timestamp without time zone NOT NULL,
     CONSTRAINT daily_performance_computed_at_range CHECK (((computed_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (computed_at < '9999-01-01 00:00:00'::timestamp without time zone))),
     CONSTRAINT daily_performance_day_range CHECK (((day >= '1970-01-01 00:00:00'::timestamp without time zone) AND (day < '9999-01-01 00:00:00'::timestamp without time zone)))
+);
+
+CREATE TABLE public.decision_approvals (
+    decision_id character varying(12) NOT NULL,
+    approver character varying(128) NOT NULL,
+    approved_by character varying(128) NOT NULL,
+    approved_at timestamp without time zone NOT NULL,
+    CONSTRAINT decision_approvals_approved_at_range CHECK (((approved_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (approved_at < '9999-01-01 00:00:00'::timestamp without time zone)))
 );
 
 CREATE TABLE public.drift_alerts (
@@ -486,6 +564,10 @@ ALTER TABLE ONLY public.alert_changes ALTER COLUMN change_id SET DEFAULT nextval
 
 ALTER TABLE ONLY public.alert_notifications ALTER COLUMN notification_id SET DEFAULT nextval('public.alert_notifications_notification_id_seq'::regclass);
 
+ALTER TABLE ONLY public.api_tokens ALTER COLUMN token_id SET DEFAULT nextval('public.api_tokens_token_id_seq'::regclass);
+
+ALTER TABLE ONLY public.audit_events ALTER COLUMN event_id SET DEFAULT nextval('public.audit_events_event_id_seq'::regclass);
+
 ALTER TABLE ONLY public.drift_alerts ALTER COLUMN alert_id SET DEFAULT nextval('public.drift_alerts_alert_id_seq'::regclass);
 
 ALTER TABLE ONLY public.drift_reports ALTER COLUMN report_id SET DEFAULT nextval('public.drift_reports_report_id_seq'::regclass);
@@ -504,14 +586,32 @@ ALTER TABLE ONLY public.alert_notifications
 ALTER TABLE ONLY public.alert_notifications
     ADD CONSTRAINT alert_notifications_pkey PRIMARY KEY (notification_id);
 
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_digest_key UNIQUE (digest);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (token_id);
+
+ALTER TABLE ONLY public.audit_events
+    ADD CONSTRAINT audit_events_pkey PRIMARY KEY (event_id);
+
 ALTER TABLE ONLY public.client_request_ids
     ADD CONSTRAINT client_request_ids_pkey PRIMARY KEY (client_request_id, row_digest);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (digest);
+
+ALTER TABLE ONLY public.console_users
+    ADD CONSTRAINT console_users_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.contract_columns
     ADD CONSTRAINT contract_columns_pkey PRIMARY KEY (feature);
 
 ALTER TABLE ONLY public.daily_performance
     ADD CONSTRAINT daily_performance_pkey PRIMARY KEY (model_name, model_version, day);
+
+ALTER TABLE ONLY public.decision_approvals
+    ADD CONSTRAINT decision_approvals_pkey PRIMARY KEY (decision_id, approver);
 
 ALTER TABLE ONLY public.drift_alerts
     ADD CONSTRAINT drift_alerts_live_for_key UNIQUE (live_for);
@@ -591,7 +691,13 @@ CREATE INDEX ix_alert_notifications_due_at ON public.alert_notifications USING b
 
 CREATE UNIQUE INDEX ix_alert_notifications_subject ON public.alert_notifications USING btree (subject, target);
 
+CREATE INDEX ix_api_tokens_owner ON public.api_tokens USING btree (owner);
+
+CREATE INDEX ix_audit_events_at ON public.audit_events USING btree (at);
+
 CREATE INDEX ix_client_request_ids_predicted_at ON public.client_request_ids USING btree (predicted_at);
+
+CREATE INDEX ix_console_sessions_expires_at ON public.console_sessions USING btree (expires_at);
 
 CREATE INDEX ix_drift_alerts_opened_at ON public.drift_alerts USING btree (opened_at);
 
@@ -642,6 +748,12 @@ ALTER TABLE ONLY public.alert_changes
 
 ALTER TABLE ONLY public.alert_notifications
     ADD CONSTRAINT alert_notifications_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.alert_changes(change_id);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_owner_fkey FOREIGN KEY (owner) REFERENCES public.console_users(name);
+
+ALTER TABLE ONLY public.decision_approvals
+    ADD CONSTRAINT decision_approvals_decision_id_fkey FOREIGN KEY (decision_id) REFERENCES public.promotion_decisions(decision_id);
 
 ALTER TABLE ONLY public.drift_alerts
     ADD CONSTRAINT drift_alerts_report_id_fkey FOREIGN KEY (report_id) REFERENCES public.drift_reports(report_id);

@@ -296,6 +296,62 @@ CREATE TABLE production_pointer (
     PRIMARY KEY (model_name)
 );
 
+CREATE TABLE console_users (
+    name VARCHAR(128) NOT NULL,
+    password_hash TEXT,
+    role VARCHAR(16) NOT NULL,
+    created_at DATETIME NOT NULL,
+    disabled_at DATETIME,
+    PRIMARY KEY (name)
+);
+
+CREATE TABLE api_tokens (
+    token_id INTEGER NOT NULL,
+    digest VARCHAR(64) NOT NULL,
+    owner VARCHAR(128) NOT NULL,
+    role VARCHAR(16) NOT NULL,
+    created_at DATETIME NOT NULL,
+    expires_at DATETIME NOT NULL,
+    revoked_at DATETIME,
+    PRIMARY KEY (token_id),
+    UNIQUE (digest),
+    FOREIGN KEY(owner) REFERENCES console_users (name)
+);
+
+CREATE TABLE console_sessions (
+    digest VARCHAR(64) NOT NULL,
+    name VARCHAR(128) NOT NULL,
+    role VARCHAR(16) NOT NULL,
+    method VARCHAR(16) NOT NULL,
+    form_token VARCHAR(64) NOT NULL,
+    created_at DATETIME NOT NULL,
+    last_used_at DATETIME NOT NULL,
+    expires_at DATETIME NOT NULL,
+    PRIMARY KEY (digest)
+);
+
+CREATE TABLE audit_events (
+    event_id INTEGER NOT NULL,
+    at DATETIME NOT NULL,
+    actor VARCHAR(128) NOT NULL,
+    method VARCHAR(16) NOT NULL,
+    address VARCHAR(64) NOT NULL,
+    action VARCHAR(32) NOT NULL,
+    target VARCHAR(256) NOT NULL,
+    outcome VARCHAR(16) NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (event_id)
+);
+
+CREATE TABLE decision_approvals (
+    decision_id VARCHAR(12) NOT NULL,
+    approver VARCHAR(128) NOT NULL,
+    approved_by VARCHAR(128) NOT NULL,
+    approved_at DATETIME NOT NULL,
+    PRIMARY KEY (decision_id, approver),
+    FOREIGN KEY(decision_id) REFERENCES promotion_decisions (decision_id)
+);
+
 CREATE INDEX ix_prediction_logs_ingested_at ON prediction_logs (ingested_at);
 
 CREATE INDEX ix_prediction_logs_version ON prediction_logs (model_version, predicted_at);
@@ -333,5 +389,11 @@ CREATE INDEX ix_model_evaluations_created_at ON model_evaluations (created_at);
 CREATE INDEX ix_registered_versions_run_id ON registered_versions (run_id);
 
 CREATE INDEX ix_promotion_decisions_decided_at ON promotion_decisions (decided_at);
+
+CREATE INDEX ix_api_tokens_owner ON api_tokens (owner);
+
+CREATE INDEX ix_console_sessions_expires_at ON console_sessions (expires_at);
+
+CREATE INDEX ix_audit_events_at ON audit_events (at);
 
 INSERT INTO alembic_version VALUES ('0001');

@@ -1,0 +1,59 @@
+"""Sign-in of local users with a password: limits, a check that takes the same time for unknown users, audit events.
+
+Not here: pages (routes.py), hashes (pmmds_core/stores/identity/passwords.py).
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from pmmds_console.problems import ProblemError, too_many_attempts, unauthorized
+from pmmds_core.deployment import Deployment
+from pmmds_core.stores.identity.attempts import LIMITED, seconds_to_wait, target_of
+from pmmds_core.stores.identity.audit import DONE, REFUSED, SIGN_IN, Origin
+from pmmds_core.stores.identity.passwords import is_right
+from pmmds_core.stores.identity.sessions import PASSWORD
+
+# One check at a time: concurrent attempts cannot exceed the limits, and one hash at a time uses 64 MiB.
+_CHECKING = Lock()
+
+
+def sign_in(deployment: Deployment, name: str, password: str, address: str, old_session: str) -> str:
+    """Check a password and open a session. Returns the session's secret id.
+
+    Args:
+        deployment: the deployment.
+        name: as entered.
+        password: as entered.
+        address: of the client.
+        old_session: secret id of the session that the new one replaces; empty if there is none.
+
+    Raises:
+        ProblemError: 401 if name and password do not match, 429 after too many failed attempts.
+    """
+    shown = name if name.isprintable() else ""
+    with _CHECKING:
+        seconds = seconds_to_wait(deployment.database, shown, address)
+        if seconds:
+            _record(deployment, shown, address, REFUSED, LIMITED)
+            raise _limited(seconds)
+        user = deployment.users.find(shown)
+        matches = is_right(password, None if user is None else user.password_hash)
+        if user is None or not matches or not user.is_enabled:
+            reason = "The user is disabled." if user is not None and matches else "Name and password do not match."
+            _record(deployment, shown, address, REFUSED, reason)
+            raise unauthorized("The user name or the password is wrong, or the user is disabled.")
+    secret = deployment.sessions.open(user.name, user.role, PASSWORD, instead_of=old_session)
+    _record(deployment, user.name, address, DONE, "")
+    return secret
+
+
+def _record(deployment: Deployment, name: str, address: str, outcome: str, detail: str) -> None:
+    """Errors of the store are not caught, because the limits count these events."""
+    actor = name if outcome == DONE else ""
+    deployment.audit.add(Origin(actor, PASSWORD, address), SIGN_IN, target_of(name), outcome, detail)
+
+
+def _limited(seconds: int) -> ProblemError:
+    minutes = -(-seconds // 60)
+    return too_many_attempts(f"{LIMITED} Try again in {minutes} minutes.", seconds)

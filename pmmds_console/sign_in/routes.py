@@ -1,0 +1,206 @@
+"""The paths of signing in and out: /sign-in, /sign-in/start, /sign-in/callback and /sign-out.
+
+Not here: passwords (passwords.py), OpenID Connect (oidc.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pmmds_console.actor import actor_of
+from pmmds_console.forms import read_form
+from pmmds_console.problems import ProblemError, forbidden
+from pmmds_console.sign_in.actors import Actors, session_cookie
+from pmmds_console.sign_in.answers import error_response, page
+from pmmds_console.sign_in.clients import Client
+from pmmds_console.sign_in.cookies import FORM_FIELD, SESSION, SIGN_IN_FORM, Cookies, is_form_token
+from pmmds_console.sign_in.passwords import sign_in
+from pmmds_console.threads import StoreThreads
+from pmmds_core.config.settings import Settings
+from pmmds_core.stores.identity.audit import DONE, REFUSED, SIGN_IN, SIGN_OUT, Origin
+from pmmds_core.stores.identity.secret_ids import new_secret
+from pmmds_core.stores.identity.sessions import OIDC
+from pmmds_core.workflows.auditing import record
+
+if TYPE_CHECKING:
+    from pmmds_console.sign_in.oidc import OidcClient
+
+PATH, CALLBACK = "/sign-in", "/sign-in/callback"
+_STATE_SECONDS = 600
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class SignIn:
+    """The endpoints of one deployment."""
+
+    def __init__(self, settings: Settings, threads: StoreThreads, cookies: Cookies, actors: Actors) -> None:
+        self._method = settings.console_sign_in
+        self._threads, self._cookies, self._actors = threads, cookies, actors
+        self._oidc = _oidc_client(settings) if self._method == "oidc" else None
+        # The same in every console process of the deployment, so that any of them can finish a sign-in.
+        key = f"pmmds sign-in state {settings.console_oidc_client_secret}"
+        self._state_key = hashlib.sha256(key.encode()).hexdigest()
+
+    def routes(self) -> list[Route]:
+        """The routes of the configured method; without sessions there are none."""
+        if self._method not in ("users", "oidc"):
+            return []
+        routes = [
+            Route(PATH, _answered(self._form), methods=["GET"]),
+            Route("/sign-out", _answered(self._sign_out), methods=["POST"]),
+        ]
+        if self._oidc is None:
+            return [*routes, Route(PATH, self._with_password, methods=["POST"])]
+        started, finished = self._with_state(_answered(self._start)), self._with_state(_answered(self._finish))
+        return [*routes, Route(f"{PATH}/start", started), Route(CALLBACK, finished)]
+
+    def _with_state(self, endpoint: Endpoint) -> ASGIApp:
+        """An endpoint whose `request.session` is a signed cookie for the time of one sign-in."""
+        app = _App(endpoint)
+        variants = {
+            secure: SessionMiddleware(
+                app, self._state_key, "pmmds_sign_in", _STATE_SECONDS, PATH, same_site="lax", https_only=secure
+            )
+            for secure in (False, True)
+        }
+
+        async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+            await variants[self._cookies.is_secure(scope["state"]["client"])](scope, receive, send)
+
+        return _Asgi(choose)
+
+    async def _form(self, request: Request) -> Response:
+        return self._page(request, request.query_params.get("next", "/"), "")
+
+    def _page(self, request: Request, following: str, problem: str, error: ProblemError | None = None) -> Response:
+        token = new_secret()
+        status, headers = (200, {}) if error is None else (error.problem.status, error.headers)
+        values = {
+            "title": "Sign in",
+            "method": self._method,
+            "form_token": token,
+            "next": own_path(following),
+            "problem": problem,
+        }
+        response = page("sign_in.html", status, headers, **values)
+        self._cookies.put(response, request.state.client, SIGN_IN_FORM, token, same_site="strict")
+        return response
+
+    async def _with_password(self, request: Request) -> Response:
+        client: Client = request.state.client
+        following = "/"
+        try:
+            fields = await read_form(request)
+            following = fields.get("next", "/")
+            if not is_form_token(fields.get(FORM_FIELD, ""), request.cookies.get(SIGN_IN_FORM, "")):
+                raise forbidden("The sign-in form has expired. Send it again.")
+            name, password, old = fields.get("name", ""), fields.get("password", ""), session_cookie(request.headers)
+            secret = await self._threads.run(lambda d: sign_in(d, name, password, client.address, old), changes=True)
+        except ProblemError as error:
+            request.state.is_recorded = error.problem.status in (401, 429)
+            request.scope["state"].setdefault("refusal", str(error))
+            return self._page(request, following, str(error), error)
+        return self._opened(client, secret, following)
+
+    def _opened(self, client: Client, secret: str, following: str) -> Response:
+        response = RedirectResponse(own_path(following), 303, {"Cache-Control": "no-store"})
+        self._cookies.put(response, client, SESSION, secret)
+        self._cookies.delete(response, client, SIGN_IN_FORM)
+        return response
+
+    async def _start(self, request: Request) -> Response:
+        assert self._oidc is not None, "only routed with OpenID Connect"
+        client: Client = request.state.client
+        request.session["next"] = own_path(request.query_params.get("next", "/"))
+        scheme = "https" if client.is_https else "http"
+        return await self._oidc.start(request, f"{scheme}://{request.headers['host']}{CALLBACK}")
+
+    async def _finish(self, request: Request) -> Response:
+        assert self._oidc is not None, "only routed with OpenID Connect"
+        client: Client = request.state.client
+        try:
+            name, role = await self._oidc.finish(request)
+            await self._actors.check_enabled(name)
+        except ProblemError as error:
+            await self._record(Origin("", OIDC, client.address), SIGN_IN, REFUSED, str(error))
+            request.state.is_recorded = True
+            raise
+        old = session_cookie(request.headers)
+        secret = await self._threads.run(lambda d: d.sessions.open(name, role, OIDC, instead_of=old), changes=True)
+        await self._record(Origin(name, OIDC, client.address), SIGN_IN, DONE, "")
+        following = request.session.get("next", "/")
+        request.session.clear()
+        return self._opened(client, secret, following)
+
+    async def _sign_out(self, request: Request) -> Response:
+        actor, client = actor_of(request), request.state.client
+        fields = await read_form(request)
+        if not is_form_token(fields.get(FORM_FIELD, ""), actor.form_token):
+            raise forbidden("The form's token is missing or has expired. Reload the page and sign out again.")
+        secret = session_cookie(request.headers)
+        await self._threads.run(lambda d: d.sessions.end(secret), changes=True)
+        await self._record(Origin(actor.name, actor.method, client.address), SIGN_OUT, DONE, "")
+        response = RedirectResponse(PATH, 303, {"Cache-Control": "no-store"})
+        self._cookies.delete(response, client, SESSION)
+        return response
+
+    async def _record(self, origin: Origin, action: str, outcome: str, detail: str) -> None:
+        target = f"user {origin.actor}" if origin.actor else ""
+        await self._threads.run(lambda d: record(d, origin, action, target, outcome, detail), changes=True)
+
+
+def _oidc_client(settings: Settings) -> OidcClient:
+    """Imported only for OpenID Connect, because Authlib takes half a second."""
+    from pmmds_console.sign_in.oidc import OidcClient
+
+    return OidcClient(settings)
+
+
+class _App:
+    """An endpoint as an ASGI application."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+class _Asgi:
+    """An ASGI function that Starlette's Route does not take for an endpoint."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _answered(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with its errors as responses."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except ProblemError as error:
+            request.scope["state"].setdefault("refusal", str(error))
+            return error_response(error, request.headers, request.url.path)
+
+    return answer
+
+
+def own_path(text: str) -> str:
+    """A path of this console to go to after the sign-in; `/` for anything else, such as another site's URL."""
+    parts = urlsplit(text) if text.isprintable() and "\\" not in text else None
+    is_own = parts is not None and not parts.scheme and not parts.netloc and text.startswith("/")
+    return text if is_own and not text.startswith(("//", PATH)) else "/"
