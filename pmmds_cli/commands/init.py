@@ -43,7 +43,7 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the prompt for corrections.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Infer a contract from a data file and write a project folder: contract.yaml, pmmds.toml, README.md."""
+    """Infer a contract from a data file and write a project folder with settings and an example request."""
     from pmmds_core.contract_inference.infer import InferenceOptions, infer_contract
     from pmmds_core.contract_inference.names import snake_name
     from pmmds_core.contract_inference.project import check_free, write_project
@@ -110,6 +110,8 @@ def _document(draft: ContractDraft, project: Project) -> dict[str, object]:
 
 
 def _print_next(folder: Path) -> None:
-    print(f"\nWrote contract.yaml, pmmds.toml and README.md to {folder}.")
+    print(f"\nWrote contract.yaml, pmmds.toml, example-request.json and README.md to {folder}.")
     print("Next:")
     print(f"  cd {shlex.quote(str(folder))} && pmmds up && pmmds train")
+    print("  curl -s http://127.0.0.1:8000/api/v1/predict \\")
+    print("    -H 'Content-Type: application/json' -d @example-request.json")

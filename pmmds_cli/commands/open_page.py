@@ -127,7 +127,10 @@ def _report_path(deployment: Deployment, identifier: str) -> str:
 
 def _number(text: str, thing: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
-        raise UsageError(f"{text!r} is not the number of a {thing}.", next_step=f"Use `pmmds open {thing} 1`.")
+        raise UsageError(
+            f"{text!r} is not the number of {'an' if thing == 'alert' else 'a'} {thing}.",
+            next_step=f"Use `pmmds open {thing} 1`.",
+        )
     return int(text)
 
 

@@ -32,7 +32,7 @@ def files(folder: Path) -> set[str]:
 def test_init_writes_a_project_without_asking(folder: Path) -> None:
     said = run(folder, "init", "--from", "customers.csv", "--label", LABEL)
     assert said.code == 0, said.err
-    assert files(folder / "customers") == {"contract.yaml", "pmmds.toml", "README.md"}
+    assert files(folder / "customers") == {"contract.yaml", "pmmds.toml", "README.md", "example-request.json"}
     settings = tomllib.loads((folder / "customers" / "pmmds.toml").read_text(encoding="utf-8"))
     assert settings == {"contract": "contract.yaml", "data_path": str(folder / "customers.csv"), "home": ".pmmds"}
     assert load_contract(folder / "customers" / "contract.yaml").feature_names == ("age", "plan", "amount")
