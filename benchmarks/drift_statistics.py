@@ -252,7 +252,7 @@ def _joint_alarms(
     n_trials: int,
     seed: int,
 ) -> tuple[float, float]:
-    """Return the shares of trials with an alarm, and with an alarm whose first pair contains tenure."""
+    """Return two shares of the trials: with an alarm, and with an alarm that names a pair with tenure first."""
     rng = np.random.default_rng(seed)
     n_alarms = n_named = 0
     for trial in range(n_trials):

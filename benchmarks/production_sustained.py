@@ -34,7 +34,8 @@ from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
 RATES = (1_000, 2_000, 3_000)
-# Enough connections that one slow request does not delay others, because hey's connections do not catch up.
+# Enough connections that one slow request does not delay others: a hey connection that falls behind does not send
+# faster later.
 HEY_CONNECTIONS, WRK_CONNECTIONS = 32, 8
 # The shipper runs several times per second; a longer delay means a backlog.
 BEHIND_SECONDS = 2.0

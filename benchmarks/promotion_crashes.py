@@ -90,7 +90,7 @@ class Trial:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if kill_after is None and status:
-            raise RuntimeError("a promotion failed without being killed")
+            raise RuntimeError("a promotion failed although its process was not killed")
         return time.perf_counter() - began
 
     def settle(self, decision: Decision, moves_before: int, outcome: Outcome) -> None:

@@ -10,12 +10,13 @@ client.py      `Monitoring`, the client of the console's API
 rows.py        lists of rows, convertible to data frames and HTML
 transport.py   requests, retries and errors
 resources.py   the rows and documents of the API, shared with the console
+webhooks.py    verification and types of webhook events
 errors.py      errors of the client
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pmmds.client import Monitoring
+    from pmmds.webhooks import WebhookEvent
     from pmmds_core.contracts.contract import Contract
     from pmmds_core.drift.policy import DriftRule
     from pmmds_core.file_drift.compare import FileComparison
     from pmmds_core.stores.files.file_options import FileOptions
 
-__all__ = ["__version__", "compare", "connect"]
+__all__ = ["__version__", "compare", "connect", "verify_webhook"]
 __version__ = version("pmmds")
 
 
@@ -86,3 +88,23 @@ def compare(
     return compare_frames(
         reference, current, contract=contract, columns=columns, score=score, rule=rule, options=options
     )
+
+
+def verify_webhook(body: bytes | str, headers: Mapping[str, str], secret: str | Sequence[str]) -> WebhookEvent:
+    """The event of a webhook request, after its signature and its time are checked.
+
+    The same event may arrive more than once with the same `id`; ignore ids that you have processed.
+
+    Args:
+        body: the request's body, unchanged.
+        headers: the request's headers; upper and lower case are equal.
+        secret: PMMDS_WEBHOOK_SECRET; several during a rotation.
+
+    Raises:
+        InvalidWebhookError: a header is missing, no signature matches, the request is more than five minutes old or
+            ahead, or the body is not an event.
+        InvalidCallError: a secret has another form.
+    """
+    from pmmds.webhooks import verify
+
+    return verify(body, headers, secret)

@@ -9,6 +9,7 @@ from pmmds_core.errors import PmmdsError, ServiceError, ServiceUnavailableError,
 
 __all__ = [
     "InvalidCallError",
+    "InvalidWebhookError",
     "NotAllowedError",
     "NotFoundError",
     "PmmdsError",
@@ -19,6 +20,10 @@ __all__ = [
 
 class InvalidCallError(UsageError):
     """An argument that the console does not accept, or an invalid URL."""
+
+
+class InvalidWebhookError(UsageError):
+    """A request that is not a webhook of PMMDS: signature, time or body are not valid. Answer it with 400."""
 
 
 class ResponseError(ServiceError):

@@ -123,9 +123,11 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retraining(msgspec.Struct, frozen=True, kw_only=True):
-    """A retraining run. `finished_at` is None while it runs."""
+    """A retraining run. `finished_at` is None while it runs; `alert_id`: the alert that started it, if one did."""
 
     retraining_id: str
+    model_name: str
+    alert_id: int | None
     trigger_type: str
     cause_text: str
     attempt: int

@@ -81,3 +81,13 @@ def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
             checks = AssetCheckExecutionsTable
             connection.execute(sa.delete(checks).where(checks.c.run_id == run_id))
             storage.delete_events_for_run(connection, run_id)
+
+
+def renamed(asset: dg.AssetsDefinition, op_name: str, keys: Mapping[dg.AssetKey, dg.AssetKey]) -> dg.AssetsDefinition:
+    """Return the asset with another op name and other keys, in its dependencies and checks as well.
+
+    Op names are unique in a code location, so an asset of the project could otherwise not have the name of one of ours.
+    """
+    replaced = asset.with_attributes(asset_key_replacements=keys)
+    node = replaced.op.with_replaced_properties(name=op_name)
+    return type(asset).dagster_internal_init(**{**replaced.get_attributes_dict(), "node_def": node})

@@ -40,7 +40,9 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
 ]
 
 
-def build_defs(deployment: DeploymentResource | None = None, settings: Settings | None = None) -> dg.Definitions:
+def location_definitions(
+    deployment: DeploymentResource | None = None, settings: Settings | None = None
+) -> dg.Definitions:
     """Return all definitions.
 
     Tests pass another deployment. `settings` determine the executor; default: the environment's.
@@ -58,4 +60,4 @@ def build_defs(deployment: DeploymentResource | None = None, settings: Settings 
     )
 
 
-defs = build_defs()
+defs = location_definitions()

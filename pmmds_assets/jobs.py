@@ -1,10 +1,13 @@
 """Jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, or from the CLI."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
+from pmmds_assets.names import PLAIN, LoopNames
 from pmmds_assets.partitions import range_tags
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
@@ -19,8 +22,7 @@ SCHEDULES_OFF = dg.SkipReason(
     "Schedules are off (PMMDS_SCHEDULES=off). Launch runs with `pmmds monitor` or from the launchpad."
 )
 
-# AssetSelection.assets avoids Dagster's query parser, which a list of names requires and which takes 0.05 s to import.
-_TRAINING = [
+_TRAINING = (
     "reference_data",
     "labelled_predictions",
     "training_data",
@@ -29,76 +31,110 @@ _TRAINING = [
     "model_evaluation",
     "promotion_decision",
     "production_model",
-]
-
-train_job = dg.define_asset_job(
-    "train_job",
-    selection=dg.AssetSelection.assets(*_TRAINING),
-    description="Load and validate the data, train and evaluate a model, and promote it if it is better.",
-    tags={**MAX_RUNTIME, **WRITES_MODELS},
-)
-
-retrain_job = dg.define_asset_job(
-    "retrain_job",
-    selection=dg.AssetSelection.assets(*_TRAINING, "performance_report"),
-    description="Retrain with labeled production rows, and compare champion and challenger on the newest of them.",
-    config={"ops": {"training_data": {"config": {"block_without_labels": True}}}},
-    tags={**MAX_RUNTIME, **WRITES_MODELS},
-)
-
-monitor_job = dg.define_asset_job(
-    "monitor_job",
-    selection=dg.AssetSelection.assets("feature_histograms", "drift_report"),
-    description="Count changed hours, check the window for drift, and open an alert if there is drift.",
-    tags=MAX_RUNTIME,
-)
-
-performance_job = dg.define_asset_job(
-    "performance_job",
-    selection=dg.AssetSelection.assets("performance_report", "shadow_report"),
-    description="Measure days with changed rows or labels, estimate days without labels, and evaluate the shadow "
-    "challenger.",
-    tags=MAX_RUNTIME,
-)
-
-archive_job = dg.define_asset_job(
-    "archive_job",
-    selection=dg.AssetSelection.assets("prediction_archive", "retention"),
-    description="Archive days older than PMMDS_RETENTION_DAYS, create upcoming day partitions, and delete expired "
-    "data.",
-    tags={"dagster/max_runtime": "21600"},
-)
-
-reconcile_job = dg.define_asset_job(
-    "reconcile_job",
-    selection=dg.AssetSelection.assets("production_model"),
-    description="Finish a promotion that a crash interrupted.",
-    tags={**MAX_RUNTIME, **WRITES_MODELS},
 )
 
 
-def _unless_off(
-    deployment: Deployment, request: Callable[[Deployment], dg.RunRequest]
-) -> dg.RunRequest | dg.SkipReason:
-    """Return a run request, or a skip reason if schedules are off."""
-    return SCHEDULES_OFF if deployment.settings.schedules == "off" else request(deployment)
+@dataclass(frozen=True)
+class JobPlan:
+    """A job, independent of the names in a Dagster project. `ops`: op → its configuration."""
+
+    name: str
+    assets: tuple[str, ...]
+    description: str
+    tags: Mapping[str, str]
+    ops: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-@dg.schedule(
-    cron_schedule="5 * * * *",
-    job=monitor_job,
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Monitor the window at five minutes past every hour, after the last hour's rows have arrived.",
+PLANS = (
+    JobPlan(
+        "train_job",
+        _TRAINING,
+        "Load and validate the data, train and evaluate a model, and promote it if it is better.",
+        {**MAX_RUNTIME, **WRITES_MODELS},
+    ),
+    JobPlan(
+        "retrain_job",
+        (*_TRAINING, "performance_report"),
+        "Retrain with labeled production rows, and compare champion and challenger on the newest of them.",
+        {**MAX_RUNTIME, **WRITES_MODELS},
+        {"training_data": {"config": {"block_without_labels": True}}},
+    ),
+    JobPlan(
+        "monitor_job",
+        ("feature_histograms", "drift_report"),
+        "Count changed hours, check the window for drift, and open an alert if there is drift.",
+        MAX_RUNTIME,
+    ),
+    JobPlan(
+        "performance_job",
+        ("performance_report", "shadow_report"),
+        "Measure days with changed rows or labels, estimate days without labels, and evaluate the shadow challenger.",
+        MAX_RUNTIME,
+    ),
+    JobPlan(
+        "archive_job",
+        ("prediction_archive", "retention"),
+        "Archive days older than PMMDS_RETENTION_DAYS, create upcoming day partitions, and delete expired data.",
+        {"dagster/max_runtime": "21600"},
+    ),
+    JobPlan(
+        "reconcile_job",
+        ("production_model",),
+        "Finish a promotion that a crash interrupted.",
+        {**MAX_RUNTIME, **WRITES_MODELS},
+    ),
 )
-def monitor_schedule(
-    context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
-) -> dg.RunRequest | dg.SkipReason:
-    def up_to_now(deployment: Deployment) -> dg.RunRequest:
-        at = context.scheduled_execution_time.astimezone(UTC)
-        return monitor_request(deployment, deployment.settings.drift_current_window_hours, at)
 
-    return _unless_off(deployment.open(), up_to_now)
+
+def make_jobs(
+    names: LoopNames = PLAIN, executor: dg.ExecutorDefinition | None = None, assets: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Plain name → job.
+
+    Args:
+        names: the names in the project.
+        executor: the jobs' executor; None: that of the project.
+        assets: the assets that the project has; a job without its first asset is left out. None: all assets.
+    """
+    jobs = {}
+    for plan in PLANS:
+        selected = [name for name in plan.assets if assets is None or name in assets]
+        if plan.assets[0] in selected:
+            jobs[plan.name] = _job(plan, names, executor, selected)
+    return jobs
+
+
+def _job(plan: JobPlan, names: LoopNames, executor: dg.ExecutorDefinition | None, assets: Sequence[str]) -> Any:
+    ops = {names.op(name): config for name, config in plan.ops.items()}
+    return dg.define_asset_job(
+        names.name(plan.name),
+        selection=names.selection(*assets),
+        description=plan.description,
+        config={"ops": ops} if ops else None,
+        tags=plan.tags,
+        executor_def=executor,
+    )
+
+
+_JOBS = make_jobs()
+train_job, retrain_job, monitor_job = _JOBS["train_job"], _JOBS["retrain_job"], _JOBS["monitor_job"]
+performance_job, archive_job, reconcile_job = _JOBS["performance_job"], _JOBS["archive_job"], _JOBS["reconcile_job"]
+all_jobs = list(_JOBS.values())
+
+
+@dataclass(frozen=True)
+class SchedulePlan:
+    """A schedule, independent of the names in a Dagster project. `cron`: its default, in UTC."""
+
+    name: str
+    job: str
+    cron: str
+    description: str
+    request: Callable[[Deployment, datetime], dg.RunRequest]
+
+
+def _monitored(deployment: Deployment, now: datetime) -> dg.RunRequest:
+    return monitor_request(deployment, deployment.settings.drift_current_window_hours, now)
 
 
 def monitor_request(deployment: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
@@ -112,31 +148,70 @@ def monitor_request(deployment: Deployment, window: int, now: datetime | None = 
     return dg.RunRequest(tags=dict(range_tags(min(changed, default=end - HOUR), end)))
 
 
-@dg.schedule(
-    cron_schedule="35 * * * *",
-    job=performance_job,
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Measure performance every hour as labels arrive, half an hour after monitoring.",
+SCHEDULE_PLANS = (
+    SchedulePlan(
+        "monitor_schedule",
+        "monitor_job",
+        "5 * * * *",
+        "Monitor the window at five minutes past every hour, after the last hour's rows have arrived.",
+        _monitored,
+    ),
+    SchedulePlan(
+        "performance_schedule",
+        "performance_job",
+        "35 * * * *",
+        "Measure performance every hour as labels arrive, half an hour after monitoring.",
+        lambda _, __: dg.RunRequest(),
+    ),
+    SchedulePlan(
+        "archive_schedule",
+        "archive_job",
+        "50 0 * * *",
+        "Archive past days and delete expired data every night, after the last rows have arrived.",
+        lambda _, __: dg.RunRequest(),
+    ),
 )
-def performance_schedule(
-    context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
-) -> dg.RunRequest | dg.SkipReason:
-    return _unless_off(deployment.open(), lambda _: dg.RunRequest())
 
 
-@dg.schedule(
-    cron_schedule="50 0 * * *",
-    job=archive_job,
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Archive past days and delete expired data every night, after the last rows have arrived.",
-)
-def archive_schedule(
-    context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
-) -> dg.RunRequest | dg.SkipReason:
-    return _unless_off(deployment.open(), lambda _: dg.RunRequest())
+def make_schedules(
+    jobs: Mapping[str, Any], names: LoopNames = PLAIN, crons: Mapping[str, str] | None = None
+) -> dict[str, dg.ScheduleDefinition]:
+    """Plain name → schedule, for the jobs that exist.
+
+    Args:
+        jobs: from `make_jobs`.
+        names: the names in the project.
+        crons: plain name of a job without `_job` → cron expression in UTC; an empty one means no schedule.
+    """
+    schedules = {}
+    for plan in SCHEDULE_PLANS:
+        cron = (crons or {}).get(plan.job.removesuffix("_job"), plan.cron)
+        if cron and plan.job in jobs:
+            schedules[plan.name] = _schedule(plan, jobs[plan.job], names, cron)
+    return schedules
 
 
-all_jobs = [train_job, retrain_job, monitor_job, performance_job, archive_job, reconcile_job]
-all_schedules = [monitor_schedule, performance_schedule, archive_schedule]
+def _schedule(plan: SchedulePlan, job: Any, names: LoopNames, cron: str) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=names.name(plan.name),
+        cron_schedule=cron,
+        job=job,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=plan.description,
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        opened = deployment.open()
+        if opened.settings.schedules == "off":
+            return SCHEDULES_OFF
+        return plan.request(opened, context.scheduled_execution_time.astimezone(UTC))
+
+    return schedule
+
+
+_SCHEDULES = make_schedules(_JOBS)
+monitor_schedule = _SCHEDULES["monitor_schedule"]
+performance_schedule, archive_schedule = _SCHEDULES["performance_schedule"], _SCHEDULES["archive_schedule"]
+all_schedules = list(_SCHEDULES.values())

@@ -3,7 +3,8 @@
 Each creates an object of pmmds_core that the CLI and tests create without Dagster. Not here: behavior (pmmds_core).
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -20,6 +21,25 @@ class DeploymentResource(dg.ConfigurableResource[Deployment]):
 
     def open(self) -> Deployment:
         return Deployment(load_settings())
+
+
+def deployment_of(given: Mapping[str, str]) -> DeploymentResource:
+    """Return a resource for the deployment that `given` and this process's variables describe; variables win.
+
+    Args:
+        given: PMMDS_* variable → value. pmmds.toml is read only if PMMDS_CONFIG names it.
+    """
+
+    class Configured(DeploymentResource):
+        def open(self) -> Deployment:
+            return Deployment(load_settings(variables_over(given)))
+
+    return Configured()
+
+
+def variables_over(given: Mapping[str, str]) -> dict[str, str]:
+    """Return `given` with this process's variables in place of values with the same name."""
+    return {**given, **{name: value for name, value in os.environ.items() if value}}
 
 
 class MlflowRun:

@@ -14,6 +14,7 @@ from pydantic import Field
 from pmmds_assets.assets.promotion import production_metadata
 from pmmds_assets.jobs import MAX_RUNTIME, WRITES_MODELS
 from pmmds_assets.loop_sensor import loop_sensor
+from pmmds_assets.names import PLAIN, LoopNames
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, UsageError
@@ -26,6 +27,7 @@ from pmmds_core.workflows.rollback import carry_out, decide_rollback, previous, 
 
 WATCH_SECONDS = 15
 PRODUCTION_MODEL = "production_model"
+ROLLBACK_OP = "roll_back_production"
 
 
 _LAUNCHPAD = "Dagster's launchpad"
@@ -42,16 +44,6 @@ class RollbackConfig(dg.Config):
     by: str = Field(default="", max_length=64, description="Name to record with the rollback")
     reason: str = Field(default="", max_length=500, description="Reason for the rollback")
     decision: str = Field(default="", description="Id of a recorded rollback to execute instead of a new one")
-
-
-@dg.op(description="Move the alias production to the previous champion or a given version, and record the decision.")
-def roll_back_production(
-    context: dg.OpExecutionContext, config: RollbackConfig, deployment: DeploymentResource
-) -> None:
-    d = deployment.open()
-    decision = _carried_out(d, config.decision) if config.decision else _asked_for(d, config)
-    context.log.info(decision.promotion_reason)
-    context.log_event(production_event(d, decision))
 
 
 def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
@@ -75,27 +67,57 @@ def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
     return roll_back(deployment, to=config.to, by=by, reason=config.reason)
 
 
-@dg.job(
-    description="Put the previous champion or a given version back into production. See `pmmds rollback`.",
-    tags={**MAX_RUNTIME, **WRITES_MODELS},
-)
-def rollback_job() -> None:
-    roll_back_production()
+def make_rollback_job(names: LoopNames = PLAIN, executor: dg.ExecutorDefinition | None = None) -> dg.JobDefinition:
+    """Return the job for the names and the executor of a Dagster project; None: the project's executor."""
+
+    @dg.op(
+        name=names.op(ROLLBACK_OP),
+        description="Move the alias production to the previous champion or a given version, and record the decision.",
+    )
+    def roll_back_production(
+        context: dg.OpExecutionContext, config: RollbackConfig, deployment: DeploymentResource
+    ) -> None:
+        d = deployment.open()
+        decision = _carried_out(d, config.decision) if config.decision else _asked_for(d, config)
+        context.log.info(decision.promotion_reason)
+        context.log_event(production_event(d, decision, names))
+
+    @dg.job(
+        name=names.name("rollback_job"),
+        description="Put the previous champion or a given version back into production. See `pmmds rollback`.",
+        tags={**MAX_RUNTIME, **WRITES_MODELS},
+        executor_def=executor,
+    )
+    def rollback() -> None:
+        roll_back_production()
+
+    return rollback
 
 
-@loop_sensor(
-    job=rollback_job,
-    minimum_interval_seconds=WATCH_SECONDS,
-    description="Rolls back a promotion that violates a guardrail, if PMMDS_ROLLBACK_AUTOMATIC=on.",
-)
-def automatic_rollback_sensor(
-    context: dg.SensorEvaluationContext, deployment: DeploymentResource
+def make_automatic_rollback_sensor(job: dg.JobDefinition, names: LoopNames = PLAIN) -> dg.SensorDefinition:
+    """Return the sensor that launches `job`, the project's rollback_job."""
+
+    @loop_sensor(
+        name=names.name("automatic_rollback_sensor"),
+        job=job,
+        minimum_interval_seconds=WATCH_SECONDS,
+        description="Rolls back a promotion that violates a guardrail, if PMMDS_ROLLBACK_AUTOMATIC=on.",
+    )
+    def automatic_rollback(
+        context: dg.SensorEvaluationContext, deployment: DeploymentResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        return _watched(context, deployment.open(), names)
+
+    return automatic_rollback
+
+
+def _watched(
+    context: dg.SensorEvaluationContext, deployment: Deployment, names: LoopNames
 ) -> dg.SensorResult | dg.SkipReason:
-    d = deployment.open()
-    if d.settings.rollback_automatic == "off":
+    if deployment.settings.rollback_automatic == "off":
         return dg.SkipReason("PMMDS_ROLLBACK_AUTOMATIC is off.")
     seen = msgspec.json.decode(context.cursor, type=WatchedTotals) if context.cursor else None
-    watched = watch(d, seen, datetime.now(UTC))
+    watched = watch(deployment, seen, datetime.now(UTC))
     cursor = msgspec.json.encode(watched.totals).decode() if watched.totals else None
     if watched.decision is None or watched.verdict is None:
         return dg.SensorResult(skip_reason="The version in production was not promoted.", cursor=cursor)
@@ -103,11 +125,11 @@ def automatic_rollback_sensor(
         words = "; ".join((watched.verdict.verdict, *watched.verdict.reasons))
         return dg.SensorResult(skip_reason=f"v{watched.decision.challenger_version}: {words}.", cursor=cursor)
     try:
-        target = previous(d, d.decisions.pointer())
-        decided = _decided(d, watched.decision, target, watched.verdict.reasons)
+        target = previous(deployment, deployment.decisions.pointer())
+        decided = _decided(deployment, watched.decision, target, watched.verdict.reasons)
     except PmmdsError as error:
         return dg.SensorResult(skip_reason=f"v{watched.decision.challenger_version}: {error}", cursor=cursor)
-    return dg.SensorResult(run_requests=[_request(watched.decision, decided)], cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(watched.decision, decided, names)], cursor=cursor)
 
 
 def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
@@ -123,21 +145,25 @@ def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: 
     return decide_rollback(deployment, to=target, by=AUTOMATIC_ROLLBACK, reason=reason, instead_of=instead_of)
 
 
-def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
+def _request(promotion: Decision, decided: Decision, names: LoopNames) -> dg.RunRequest:
     # There is one attempt per promotion; if its run fails, manual action is needed.
     return dg.RunRequest(
         run_key=f"rollback:{promotion.decision_id}",
-        run_config=dg.RunConfig(ops={"roll_back_production": RollbackConfig(decision=decided.decision_id)}),
+        run_config=dg.RunConfig(ops={names.op(ROLLBACK_OP): RollbackConfig(decision=decided.decision_id)}),
     )
 
 
-def production_event(deployment: Deployment, decision: Decision) -> dg.AssetMaterialization:
+def production_event(deployment: Deployment, decision: Decision, names: LoopNames = PLAIN) -> dg.AssetMaterialization:
     """Return a materialization of production_model for a version change outside the asset."""
     version = deployment.production_version()
     metadata: dict[str, Any] = production_metadata(deployment, version, decision, moved=True)
     return dg.AssetMaterialization(
-        PRODUCTION_MODEL,
+        names.key(PRODUCTION_MODEL),
         description=decision.promotion_reason,
         metadata=metadata,
         tags={"dagster/data_version": f"v{version.version}-{version.digest[:12]}"},
     )
+
+
+rollback_job = make_rollback_job()
+automatic_rollback_sensor = make_automatic_rollback_sensor(rollback_job)

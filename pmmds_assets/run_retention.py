@@ -7,6 +7,7 @@ A run with the newest materialization of an asset is kept, so that Dagster still
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -21,25 +22,36 @@ MAX_RUNS = 2000
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
-def expire_runs(instance: dg.DagsterInstance, days: int, now: datetime | None = None) -> Expired:
+def expire_runs(
+    instance: dg.DagsterInstance, days: int, now: datetime | None = None, job_names: Collection[str] = ()
+) -> Expired:
     """Delete finished runs created more than `days` days ago, oldest first; 0 keeps all runs.
 
     Each run's record is deleted last, so that the next call completes an interrupted deletion.
+
+    Args:
+        instance: Dagster's instance.
+        days: the retention period.
+        now: the current time; None: that of the clock.
+        job_names: delete only runs of these jobs; empty means runs of all jobs of the instance.
     """
     if not days:
         return Expired(KIND, 0)
     before = (now or datetime.now(UTC)) - timedelta(days=days)
-    run_ids = old_runs(instance, before)
+    run_ids = old_runs(instance, before, job_names)
     return Expired(KIND, days, len(run_ids), sum(_delete(instance, run_id) for run_id in run_ids))
 
 
-def old_runs(instance: dg.DagsterInstance, before: datetime) -> list[str]:
+def old_runs(instance: dg.DagsterInstance, before: datetime, job_names: Collection[str] = ()) -> list[str]:
     """Return the ids of at most MAX_RUNS deletable finished runs created before `before`."""
     protected = _newest_materializations(instance)
-    wanted = dg.RunsFilter(statuses=_FINISHED, created_before=before)
     # Read more than MAX_RUNS, so that runs that must be kept do not use up the limit.
-    records = instance.get_run_records(wanted, limit=MAX_RUNS + len(protected), ascending=True)
-    ids = [record.dagster_run.run_id for record in records]
+    limit, ids = MAX_RUNS + len(protected), list[str]()
+    jobs: Collection[str | None] = job_names or [None]
+    for job_name in jobs:
+        wanted = dg.RunsFilter(job_name=job_name, statuses=_FINISHED, created_before=before)
+        records = instance.get_run_records(wanted, limit=limit, ascending=True)
+        ids += [record.dagster_run.run_id for record in records]
     return [run_id for run_id in ids if run_id not in protected][:MAX_RUNS]
 
 

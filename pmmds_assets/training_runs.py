@@ -38,7 +38,7 @@ def training_lock_of(
     Raises:
         RightMissingError: this login may not train.
     """
-    if TRAINING_STEPS.isdisjoint(steps):
+    if TRAINING_STEPS.isdisjoint(step.rpartition("__")[2] for step in steps):  # without the key prefix of a project
         return nullcontext()
     opened = deployment().require_rights(PROMOTER)
     return hold_training_lock(opened.database, opened.model_name, run_id, on_wait=on_wait)

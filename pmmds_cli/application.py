@@ -34,6 +34,7 @@ from pmmds_cli.commands import (
     shadow,
     traffic,
     train,
+    webhooks,
     worker,
 )
 from pmmds_cli.output.failures import DEBUG
@@ -91,6 +92,7 @@ for module in (
     inspect,
     alerts,
     open_page,
+    webhooks,
     config,
     explain,
     shadow,

@@ -1,4 +1,4 @@
-"""The console's ASGI application: pages, API and changes behind the web guard and the check of access."""
+"""The console's ASGI application: pages, API and changes, protected by the web guard and the access check."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pmmds_console.api.endpoint import endpoint as api_endpoint
 from pmmds_console.api.routes import BASE, ROUTES
 from pmmds_console.pages.endpoint import endpoint as page_endpoint
 from pmmds_console.pages.links import Links
+from pmmds_console.pages.navigation import PAGES
 from pmmds_console.pages.rendering import PageRenderer
-from pmmds_console.pages.table import PAGES
 from pmmds_console.problems import answer_rejection, of_http, response_of
 from pmmds_console.refusals import Refusals
 from pmmds_console.service_health import HealthReader

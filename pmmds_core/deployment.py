@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pmmds_core.config.settings import Settings, load_settings
+from pmmds_core.config.webhooks import words_of
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.errors import HomeNotWritableError, NoModelError
 from pmmds_core.policies.retraining import RetrainingLimits
 from pmmds_core.runtime.private_folders import make_private
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import check_schema, migrate
-from pmmds_core.stores.lifecycle.outbox import NotificationOutbox, split_urls, target_of
+from pmmds_core.stores.lifecycle.outbox import NotificationOutbox, split_urls, target_of, webhook_target_of
 
 if TYPE_CHECKING:
     from pmmds_core.policies.promotion import PromotionPolicy
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.alerts import AlertStore
     from pmmds_core.stores.lifecycle.decisions import DecisionStore
     from pmmds_core.stores.lifecycle.history import History
+    from pmmds_core.stores.lifecycle.publisher import Publisher
     from pmmds_core.stores.lifecycle.registered_versions import RegistrationStore
     from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
     from pmmds_core.stores.monitoring.daily_performance import DailyPerformanceStore
@@ -118,7 +120,7 @@ class Deployment:
     def decisions(self) -> DecisionStore:
         from pmmds_core.stores.lifecycle.decisions import DecisionStore
 
-        return DecisionStore(self.database, self.model_name, self.alert_targets)
+        return DecisionStore(self.database, self.model_name, self.publisher)
 
     @cached_property
     def history(self) -> History:
@@ -156,22 +158,32 @@ class Deployment:
     def retrainings(self) -> RetrainingStore:
         from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
 
-        return RetrainingStore(self.database, self.model_name)
+        return RetrainingStore(self.database, self.model_name, self.publisher)
 
     @cached_property
     def alerts(self) -> AlertStore:
         from pmmds_core.stores.lifecycle.alerts import AlertStore
 
-        return AlertStore(self.database, self.alert_targets)
+        return AlertStore(self.database, self.publisher)
 
     @property
     def alert_urls(self) -> tuple[str, ...]:
         return split_urls(self.settings.alert_urls)
 
     @property
-    def alert_targets(self) -> tuple[str, ...]:
-        """The names under which the outbox stores `alert_urls`."""
-        return tuple(target_of(url) for url in self.alert_urls)
+    def webhook_urls(self) -> tuple[str, ...]:
+        return words_of(self.settings.webhook_urls)
+
+    @property
+    def publisher(self) -> Publisher:
+        """Writes notifications for `alert_urls` and events for `webhook_urls`."""
+        from pmmds_core.stores.lifecycle.publisher import Publisher
+
+        return Publisher(
+            tuple(target_of(url) for url in self.alert_urls),
+            tuple(webhook_target_of(url) for url in self.webhook_urls),
+            self.settings.console_url,
+        )
 
     @property
     def retraining_limits(self) -> RetrainingLimits:

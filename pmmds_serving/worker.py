@@ -170,7 +170,7 @@ async def _keep_running(*sidecars: Sidecar) -> None:
 
 
 async def _stop_with(parent: int, main: int | None) -> None:
-    """Stop this worker if the server's main process is gone, because it would keep the port and the home in use.
+    """Stop this worker if the server's main process is gone. Otherwise it would keep the port and the home in use.
 
     `main`: the process that locked the home. If it exited while this worker was importing, the parent is process 1.
     """

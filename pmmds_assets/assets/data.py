@@ -1,6 +1,7 @@
 """Input data assets: the reference data and the labeled production rows."""
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,34 +36,49 @@ class ReferenceDataConfig(dg.Config):
     validate_data: bool = True
 
 
-@dg.asset(
-    group_name=DATA,
-    owners=OWNERS,
-    kinds={"csv", "pandas", "pandera"},
-    check_specs=[
-        dg.AssetCheckSpec(SCHEMA_CHECK, asset="reference_data", blocking=True, description="The contract's schema"),
-        dg.AssetCheckSpec(SUITE_CHECK, asset="reference_data", blocking=True, description="Great Expectations suite"),
-    ],
-)
-def reference_data(
-    context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
-) -> Materialized:
-    """The reference data, loaded, normalized by the contract, and checked by pandera and Great Expectations.
+def make_reference_data(upstream: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
+    """Return the asset. `upstream`: assets of a project that write PMMDS_DATA_PATH."""
 
-    It is loaded from PMMDS_DATA_PATH or, if that is not set, from the downloaded file or the packaged synthetic sample.
-    """
-    d = deployment.open()
+    @dg.asset(
+        group_name=DATA,
+        owners=OWNERS,
+        kinds={"csv", "pandas", "pandera"},
+        deps=upstream,
+        check_specs=[
+            dg.AssetCheckSpec(SCHEMA_CHECK, asset="reference_data", blocking=True, description="The contract's schema"),
+            dg.AssetCheckSpec(
+                SUITE_CHECK, asset="reference_data", blocking=True, description="Great Expectations suite"
+            ),
+        ],
+    )
+    def reference_data(
+        context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
+    ) -> Materialized:
+        """The reference data, loaded, normalized by the contract, and checked by pandera and Great Expectations.
+
+        It is loaded from PMMDS_DATA_PATH or, if that is not set, from the downloaded file or the packaged synthetic
+        sample.
+        """
+        return _loaded(deployment.open(), context.run.run_id, with_suite=config.validate_data)
+
+    return reference_data
+
+
+reference_data = make_reference_data()
+
+
+def _loaded(d: Deployment, run_id: str, *, with_suite: bool) -> Materialized:
     source = load_reference(d.settings, d.contract)
     frame, digest = source.data.frame, source.data.digest
     schema = check_frame(frame, d.contract)
-    suite = validate(frame, d.contract, partial(prepare_training, d)) if config.validate_data else None
+    suite = validate(frame, d.contract, partial(prepare_training, d)) if with_suite else None
     folder = _write_validation(d, digest, schema, suite)
     dataset = d.datasets.save(
         "reference",
         frame,
         digest,
         source=source.description,
-        run_id=context.run.run_id,
+        run_id=run_id,
         details={
             "validation": _validation(schema, suite),
             "validation_folder": str(folder),

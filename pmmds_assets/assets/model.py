@@ -14,6 +14,7 @@ import numpy as np
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.check_results import check_result
+from pmmds_assets.console_links import console_metadata
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
@@ -22,6 +23,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError
 from pmmds_core.models.bundle import MANIFEST, files_digest, profile_of
 from pmmds_core.models.scorer_compiler import PARITY_TOLERANCE
+from pmmds_core.policies.events import version_page
 from pmmds_core.profiling.reference_profile import FeatureProfile
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
@@ -85,7 +87,11 @@ def trained_model(
     )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(release.digest[:16]),
-        metadata={**_model_metadata(release, version), FILES_DIGEST: written},
+        metadata={
+            **_model_metadata(release, version),
+            **console_metadata(d, version_page(version.version)),
+            FILES_DIGEST: written,
+        },
         check_results=[_parity_result(release), _score_result(release)],
     )
 

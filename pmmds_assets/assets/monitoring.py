@@ -3,27 +3,35 @@
 Not here: model performance (performance.py).
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from pmmds_assets.charts import bar_chart, line_chart, table
 from pmmds_assets.check_results import check_result, not_evaluated
+from pmmds_assets.console_links import console_metadata
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.config.values import comma_list
-from pmmds_core.runtime.time_windows import hourly_window
+from pmmds_core.deployment import Deployment
+from pmmds_core.policies.events import alert_page
+from pmmds_core.runtime.time_windows import HOUR, hourly_window
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.workflows.alert_updates import resolve_alert, send_notifications
+from pmmds_core.stores.monitoring.histograms import RefreshResult
+from pmmds_core.stores.monitoring.logged_hours import logged_hours
+from pmmds_core.workflows.alert_updates import resolve_alert, send_notifications, send_webhooks
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.workflows.report_files import keep_with_model
 
 DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
+COUNTED_CHECK = "every_row_is_counted"
+# Rows that arrive while the hours are counted belong to the next run.
+ARRIVING = timedelta(minutes=1)
 
 external_assets = [
     dg.AssetSpec(
@@ -62,6 +70,11 @@ class MonitorConfig(dg.Config):
     partitions_def=hourly,
     backfill_policy=dg.BackfillPolicy.single_run(),
     deps=["prediction_logs"],
+    check_specs=[
+        dg.AssetCheckSpec(
+            COUNTED_CHECK, asset="feature_histograms", description="The counted hours have all logged rows"
+        )
+    ],
 )
 def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Counts per model version, feature and bin for each hour, computed in the database.
@@ -71,6 +84,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     d = deployment.open()
     window = context.partition_time_window
     start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
+    started = datetime.now(UTC)
     result = refresh_histograms(d, start, end)
     totals = d.histograms.hourly_rows(d.model_name, start, end)
     return dg.MaterializeResult(
@@ -82,7 +96,23 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
             "hours": table([{"hour": f"{h:%Y-%m-%d %H:00}", "n_rows": n} for h, n in totals[-48:]]),
             "chart": line_chart("Rows per hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
         },
+        check_results=[_counted_check(d, result, dict(totals), started)],
     )
+
+
+def _counted_check(
+    deployment: Deployment, result: RefreshResult, counted: Mapping[datetime, int], started: datetime
+) -> dg.AssetCheckResult:
+    """Compare the hours that this run counted with the log. Hours without a change keep their earlier result."""
+    if not result.hours:
+        return check_result(COUNTED_CHECK, True, {"n_hours": 0})
+    window = min(result.hours), max(result.hours) + HOUR
+    d, arrived = deployment, started - ARRIVING
+    logged = logged_hours(d.database, d.contract, d.archive, *window, ingested_before=arrived)
+    hours = [(hour, logged.get(hour, 0), counted.get(hour, 0)) for hour in result.hours]
+    missing = [{"hour": f"{h:%Y-%m-%d %H:00}", "logged": n, "counted": m} for h, n, m in hours if m < n]
+    metadata = {"n_hours": len(hours), "versions without a profile": ", ".join(result.skipped_versions) or "none"}
+    return check_result(COUNTED_CHECK, not missing, metadata, missing)
 
 
 @dg.asset(
@@ -118,13 +148,16 @@ def drift_report(
     _log_counted_hours(context, result, run_hours)
     resolved = resolve_alert(d)
     notifications = send_notifications(d)
-    context.log.info("Notifications: %s.", notifications)
+    webhooks = send_webhooks(d)
+    context.log.info("Notifications: %s. Webhooks: %s.", notifications, webhooks)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),
         metadata={
             **_drift_metadata(d.settings.drift_psi_threshold, result),
+            **console_metadata(d, "" if result.alert_id is None else alert_page(result.alert_id)),
             "alert_resolved": resolved or "none",
             "notifications": notifications,
+            "webhooks": webhooks,
             "mlflow": keep_with_model(d, result.model_version, result.html_path, "drift", copy=_copy(result)),
         },
         check_results=_checks(result),
@@ -151,7 +184,8 @@ def _log_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult,
     """Log a materialization for each counted hour that is not a partition of this run."""
     for hour in result.counted_hours:
         if key_of(hour) not in run_hours:
-            context.log_event(dg.AssetMaterialization("feature_histograms", partition=key_of(hour)))
+            histograms = dg.AssetKey([*context.asset_key.path[:-1], "feature_histograms"])
+            context.log_event(dg.AssetMaterialization(histograms, partition=key_of(hour)))
 
 
 def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:

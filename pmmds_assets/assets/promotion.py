@@ -10,6 +10,7 @@ import dagster as dg
 from pmmds_assets.assets.evaluation import model_evaluation
 from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.check_results import check_result
+from pmmds_assets.console_links import console_metadata
 from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
@@ -17,6 +18,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import EvaluationError, NoModelError
 from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
+from pmmds_core.policies.events import decision_page, version_page
 from pmmds_core.policies.promotion import judge
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.workflows.champion import champion_of
@@ -71,6 +73,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
             "champion_version": evaluation.champion_version or "none",
             "criteria": table(criteria),
             "decision": dg.MetadataValue.json(decision.to_document()),
+            **console_metadata(d, decision_page(decision.decision_id)),
             "chart": bar_chart("Criteria met", {c.name: float(c.passed) for c in judgment.criteria}),
         },
         check_results=[
@@ -197,6 +200,7 @@ def production_metadata(
         "model_version": version.version,
         "moved": moved,
         "decision": decision.decision_id if decision else "none",
+        **console_metadata(deployment, version_page(version.version)),
         "digest": files.digest,
         "holdout_metrics": table([{"metric": k, "value": v} for k, v in files.manifest.metrics.items()]),
         "decisions": table(history),

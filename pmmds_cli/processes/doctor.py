@@ -162,7 +162,13 @@ def _service(deployment: Deployment) -> str:
 
 def _alerts(deployment: Deployment) -> str:
     alerts = deployment.alerts.open_alerts()
-    return f"{len(alerts)} open; {_targets(deployment)}" if alerts else f"none open; {_targets(deployment)}"
+    targets = f"{_targets(deployment)}; {counted(len(deployment.webhook_urls), 'webhook')}"
+    return f"{len(alerts) or 'none'} open; {targets}{_undelivered(deployment)}"
+
+
+def _undelivered(deployment: Deployment) -> str:
+    events = deployment.outbox.undelivered_webhooks()
+    return f"; {counted(len(events), 'undelivered event')} (`pmmds webhooks list`)" if events else ""
 
 
 def _targets(deployment: Deployment) -> str:

@@ -67,7 +67,9 @@ def _text(texts: Mapping[str, str], field: str) -> str:
 
 def _check_role(action: Action, actor: Actor) -> None:
     if not actor.may(action.role):
-        raise RoleMissingError(f"{actor.name} has the role {actor.role.word}; this needs the role {action.role.word}.")
+        raise RoleMissingError(
+            f"{actor.name} has the role {actor.role.word}; this action requires the role {action.role.word}."
+        )
 
 
 def _problem_of(error: PmmdsError) -> ProblemError:

@@ -1,7 +1,7 @@
-"""The console's HTML pages. Add a page as a module with PAGES and a template, and list it in table.py.
+"""The console's HTML pages. Add a page as a module with PAGES and a template, and list it in navigation.py.
 
 page.py       what a page is
-table.py      all pages
+navigation.py all pages
 rendering.py  the base template around each
 endpoint.py   HTTP
 links.py      links to Dagster and MLflow

@@ -17,7 +17,7 @@ from pmmds_core.config.secret_files import SECRETS, secret_in
 from pmmds_core.config.toml_lines import KeyLines
 from pmmds_core.config.toml_paths import nearest, toml_path
 from pmmds_core.config.toml_values import expected_form, native, with_absolute_path
-from pmmds_core.config.values import has_password, without_password
+from pmmds_core.config.values import HIDDEN, has_password, without_password
 from pmmds_core.errors import SettingError
 
 _LOG = logging.getLogger(__name__)
@@ -185,4 +185,4 @@ def _shown(value: Any) -> str:
 
 def _is_secret(name: str, value: str) -> bool:
     """True for a token, notification URLs, or a URL with a password."""
-    return bool(value) and (name in ("admin_token", "alert_urls") or has_password(value))
+    return bool(value) and (name in HIDDEN or has_password(value))

@@ -19,6 +19,9 @@ class ConsoleSettings(AccessSettings, frozen=True, kw_only=True):
 
     console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
     console_port: Annotated[Port, Meta(description="Port of the console")] = 8010
+    console_url: Annotated[
+        WebUrl, Meta(description="Public address of the console for links in messages and Dagster; empty = no links")
+    ] = ""
     console_service_url: Annotated[
         WebUrl, Meta(description="URL of the service whose health is shown; empty = the address the service listens on")
     ] = ""

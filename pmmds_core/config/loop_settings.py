@@ -103,6 +103,12 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     alert_urls: Annotated[
         TextList, Meta(description="Apprise URLs (comma-separated) notified of alerts and pending manual actions")
     ] = ""
+    webhook_urls: Annotated[
+        TextList, Meta(description="https:// addresses (comma-separated) that receive signed events")
+    ] = ""
+    webhook_secret: Annotated[
+        TextList, Meta(description="Secrets that sign webhooks, whsec_…; two (comma-separated) during a rotation")
+    ] = ""
     alert_stable_reports: Annotated[
         PositiveInt, Meta(description="Consecutive stable reports that resolve an alert")
     ] = 3

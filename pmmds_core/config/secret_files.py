@@ -20,11 +20,13 @@ SECRETS = frozenset(
         "celery_broker_url",
         "admin_token",
         "alert_urls",
+        "webhook_urls",
+        "webhook_secret",
         "console_oidc_client_secret",
     }
 )
 # Settings whose file may be empty. For other settings an empty file would select the default, so it is an error.
-_MAY_BE_EMPTY = frozenset({"alert_urls"})
+_MAY_BE_EMPTY = frozenset({"alert_urls", "webhook_urls", "webhook_secret"})
 _MAX_BYTES = 64 * 1024
 
 

@@ -41,6 +41,7 @@ from pmmds_core.config.values import (
     with_driver,
     without_brackets,
 )
+from pmmds_core.config.webhooks import check_webhooks
 from pmmds_core.errors import SettingError
 from pmmds_core.runtime.timestamps import TimestampRange
 
@@ -296,4 +297,6 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingError: a variable or a line of the file is not valid, the file of a secret cannot be read, or a secret is
             a placeholder copied from an example.
     """
-    return Settings(**{name: given.value for name, given in given_values(environment).items()})
+    settings = Settings(**{name: given.value for name, given in given_values(environment).items()})
+    check_webhooks(settings.webhook_urls, settings.webhook_secret)
+    return settings

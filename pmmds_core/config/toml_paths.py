@@ -15,6 +15,7 @@ _TABLES = {
     "data": "",
     "archive": "retention",
     "alert": "alerts",
+    "webhook": "webhooks",
     "timestamp": "labels",
     "retrain": "retraining",
     "train": "training",

@@ -66,6 +66,8 @@ Origins = Annotated[
     ),
 ]
 
+# Settings whose whole value is secret.
+HIDDEN = frozenset({"admin_token", "alert_urls", "webhook_urls", "webhook_secret", "console_oidc_client_secret"})
 # libpq also accepts a password as a query option.
 _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
@@ -126,7 +128,7 @@ def with_driver(url: str, driver: str) -> str:
 
 def masked(name: str, value: str) -> str:
     """A setting's value for display: secrets and passwords are masked."""
-    if name in ("admin_token", "alert_urls", "console_oidc_client_secret"):
+    if name in HIDDEN:
         return "(set)" if value else ""
     return without_password(value)
 

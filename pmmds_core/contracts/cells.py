@@ -32,7 +32,7 @@ WORDS_FOR_NULL = frozenset(
 # Characters that str.strip() removes and that occur in text files; the no-break spaces come from spreadsheets.
 BLANKS = " \t\r\n\f\x0b\u00a0\u202f\ufeff"
 
-# Dates and times as text. Without a contract, columns of them are left out, like columns of a date type.
+# Dates and times as text. Without a contract, columns that contain them are left out, like columns with a date type.
 _D, _M, _Y = "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "[0-9]{4}"
 _DAY = (
     rf"{_Y}-[0-9]{{2}}-[0-9]{{2}}|{_Y}/[0-9]{{1,2}}/[0-9]{{1,2}}|{_Y}\.[0-9]{{2}}\.[0-9]{{2}}"

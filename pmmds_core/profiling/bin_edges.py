@@ -22,7 +22,7 @@ from pmmds_core.profiling.bins import FeatureBins
 TOLERANCE = 1e-6
 # The tolerance around whole numbers, so that two of them are never merged (below 2**53, where floats are exact).
 WHOLE_TOLERANCE = 0.25
-# The tolerance around 0 if it is the only value, because its scale is unknown.
+# The tolerance for a column whose only value is 0, because such a column has no scale.
 ZERO_TOLERANCE = 1e-9
 # A feature with more distinct values is not treated as discrete.
 MAX_DISCRETE_VALUES = 50

@@ -44,7 +44,7 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and holdout rows with their origin. The frames have features and label in the contract's order.
+    """Training and holdout rows with their origin. Each frame has the features and the label in the contract's order.
 
     `left_out` has the rows in neither frame, with reasons.
     """

@@ -1,11 +1,12 @@
-"""Resolves the live alert after a report and sends due notifications.
+"""Resolves the live alert after a report and sends due notifications and webhook events.
 
 Not here: the rules for resolving an alert (policies/alert_resolution.py), database rows (stores/lifecycle/alerts.py),
-the notifier (stores/lifecycle/notifier.py).
+the senders (stores/lifecycle/notifier.py, stores/lifecycle/webhook_sender.py).
 """
 
 from __future__ import annotations
 
+from pmmds_core.config.webhooks import words_of
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import StoreError
 from pmmds_core.policies.alert_resolution import why_resolved
@@ -33,5 +34,16 @@ def send_notifications(deployment: Deployment) -> str:
     """Send due notifications and return a summary. Never raises, so that monitoring continues if sending them fails."""
     try:
         return deliver(deployment.outbox, deployment.alert_urls).text
+    except StoreError as error:
+        return f"not sent: {error}"
+
+
+def send_webhooks(deployment: Deployment) -> str:
+    """Send due events and return a summary. Never raises, so that monitoring continues if sending fails."""
+    from pmmds_core.stores.lifecycle.webhook_sender import Webhooks, deliver_webhooks
+
+    webhooks = Webhooks(deployment.webhook_urls, words_of(deployment.settings.webhook_secret))
+    try:
+        return deliver_webhooks(deployment.outbox, webhooks).text
     except StoreError as error:
         return f"not sent: {error}"

@@ -1,4 +1,4 @@
-"""Records a change in the audit events, whatever its outcome. Console and command line use it alike.
+"""Records a change in the audit events, whether or not it succeeded. The console and the command line both use it.
 
 Not here: requests refused before they reach a change (pmmds_console/refusals.py), stored events
 (stores/identity/audit.py).

@@ -14,7 +14,6 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.policies.notifications import gave_up
 from pmmds_core.policies.retraining import gives_up
 from pmmds_core.runtime.plurals import counted
-from pmmds_core.stores.lifecycle.outbox import enqueue
 from pmmds_core.stores.lifecycle.retrainings import Attempt, RetrainingRun
 
 
@@ -52,7 +51,7 @@ def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: Re
     message = given_up_text(run)
     if run.alert_id is None:
         notification = gave_up(deployment.model_name, run.retraining_id, message)
-        enqueue(connection, notification, deployment.alert_targets, datetime.now(UTC))
+        deployment.publisher.notify(connection, notification, datetime.now(UTC))
     else:
         deployment.alerts.note_given_up(connection, run.alert_id, message)
 

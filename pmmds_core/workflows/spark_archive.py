@@ -131,7 +131,7 @@ def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
     recorded = [file for file in plain if file.rpartition("/")[2] in names]
     if not recorded:
         raise InputFileError(
-            f"None of {counted(len(files), 'file')} is recorded in the database as an archived part.",
+            f"The database records none of the {counted(len(files), 'specified file')} as an archived part.",
             next_step="Specify files of the archive, or count any files with --profile.",
         )
     if len(recorded) < len(files):

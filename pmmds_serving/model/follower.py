@@ -97,6 +97,6 @@ class ModelFollower:
         )
 
     def write_status(self) -> None:
-        """Write the version this worker serves; `POST /model/reload` waits until all workers serve the same one."""
+        """Record the version this worker serves; `POST /model/reload` waits until all workers serve the same one."""
         version, loaded_at = (self.model.version, self.model.loaded_at) if self.model else ("", None)
         self._cache.write_worker(WorkerStatus(os.getpid(), version, loaded_at, self.problem))

@@ -186,7 +186,7 @@ class Predictor:
         return checked
 
     def _check_row(self, features: Any) -> CheckedRow:
-        """Validate a row. Limits its size first, because each unknown feature causes a warning."""
+        """Validate a row. Its size is checked first, because each unknown feature causes a warning."""
         max_values = self.n_features + MAX_UNKNOWN
         if isinstance(features, Mapping) and len(features) > max_values:
             return CheckedRow(None, (f"features: expected at most {max_values} values, found {len(features):,}",), ())

@@ -48,7 +48,7 @@ class ShadowFiles:
         return StatusFile(self.folder / STATUS, ShadowStatus)
 
     def part(self, setting: str) -> dict[str, Any]:
-        """The part `shadow` of /healthz; it does not affect the service's health."""
+        """The `shadow` section of /healthz, which does not affect the service's health."""
         if setting != "on":
             return {"status": "off"}
         status = self.status.read()

@@ -143,10 +143,10 @@ def test_results_use_rabbitmq_queues_or_the_redis_backend() -> None:
 
 
 def test_the_celery_executor_is_used_only_if_the_setting_selects_it() -> None:
-    from pmmds_assets.definitions import build_defs
+    from pmmds_assets.definitions import location_definitions
 
     for chosen in ("in_process", "multiprocess", "celery"):
         settings = load_settings({"PMMDS_DAGSTER_EXECUTOR": chosen})
-        executor = build_defs(settings=settings).executor
+        executor = location_definitions(settings=settings).executor
         assert isinstance(executor, dg.ExecutorDefinition)
         assert executor.name == chosen

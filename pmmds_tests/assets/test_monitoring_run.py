@@ -229,3 +229,23 @@ def test_unreachable_target_fails_no_run_and_end_of_drift_resolves_alert(trained
     assert metadata["alert_resolved"].value == f"Alert {alert.alert_id}: 1 report in a row was stable."
     assert "Drift resolved: churn-classifier v1" in titles
     assert platform.deployment.alerts.open_alerts() == []
+
+
+def test_the_check_names_the_hours_with_uncounted_rows(trained_home: Path, tmp_path: Path) -> None:
+    platform = copy_of(trained_home, tmp_path)
+    deployment = platform.deployment
+    reference = deployment.datasets.require("reference", "reference_data").read()
+    platform.log_rows(reference.sample(20, random_state=1), "a", with_labels=False)
+    with deployment.database.begin() as connection:  # the rows arrived an hour ago, some of a version without a profile
+        log = prediction_logs(deployment.contract)
+        connection.execute(sa.update(log).values(ingested_at=datetime.now(UTC) - timedelta(hours=1)))
+        some = sa.select(log.c.request_id).limit(7).scalar_subquery()
+        connection.execute(sa.update(log).where(log.c.request_id.in_(some)).values(model_version="999"))
+    result = platform.run("monitor_job", selection=["feature_histograms"], tags=platform.window_tags())
+    (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_row_is_counted"]
+    assert not check.passed
+    assert check.metadata["versions without a profile"].value == "999"
+    failures = check.metadata["failures"]
+    assert isinstance(failures, dg.TableMetadataValue)
+    (hour,) = failures.records
+    assert (hour.data["logged"], hour.data["counted"]) == (20, 13)

@@ -127,3 +127,22 @@ def test_the_asset_reports_the_removed_items_by_kind(tmp_path: Path) -> None:
     assert event.metadata["n_removed"].value == 0
     sizes = {row["kind"]: row["bytes"] for row in rows_of(event.metadata["sizes"])}
     assert sizes["database"] > 0
+
+
+def test_in_another_project_only_runs_of_the_loops_jobs_are_deleted(instance: dg.DagsterInstance) -> None:
+    for job_name in ("returns_monitor_job", "returns_monitor_job", "orders_job"):
+        instance.create_run_for_job(_empty_job(job_name), status=dg.DagsterRunStatus.SUCCESS)
+    ours = ["returns_train_job", "returns_monitor_job"]
+    assert expire_runs(instance, 30, LATER, ours).n_removed == 2
+    assert [run.job_name for run in instance.get_runs()] == ["orders_job"]
+
+
+def _empty_job(name: str) -> dg.JobDefinition:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job(name=name)
+    def empty() -> None:
+        nothing()
+
+    return empty

@@ -26,7 +26,14 @@ N_ROWS = 600
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+# One worker of pytest-xdist runs all tests of an engine, so that each deployment is built once.
+ENGINES = (
+    pytest.param("sqlite", marks=pytest.mark.xdist_group("console-sqlite")),
+    pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.xdist_group("console-postgresql")]),
+)
+
+
+@pytest.fixture(scope="session", params=ENGINES)
 def monitored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A deployment with a model, drifted traffic, labels, a drift report, an alert and a day's performance."""
     home = tmp_path_factory.mktemp("monitored") / "home"

@@ -156,7 +156,7 @@ def test_files_without_a_record_are_ignored(capsys: pytest.CaptureFixture[str]) 
     files = ["file:/archive/2026-03-01.a.parquet", "file:/an%20archive/2026-03-01.b.parquet"]
     assert recorded_files(files, {"2026-03-01.b.parquet"}) == ["file:/an archive/2026-03-01.b.parquet"]
     assert capsys.readouterr().err == "Skipped 1 file not recorded in the database.\n"
-    with pytest.raises(InputFileError, match="None of 2 files is recorded in the database"):
+    with pytest.raises(InputFileError, match="The database records none of the 2 specified files"):
         recorded_files(files, set())
 
 

@@ -157,7 +157,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
 @pytest.mark.parametrize(
     ("role", "arguments", "lacks", "advice"),
     [
-        (MONITOR, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs and 11 more privileges", NEEDS_PROMOTER),
+        (MONITOR, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs and 12 more privileges", NEEDS_PROMOTER),
         (MONITOR, ("approve", "1f0c33a8d2be", "--by", "Ada"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (MONITOR, ("train",), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (MONITOR, ("retrain", "--force"), "no INSERT on retraining_runs", NEEDS_PROMOTER),

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from pmmds_assets.definitions import build_defs
+from pmmds_assets.definitions import location_definitions
 from pmmds_assets.jobs import monitor_request
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.config.settings import load_settings
@@ -58,7 +58,7 @@ class DagsterPlatform:
         folder = Path(environment["PMMDS_HOME"]) / "dagster"
         folder.mkdir(parents=True, exist_ok=True)
         resource = resource_of(environment)
-        return cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral(str(folder)))
+        return cls(environment, location_definitions(resource), dg.DagsterInstance.ephemeral(str(folder)))
 
     @property
     def deployment(self) -> Deployment:

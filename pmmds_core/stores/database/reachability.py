@@ -50,6 +50,8 @@ def _check(text: str, variable: str) -> None:
     except DBAPIError as error:
         translated = translate(error, url)
         raise DatabaseUnavailableError(
-            translated.message if translated else f"The database of {variable} cannot be used: {error.orig}.",
+            translated.message
+            if translated
+            else f"The database that {variable} specifies cannot be used: {error.orig}.",
             next_step=f"Check {variable}, and that the database exists and its server is running.",
         ) from error

@@ -105,7 +105,7 @@ def read_number(
     if sentinels:
         number = f"CASE WHEN {number} IN ({sentinels}) THEN {blank} ELSE {number} END"
     # Test for numbers first: most cells are numbers, and comparing each with all words takes longer than matching the
-    # pattern. Missing words that are numbers are the sentinels.
+    # pattern. Sentinels are the markers of missing values that are numbers, such as -999.
     value = f"CASE WHEN {is_number_text} THEN {number} WHEN {is_blank} THEN {blank} ELSE 'nan'::DOUBLE END"
     return Reading(feature, "numeric", value, f"NOT {is_number_text} AND NOT {is_blank}")
 

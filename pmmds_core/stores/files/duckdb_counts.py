@@ -163,7 +163,7 @@ class FileCounter:
         return CategoryCounts(counts, n_values - len(counts), n_other, n_null)
 
     def _check(self, n_rows: int) -> None:
-        """Raises InputFileError if a scan's row count differs from the row count at opening."""
+        """Raises InputFileError if a scan's row count differs from the count when the file was opened."""
         if n_rows != self._file.n_rows:
             raise InputFileError(
                 f"{self._file.path} changed while it was read: {self._file.n_rows:,} rows, then {n_rows:,}.",

@@ -42,6 +42,7 @@ def _in_folder(folder: Path) -> list[Path]:
     found = sorted(file for file in folder.rglob("*") if is_data(file))
     if not found:
         raise InputFileError(
-            f"The folder {folder} contains no Parquet file.", next_step="Specify one CSV file, or Parquet files."
+            f"The folder {folder} contains no Parquet files.",
+            next_step="Specify one CSV file, or one or more Parquet files.",
         )
     return found

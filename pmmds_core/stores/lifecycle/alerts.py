@@ -7,7 +7,7 @@ Not here: what an alert triggers (the sensor, policies/retraining.py), when it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,17 +16,20 @@ import sqlalchemy as sa
 
 from pmmds_core.errors import UsageError
 from pmmds_core.policies.alert_resolution import is_worse
+from pmmds_core.policies.events import alert_event, alert_page
 from pmmds_core.policies.notifications import NotificationText
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_changes, drift_alerts
-from pmmds_core.stores.lifecycle.outbox import enqueue
+from pmmds_core.stores.lifecycle.publisher import Publisher
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 OPENED, ESCALATED, GAVE_UP, COMMENTED = "opened", "escalated", "gave_up", "commented"
 # Value of `changed_by` for automatic changes.
 MONITORING, RETRAINING = "monitoring", "retraining"
 _CLOSED = {"status": RESOLVED, "live_for": None}
+# A trigger that was given up is reported as an event of its retraining, and a comment changes nothing.
+_WITHOUT_EVENT = frozenset({GAVE_UP, COMMENTED})
 NOTIFIED = frozenset({OPENED, ESCALATED, GAVE_UP, RESOLVED})
 FEATURE_DRIFT = "feature_drift"
 
@@ -67,14 +70,14 @@ class AlertChange:
 class AlertStore:
     """Raises, lists and changes alerts."""
 
-    def __init__(self, database: Database, targets: Sequence[str] = ()) -> None:
+    def __init__(self, database: Database, publisher: Publisher | None = None) -> None:
         """
         Args:
             database: the deployment's database.
-            targets: notification targets, from `outbox.target_of`.
+            publisher: reports the changes; None: no change is reported.
         """
         self._database = database
-        self._targets = tuple(targets)
+        self._publisher = publisher or Publisher()
 
     def raise_or_extend(
         self,
@@ -148,7 +151,9 @@ class AlertStore:
         if kind in NOTIFIED:
             title, body = change_message(alert, kind, by, note)
             notice = NotificationText(f"alert_change:{change_id}", title, body)
-            enqueue(connection, notice, self._targets, at, change_id=change_id)
+            self._publisher.notify(connection, notice, at, page=alert_page(alert.alert_id), change_id=change_id)
+        if kind not in _WITHOUT_EVENT:
+            self._publisher.publish(connection, alert_event(alert, kind, change_id), at, change_id=change_id)
 
     def changes(self, alert_id: int) -> list[AlertChange]:
         """Return every state change of an alert, oldest first."""

@@ -7,7 +7,7 @@ promotion lock (promotion_lock.py).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -28,18 +28,19 @@ from pmmds_core.policies.decision import (
     Decision,
     ProductionPointer,
 )
+from pmmds_core.policies.events import AWAITS_APPROVAL, DECIDED, decision_event, decision_page
 from pmmds_core.policies.notifications import pending_approval
 from pmmds_core.policies.promotion import PromotionJudgment
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.identity_tables import decision_approvals
 from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
-from pmmds_core.stores.lifecycle.outbox import enqueue
 from pmmds_core.stores.lifecycle.promotion_lock import (
     PromotionTransaction,
     hold_promotion_lock,
     new_decision,
     read_pointer,
 )
+from pmmds_core.stores.lifecycle.publisher import Publisher
 
 if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
@@ -51,16 +52,16 @@ MAX_PROMOTION_SERIES = 50
 class DecisionStore:
     """Reads and writes evaluations and decisions of one model."""
 
-    def __init__(self, database: Database, model_name: str, targets: Sequence[str] = ()) -> None:
+    def __init__(self, database: Database, model_name: str, publisher: Publisher | None = None) -> None:
         """
         Args:
             database: the deployment's database.
             model_name: the model.
-            targets: notification targets for pending approvals and automatic rollbacks, from `outbox.target_of`.
+            publisher: reports decisions; None: none is reported.
         """
         self._database = database
         self.model_name = model_name
-        self._targets = tuple(targets)
+        self._publisher = publisher or Publisher()
 
     def save_evaluation(self, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> str:
         """Store an evaluation and return its id."""
@@ -165,9 +166,15 @@ class DecisionStore:
         )
         with self._database.begin() as connection:
             connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
-            if decision.state == PENDING_APPROVAL:
-                enqueue(connection, pending_approval(decision), self._targets, decision.decided_at)
+            self._report_new(connection, decision)
         return decision
+
+    def _report_new(self, connection: sa.Connection, decision: Decision) -> None:
+        at, is_pending = decision.decided_at, decision.state == PENDING_APPROVAL
+        if is_pending:
+            page = decision_page(decision.decision_id)
+            self._publisher.notify(connection, pending_approval(decision), at, page=page)
+        self._publisher.publish(connection, decision_event(decision, AWAITS_APPROVAL if is_pending else DECIDED), at)
 
     def recent(self, limit: int = 20) -> list[Decision]:
         """The newest decisions, newest first."""
@@ -273,7 +280,7 @@ class DecisionStore:
 
         Inside the block, use only the transaction, not this store.
         """
-        return hold_promotion_lock(self._database, self.model_name, self._targets)
+        return hold_promotion_lock(self._database, self.model_name, self._publisher)
 
     def _decisions(self) -> sa.Select[Any]:
         return sa.select(promotion_decisions).where(promotion_decisions.c.model_name == self.model_name)

@@ -24,6 +24,8 @@ MAX_ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=30)
 # How long a claim lasts, which is longer than any send takes. Then another sender retries if the first one crashed.
 CLAIM = timedelta(minutes=5)
+# First letter of a webhook's stored name. Digests in hexadecimal have no such letter.
+WEBHOOK = "w"
 # A comma or blank separates URLs only before another URL, because apprise URLs may contain commas.
 _BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
@@ -52,6 +54,18 @@ class NotificationState:
     sent_at: datetime | None
 
 
+@dataclass(frozen=True)
+class UndeliveredEvent:
+    """An event that a webhook has not accepted. `kind`: its type, such as `alert.opened`."""
+
+    kind: str
+    target: str
+    state: str
+    attempts: int
+    due_at: datetime
+    last_error: str | None
+
+
 def split_urls(setting: str) -> tuple[str, ...]:
     """Split PMMDS_ALERT_URLS into its URLs."""
     return tuple(url.strip(" \t\r\n,") for url in _BETWEEN_URLS.split(setting) if url.strip(" \t\r\n,"))
@@ -60,6 +74,11 @@ def split_urls(setting: str) -> tuple[str, ...]:
 def target_of(url: str) -> str:
     """Return the identifier that is stored for a URL: a digest, because URLs contain secrets."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def webhook_target_of(url: str) -> str:
+    """The stored name of a webhook: a digest that begins with WEBHOOK, unlike the names of other targets."""
+    return WEBHOOK + hashlib.sha256(url.encode()).hexdigest()[:15]
 
 
 def enqueue(
@@ -95,12 +114,23 @@ class NotificationOutbox:
         self._database = database
 
     def due(self, now: datetime | None = None) -> list[int]:
-        """Return the ids of due notifications that no sender has claimed, oldest first."""
+        """Return the ids of due notifications for apprise that no sender has claimed, oldest first."""
+        return [notification_id for notification_id, _ in self._due(now, is_webhook=False)]
+
+    def due_webhooks(self, now: datetime | None = None) -> dict[str, list[int]]:
+        """Return, for each webhook target, the ids of its due events that no sender has claimed, oldest first."""
+        due: dict[str, list[int]] = {}
+        for notification_id, target in self._due(now, is_webhook=True):
+            due.setdefault(target, []).append(notification_id)
+        return due
+
+    def _due(self, now: datetime | None, *, is_webhook: bool) -> list[tuple[int, str]]:
         c = alert_notifications.c
         at = now or datetime.now(UTC)
-        query = sa.select(c.notification_id).where(c.state == PENDING, c.due_at <= at, _is_free(at))
+        is_kind = c.target.startswith(WEBHOOK) if is_webhook else c.target.not_like(f"{WEBHOOK}%")
+        query = sa.select(c.notification_id, c.target).where(c.state == PENDING, c.due_at <= at, _is_free(at), is_kind)
         with self._database.connect() as connection:
-            return list(connection.execute(query.order_by(c.notification_id)).scalars())
+            return [(row.notification_id, row.target) for row in connection.execute(query.order_by(c.notification_id))]
 
     def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
         """Claim a notification for sending; None if another process claimed, sent or postponed it.
@@ -144,6 +174,16 @@ class NotificationOutbox:
         query = sa.select(*columns).where(c.change_id.in_(change_ids)).order_by(c.notification_id)
         with self._database.connect() as connection:
             return [NotificationState(**row) for row in connection.execute(query).mappings()]
+
+    def undelivered_webhooks(self, limit: int = 20) -> list[UndeliveredEvent]:
+        """Events that failed at least once or were given up, newest first."""
+        c = alert_notifications.c
+        is_undelivered = sa.or_(c.state == GIVEN_UP, sa.and_(c.state == PENDING, c.attempts > 0))
+        columns = (c.title.label("kind"), c.target, c.state, c.attempts, c.due_at, c.last_error)
+        query = sa.select(*columns).where(c.target.startswith(WEBHOOK), is_undelivered)
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(c.notification_id.desc()).limit(limit)).mappings().all()
+        return [UndeliveredEvent(**row) for row in rows]
 
     def _update(self, notification: Notification, **values: object) -> None:
         """Update a notification for the current attempt only: a sender with an expired claim changes nothing."""

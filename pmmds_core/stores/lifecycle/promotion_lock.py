@@ -27,13 +27,16 @@ from pmmds_core.policies.decision import (
     Decision,
     ProductionPointer,
 )
+from pmmds_core.policies.events import ABORTED as ABORTED_EVENT
+from pmmds_core.policies.events import APPROVED, MOVED, decision_event, decision_page
+from pmmds_core.policies.events import REJECTED as REJECTED_EVENT
 from pmmds_core.policies.notifications import NotificationText, is_automatic_rollback, rollback_aborted, rolled_back
 from pmmds_core.policies.people import key_of
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database, limit_lock_wait
 from pmmds_core.stores.database.identity_tables import decision_approvals
 from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
-from pmmds_core.stores.lifecycle.outbox import enqueue
+from pmmds_core.stores.lifecycle.publisher import Publisher
 
 LOCK_TIMEOUT_SECONDS = 15
 
@@ -44,7 +47,7 @@ class PromotionTransaction:
 
     connection: sa.Connection
     model_name: str
-    targets: tuple[str, ...] = ()
+    publisher: Publisher
 
     def decision(self, decision_id: str) -> Decision:
         """The decision as it is currently stored."""
@@ -77,7 +80,8 @@ class PromotionTransaction:
         document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
         self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
         if is_automatic_rollback(decision):
-            self._notify(rolled_back(decision))
+            self._notify(decision, rolled_back(decision))
+        self._publish(decision, MOVED)
 
     def abort(self, decision: Decision, reason: str) -> None:
         """Abort the decision and, if it moved the pointer, restore the pointer."""
@@ -85,7 +89,8 @@ class PromotionTransaction:
             self._point_at(decision.champion_version or "", decision.decision_id)
         self._set(decision.decision_id, state=ABORTED, state_reason=reason)
         if is_automatic_rollback(decision):
-            self._notify(rollback_aborted(decision, reason))
+            self._notify(decision, rollback_aborted(decision, reason))
+        self._publish(decision, ABORTED_EVENT)
 
     def record_external_alias_change(self, version: str | None) -> Decision:
         """Record that the alias was moved to `version` in MLflow (None: removed), and move the pointer to match."""
@@ -103,6 +108,7 @@ class PromotionTransaction:
         self.connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
         token = self._point_at(version or "", decision.decision_id)
         self._set(decision.decision_id, fencing_token=token, moved_at=datetime.now(UTC))
+        self._publish(decision, MOVED)
         return self.decision(decision.decision_id)
 
     def add_approval(self, decision: Decision, by: str) -> bool:
@@ -119,16 +125,29 @@ class PromotionTransaction:
 
     def approve(self, decision: Decision, by: str) -> bool:
         """Approve a pending decision; False if it is no longer pending."""
-        return self._set(decision.decision_id, of_state=PENDING_APPROVAL, state=JUDGED, changed_by=by)
+        is_approved = self._set(decision.decision_id, of_state=PENDING_APPROVAL, state=JUDGED, changed_by=by)
+        if is_approved:
+            self._publish(decision, APPROVED)
+        return is_approved
 
     def reject(self, decision: Decision, by: str, reason: str) -> bool:
         """Reject a pending decision; False if it is no longer pending."""
         values = {"state": REJECTED, "changed_by": by, "state_reason": reason or None}
-        return self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
+        is_rejected = self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
+        if is_rejected:
+            self._publish(decision, REJECTED_EVENT)
+        return is_rejected
 
-    def _notify(self, notice: NotificationText) -> None:
-        """Enqueue a notification in this transaction."""
-        enqueue(self.connection, notice, self.targets, datetime.now(UTC))
+    def _notify(self, decision: Decision, notice: NotificationText) -> None:
+        """Write a notification in this transaction."""
+        self.publisher.notify(self.connection, notice, datetime.now(UTC), page=decision_page(decision.decision_id))
+
+    def _publish(self, decision: Decision, what: str) -> None:
+        """Write an event with the decision's new state in this transaction."""
+        if not self.publisher.webhooks:
+            return
+        event = decision_event(self.decision(decision.decision_id), what)
+        self.publisher.publish(self.connection, event, datetime.now(UTC))
 
     def _point_at(self, version: str, decision_id: str) -> int:
         table = production_pointer
@@ -153,7 +172,7 @@ class PromotionTransaction:
 
 @contextmanager
 def hold_promotion_lock(
-    database: Database, model_name: str, targets: tuple[str, ...] = ()
+    database: Database, model_name: str, publisher: Publisher | None = None
 ) -> Iterator[PromotionTransaction]:
     """Hold the promotion lock: a row lock on the pointer on PostgreSQL, the write transaction on SQLite.
 
@@ -162,7 +181,7 @@ def hold_promotion_lock(
     Args:
         database: the deployment's database.
         model_name: the model whose production version may change.
-        targets: notification targets for an automatic rollback, from `outbox.target_of`.
+        publisher: reports the changes; None: no change is reported.
 
     Raises:
         DatabaseUnavailableError: another process held it for `LOCK_TIMEOUT_SECONDS`, or the database cannot be
@@ -172,7 +191,7 @@ def hold_promotion_lock(
         if database.dialect == "postgresql":
             limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
             _lock_pointer(connection, model_name)
-        yield PromotionTransaction(connection, model_name, targets)
+        yield PromotionTransaction(connection, model_name, publisher or Publisher())
 
 
 def _lock_pointer(connection: sa.Connection, model_name: str) -> None:

@@ -14,11 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.errors import TrainingError
+from pmmds_core.policies.events import FINISHED, STARTED, retraining_event
+from pmmds_core.policies.events import GAVE_UP as GAVE_UP_EVENT
 from pmmds_core.policies.retraining import ALERT, FAILED, RUNNING, WAITING, PastRetraining
 from pmmds_core.runtime.time_windows import DAY
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import retraining_runs
+from pmmds_core.stores.lifecycle.publisher import Publisher
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,11 @@ def alert_cause(alert_id: int) -> str:
 class RetrainingStore:
     """Claims, closes and lists retraining runs."""
 
-    def __init__(self, database: Database, model_name: str) -> None:
+    def __init__(self, database: Database, model_name: str, publisher: Publisher | None = None) -> None:
+        """`publisher`: reports starts and outcomes; None: none is reported."""
         self._database = database
         self._model_name = model_name
+        self._publisher = publisher or Publisher()
 
     def claim(self, attempt: Attempt) -> None:
         """Record that a run has started; idempotent per run.
@@ -77,6 +82,7 @@ class RetrainingStore:
         """
         with self._database.begin() as connection:
             inserted = self._insert(connection, attempt, RUNNING, "", None)
+            self._publish(connection, inserted, STARTED)
         if inserted is None and self.of_run(attempt.run_id) is None:
             raise TrainingError(
                 f"Another run has already claimed attempt {attempt.attempt} of {attempt.cause}. This run stops.",
@@ -102,7 +108,10 @@ class RetrainingStore:
         values |= {name: value for name, value in optional.items() if value is not None}
         states = [RUNNING] if outcome == FAILED else [RUNNING, WAITING]
         update = sa.update(retraining_runs).where(c.run_id == run_id, c.outcome.in_(states))
-        return _run(connection, update.values(**values).returning(retraining_runs))
+        run = _run(connection, update.values(**values).returning(retraining_runs))
+        if outcome != WAITING:  # the decision's own event reports that it is pending
+            self._publish(connection, run, FINISHED)
+        return run
 
     def record_failure(self, connection: sa.Connection, attempt: Attempt, reason: str) -> RetrainingRun | None:
         """Record that a run crashed, even if it had not claimed its attempt yet.
@@ -111,6 +120,7 @@ class RetrainingStore:
             The run; None if it had already ended, or failed because another run had claimed its attempt.
         """
         inserted = self._insert(connection, attempt, FAILED, reason, datetime.now(UTC))
+        self._publish(connection, inserted, FINISHED)
         return inserted or self.finish(connection, attempt.run_id, FAILED, reason)
 
     def has_given_up(self, connection: sa.Connection, cause: str) -> bool:
@@ -122,7 +132,8 @@ class RetrainingStore:
     def mark_given_up(self, connection: sa.Connection, retraining_id: str) -> None:
         """Record that this run was the trigger's last automatic attempt."""
         c = retraining_runs.c
-        connection.execute(sa.update(retraining_runs).where(c.retraining_id == retraining_id).values(gave_up=True))
+        update = sa.update(retraining_runs).where(c.retraining_id == retraining_id).values(gave_up=True)
+        self._publish(connection, _run(connection, update.returning(retraining_runs)), GAVE_UP_EVENT)
 
     def of_run(self, run_id: str) -> RetrainingRun | None:
         """The retraining of a Dagster run; None if the run is not a retraining."""
@@ -164,6 +175,11 @@ class RetrainingStore:
         with self._database.connect() as connection:
             rows = connection.execute(query.group_by(c.trigger_type, c.outcome)).all()
         return {(row.trigger_type, row.outcome): row.n for row in rows}
+
+    def _publish(self, connection: sa.Connection, run: RetrainingRun | None, what: str) -> None:
+        """Write an event in the transaction of the change; nothing if there was no change."""
+        if run is not None:
+            self._publisher.publish(connection, retraining_event(run, what), datetime.now(UTC))
 
     def _all(self) -> sa.Select[Any]:
         table = retraining_runs

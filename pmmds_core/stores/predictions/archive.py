@@ -92,7 +92,7 @@ class PredictionArchive:
                 parts.append(moved)
         raise StoreError(
             f"Rows of {day:%Y-%m-%d} are still being written; the day was not archived.",
-            next_step="The next run retries it.",
+            next_step="The next run tries again to archive it.",
         )
 
     def problems(self, parts: Sequence[Part], *, with_content: bool = False) -> list[str]:
@@ -360,7 +360,7 @@ class _Reading:
 
 
 def _is_same(log: sa.Table, row: sa.Row[Any], archived: sa.Row[Any]) -> bool:
-    """True if both rows are deliveries of the same record, which differ only in delivery time."""
+    """True if both rows are deliveries of one record, that is, if they differ only in the delivery time."""
     return all(a == b for c, a, b in zip(log.c, row, archived, strict=True) if c.name != "ingested_at")
 
 

@@ -31,7 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def compare(files: Path, tmp_path: Path) -> Compare:
-    """Return a function that runs the command on two of `files`."""
+    """Return a function that runs the tested command on two of the files in `files`."""
 
     def run(reference: str, current: str, *more: str) -> Said:
         arguments = ("drift", "compare", "--reference", reference, "--current", current, *more)

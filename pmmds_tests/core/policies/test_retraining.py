@@ -224,7 +224,8 @@ def test_manual_action_is_required_only_after_an_unsuccessful_last_attempt(
 
 
 TRIGGERS = (ALERT, DROP, LABELS, SCHEDULE, replace(SCHEDULE, key="schedule:c3d4"))
-# Each tick has a clock change in minutes (-60 sets it back), the active triggers and the outcome of the current run.
+# Each tick has a clock change in minutes (-60 sets the clock back one hour), the active triggers, and the outcome of
+# the current run.
 TICKS = st.lists(
     st.tuples(
         st.sampled_from([1, 1, 20, 45, 90, 400, -60]),

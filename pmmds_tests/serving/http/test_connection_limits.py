@@ -1,4 +1,4 @@
-"""Slow, large, broken and excess connections get an error, and the others are served."""
+"""Slow clients, large or broken requests and excess connections get an error. All others are served."""
 
 from __future__ import annotations
 

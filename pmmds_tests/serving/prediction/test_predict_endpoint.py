@@ -120,7 +120,7 @@ def test_an_invalid_request_id_is_rejected(client: httpx.Client, contract: Contr
     assert response.json() == refusal("X-Request-ID: expected at most 120 printable ASCII characters")
 
 
-def test_an_unknown_feature_is_a_warning(client: httpx.Client, contract: Contract) -> None:
+def test_an_unknown_feature_causes_a_warning(client: httpx.Client, contract: Contract) -> None:
     response = client.post(PREDICT, json={"features": {**contract.example(), "shoe_size": 43}})
     assert response.status_code == 200
     assert response.json()["warnings"] == ["Unknown feature ignored: shoe_size"]

@@ -95,7 +95,7 @@ def test_integers_may_be_sent_as_int64_or_double(stub: PredictionServiceStub, co
     assert len(answers) == 1
 
 
-def test_an_unknown_feature_is_a_warning(stub: PredictionServiceStub, contract: Contract) -> None:
+def test_an_unknown_feature_causes_a_warning(stub: PredictionServiceStub, contract: Contract) -> None:
     answer = stub.Predict(predict_request({**contract.example(), "shoe_size": 43}))
     assert list(answer.warnings) == ["Unknown feature ignored: shoe_size"]
 

@@ -181,7 +181,7 @@ def test_privileges_are_checked_before_operations_with_several_steps(acting_as: 
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
     with pytest.raises(
-        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 more privileges\)\. .* pmmds_promoter\."
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 12 more privileges\)\. .* pmmds_promoter\."
     ):
         acting_as(MONITOR).require_rights(PROMOTER)
 

@@ -11,6 +11,7 @@ from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.stores.lifecycle.notifier import Delivery, deliver
 from pmmds_core.stores.lifecycle.outbox import NotificationOutbox, enqueue, target_of
+from pmmds_core.stores.lifecycle.publisher import Publisher
 from pmmds_tests.harness.http_listener import listening
 from pmmds_tests.harness.ports import free_port
 
@@ -27,7 +28,7 @@ def url(port: int) -> str:
 
 @pytest.fixture
 def decisions(database: Database, url: str) -> DecisionStore:
-    return DecisionStore(database, "churn-classifier", [target_of(url)])
+    return DecisionStore(database, "churn-classifier", Publisher((target_of(url),)))
 
 
 def save(decisions: DecisionStore, kind: str, *, state: str = "", by: str | None = None) -> Decision:

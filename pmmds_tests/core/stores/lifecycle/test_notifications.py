@@ -31,6 +31,7 @@ from pmmds_core.stores.lifecycle.outbox import (
     split_urls,
     target_of,
 )
+from pmmds_core.stores.lifecycle.publisher import Publisher
 from pmmds_tests.harness.http_listener import Listener, listening
 from pmmds_tests.harness.ports import free_port
 
@@ -77,7 +78,7 @@ def url(port: int) -> str:
 
 @pytest.fixture
 def store(database: Database, url: str) -> AlertStore:
-    return AlertStore(database, [target_of(url)])
+    return AlertStore(database, Publisher((target_of(url),)))
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def test_secrets_in_target_urls_are_not_shown_or_stored_or_logged(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     unusable = f"nosuchservice://{KEY}/{KEY}"
-    both = AlertStore(database, [target_of(url), target_of(unusable)])
+    both = AlertStore(database, Publisher((target_of(url), target_of(unusable))))
     raised(both, report())
     with caplog.at_level(logging.DEBUG):
         delivery = deliver(NotificationOutbox(database), [url, unusable])
@@ -212,7 +213,7 @@ def test_secrets_in_target_urls_are_not_shown_or_stored_or_logged(
 def test_notifications_to_a_removed_target_are_discarded(
     database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
-    raised(AlertStore(database, [target_of("json://gone"), target_of(url)]), report())
+    raised(AlertStore(database, Publisher((target_of("json://gone"), target_of(url)))), report())
     delivery = deliver(NotificationOutbox(database), [url])
     assert (delivery.n_sent, delivery.n_given_up) == (1, 1)
     assert "no longer contains this target" in delivery.text

@@ -1,0 +1,1 @@
+"""The project's assets, and PMMDS's loop in returns/defs.yaml."""

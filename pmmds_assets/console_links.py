@@ -1,0 +1,17 @@
+"""Links from asset metadata to the console's pages.
+
+Not here: the addresses of pages (pmmds_core.policies.events).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.policies.events import console_link
+
+
+def console_metadata(deployment: Deployment, page: str) -> dict[str, dg.UrlMetadataValue]:
+    """Return the metadata entry `console` for a page; none if PMMDS_CONSOLE_URL is not set or there is no page."""
+    link = console_link(deployment.settings.console_url, page)
+    return {"console": dg.MetadataValue.url(link)} if link else {}
