@@ -228,7 +228,7 @@ def _reject_reserved_name(file: DataFile, columns: Sequence[str], score: str, op
     if is_compared and score != SCORE:
         raise InputFileError(
             f"{file.path} has a column {SCORE!r}, the name that reports use for the score.",
-            next_step=f"Pass --score {SCORE} if it is the model's score, or --ignore {SCORE}.",
+            next_step="Name it with --score if it is the model's score, or leave it out with --ignore.",
         )
 
 
