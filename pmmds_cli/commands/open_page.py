@@ -91,7 +91,7 @@ def _addresses(settings: Settings) -> dict[str, str]:
     """The address of each process's first page, for a browser on this machine unless a setting gives a public one."""
     from pmmds_core.config.urls import client_url
 
-    console = client_url(settings.console_host, settings.console_port, "/")
+    console = settings.console_url or client_url(settings.console_host, settings.console_port, "/")
     return {
         "console": console,
         "dagster": settings.console_dagster_url or client_url(settings.dagster_host, settings.dagster_port, "/"),

@@ -45,6 +45,11 @@ def test_address_of_each_page(home: Path, arguments: tuple[str, ...], address: s
     assert (said.code, said.out, said.err) == (0, f"{address}\n", "")
 
 
+def test_public_address_of_the_console_is_used(home: Path) -> None:
+    said = opened(home, "alert", str(ALERT_ID), "--print", variables={"PMMDS_CONSOLE_URL": "https://pmmds.example/c/"})
+    assert said.out == f"https://pmmds.example/c/alerts/{ALERT_ID}\n"
+
+
 def test_browser_opens_the_address(home: Path, tmp_path: Path) -> None:
     browser, note = tmp_path / "browser", tmp_path / "opened"
     browser.write_text(BROWSER, encoding="utf-8")
