@@ -182,10 +182,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     moved_at: datetime | None
 
 
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's approval of a promotion."""
+
+    approved_by: str
+    approved_at: datetime
+
+
 class DecisionDetail(Decision, frozen=True, kw_only=True):
-    """A decision with its `document`: criteria and evaluation."""
+    """A decision with its `document` (criteria and evaluation) and the approvals of people, oldest first."""
 
     document: Document
+    approvals: list[Approval] = []
 
 
 class VersionDetail(Version, frozen=True, kw_only=True):

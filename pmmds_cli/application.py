@@ -12,6 +12,7 @@ import typer
 
 from pmmds_cli.commands import (
     alerts,
+    audit,
     config,
     console,
     contract,
@@ -32,8 +33,10 @@ from pmmds_cli.commands import (
     run,
     service,
     shadow,
+    tokens,
     traffic,
     train,
+    users,
     webhooks,
     worker,
 )
@@ -100,5 +103,8 @@ for module in (
     retention,
     drift,
     database,
+    users,
+    tokens,
+    audit,
 ):
     module.register(app)

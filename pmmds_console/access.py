@@ -7,7 +7,7 @@ Origin (pmmds_core/runtime/web_guard.py).
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
@@ -62,6 +62,16 @@ def check_access(settings: Settings) -> None:
         for name in ("discovery_url", "client_id", "client_secret"):
             if not getattr(settings, f"console_oidc_{name}"):
                 raise _missing("oidc", f"PMMDS_CONSOLE_OIDC_{name.upper()}", "what the provider gave you")
+        _check_discovery_url(settings.console_oidc_discovery_url)
+
+
+def _check_discovery_url(url: str) -> None:
+    """Raises SettingError for plain HTTP to another machine, which could be changed on the way."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not is_loopback_host(parts.netloc):
+        raise SettingError(
+            f"PMMDS_CONSOLE_OIDC_DISCOVERY_URL={url} does not use HTTPS.", next_step="Use the provider's https:// URL."
+        )
 
 
 def _missing(method: str, variable: str, value: str) -> SettingError:

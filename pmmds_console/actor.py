@@ -17,7 +17,7 @@ from pmmds_core.policies.roles import Role
 class Actor:
     """The person or program behind a request.
 
-    `name`: recorded in decisions, alerts and the audit table. `method`: how the name was proved, such as `session` or
+    `name`: recorded in decisions, alerts and the audit table. `method`: how the name was proved, such as `password` or
     `token`; `local` if sign-in is off. `form_token`: must come back with every form; empty for API tokens.
     """
 

@@ -20,8 +20,9 @@ from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.identity.audit import REFUSED, Origin
 from pmmds_core.workflows.auditing import record
 
-# Events a minute for all clients together, so that a client cannot fill the table.
-MAX_PER_MINUTE = 60
+# Events an hour for all clients together, so that a client cannot fill the table.
+MAX_PER_HOUR = 600
+_HOUR_SECONDS = 3600
 log = get_logger("pmmds.console")
 
 
@@ -30,7 +31,7 @@ class Refusals:
 
     def __init__(self, app: ASGIApp, threads: StoreThreads, trusted: tuple[Network, ...]) -> None:
         self._app, self._threads, self._trusted = app, threads, trusted
-        self._recorded: deque[float] = deque(maxlen=MAX_PER_MINUTE)
+        self._recorded: deque[float] = deque(maxlen=MAX_PER_HOUR)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,21 +50,22 @@ class Refusals:
 
     def _has_room(self) -> bool:
         now = time.monotonic()
-        if len(self._recorded) == MAX_PER_MINUTE and now - self._recorded[0] < 60:
-            log.warning("refusals_not_recorded", reason=f"more than {MAX_PER_MINUTE} a minute")
+        if len(self._recorded) == MAX_PER_HOUR and now - self._recorded[0] < _HOUR_SECONDS:
+            log.warning("refusal_not_recorded", reason=f"more than {MAX_PER_HOUR} in an hour")
             return False
         self._recorded.append(now)
         return True
 
     async def _record(self, scope: Scope) -> None:
-        state, target = scope["state"], scope["path"]
+        state = scope["state"]
         client: Client = state["client"]
         actor = state.get("actor")
-        origin = Origin(actor.name if actor else "", actor.method if actor else "", client.address)
+        method, action, target = state.get("sign_in", (actor.method if actor else "", scope["method"], scope["path"]))
+        origin = Origin(actor.name if actor else "", method, client.address)
         detail = state.get("refusal", "The request is not allowed for its Host or Origin.")
 
         def add(deployment: Deployment) -> None:
-            record(deployment, origin, scope["method"], target, REFUSED, detail)
+            record(deployment, origin, action, target, REFUSED, detail)
 
         try:
             await self._threads.run(add)
@@ -72,11 +74,12 @@ class Refusals:
 
 
 def _is_refusal(status: int, scope: Scope) -> bool:
-    """True for a change that was refused, and for a read with credentials that are not valid."""
-    if status not in (401, 403, 303) or scope["state"].get("is_recorded"):
+    """True for a change or a sign-in that was refused, and for a read with credentials that are not valid."""
+    if status not in (303, 401, 403, 429) or scope["state"].get("is_recorded"):
         return False
     headers, is_explained = Headers(scope=scope), "refusal" in scope["state"]
     gave_credentials = "authorization" in headers or bool(session_cookie(headers))
     if status == 303:
         return gave_credentials and is_explained
-    return scope["method"] == "POST" or gave_credentials or (status == 403 and is_explained)
+    is_attempt = scope["method"] == "POST" or "sign_in" in scope["state"]
+    return is_attempt or gave_credentials or (status == 403 and is_explained)

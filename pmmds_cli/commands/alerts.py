@@ -1,10 +1,11 @@
-"""alerts list, ack, resolve, history: show and change drift alerts.
+"""alerts list, ack, resolve, comment, history: show and change drift alerts.
 
 Not here: when alerts open and resolve automatically (pmmds_core/policies/alert_resolution.py).
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,9 @@ def register(app: typer.Typer) -> None:
         acknowledge
     )
     alerts_app.command("resolve", epilog="Example: pmmds alerts resolve 3 --by Ada --note 'feed fixed'")(resolve)
+    alerts_app.command("comment", epilog="Example: pmmds alerts comment 3 --by Ada --note 'asked the data team'")(
+        comment
+    )
     alerts_app.command("history", epilog="Example: pmmds alerts history 3")(history)
 
 
@@ -74,7 +78,9 @@ def acknowledge(
     json: JsonOption = False,
 ) -> None:
     """Acknowledge an alert, so that it triggers no automatic retraining."""
-    alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
+    deployment = _deployment()
+    with _audited(deployment, by, "acknowledge", alert_id, note):
+        alert = deployment.alerts.acknowledge(alert_id, by=by, note=note)
     _print_changed(alert, "it triggers no automatic retraining", json=json)
 
 
@@ -85,8 +91,33 @@ def resolve(
     json: JsonOption = False,
 ) -> None:
     """Resolve an alert; the next report with drift opens a new one."""
-    alert = _deployment().alerts.resolve(alert_id, by=by, note=note)
+    deployment = _deployment()
+    with _audited(deployment, by, "resolve", alert_id, note):
+        alert = deployment.alerts.resolve(alert_id, by=by, note=note)
     _print_changed(alert, "the next report with drift opens a new one", json=json)
+
+
+def comment(
+    alert_id: AlertArgument,
+    by: ByOption,
+    note: Annotated[str, typer.Option(help="The comment.")],
+    json: JsonOption = False,
+) -> None:
+    """Comment on an alert, which changes nothing else."""
+    deployment = _deployment()
+    with _audited(deployment, by, "comment", alert_id, note):
+        alert = deployment.alerts.comment(alert_id, by=by, note=note)
+    if json:
+        print_json(asdict(alert))
+    else:
+        print(f"The comment on alert {alert.alert_id} is stored.")
+
+
+def _audited(deployment: Deployment, by: str, action: str, alert_id: int, note: str) -> AbstractContextManager[None]:
+    from pmmds_cli.client.auditing import origin
+    from pmmds_core.workflows.auditing import audited
+
+    return audited(deployment, origin(by), action, f"alert {alert_id}", note)
 
 
 def _print_changed(alert: Alert, consequence: str, *, json: bool) -> None:

@@ -62,7 +62,7 @@ def migrate_database(json: JsonOption = False) -> None:
 def roles(
     apply: Annotated[bool, typer.Option("--apply", help="Execute the statements instead of printing them.")] = False,
 ) -> None:
-    """Print the SQL that creates the PostgreSQL roles pmmds_service, pmmds_monitor and pmmds_promoter."""
+    """Print the SQL that creates PostgreSQL's roles for the service, monitoring, promotion and the console."""
     from pmmds_core.errors import UsageError
     from pmmds_core.stores.database import roles as database_roles
     from pmmds_core.stores.database.grants import ROLES

@@ -61,7 +61,14 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
     ]
     print_table(rows, empty="No decisions yet. Run `pmmds train` to train the first model.", detail="reason")
     for pending in (d for d in recent if d.state == PENDING_APPROVAL):
+        _print_approvals(deployment, pending)
         _print_criteria(pending)
+
+
+def _print_approvals(deployment: Deployment, decision: Decision) -> None:
+    for approval in deployment.decisions.approvals(decision.decision_id):
+        at = f"{approval.approved_at:%Y-%m-%d %H:%M} UTC"
+        print(f"\n{decision.decision_id} was approved by {approval.approved_by} at {at}.")
 
 
 def _print_criteria(decision: Decision) -> None:

@@ -46,10 +46,13 @@ def rollback(
     json: JsonOption = False,
 ) -> None:
     """Roll back to the previous champion or to a given version."""
+    from pmmds_cli.client.auditing import origin as origin_of
+    from pmmds_core.workflows.auditing import audited
     from pmmds_core.workflows.rollback import roll_back
 
-    deployment = _deployment()
-    decision = roll_back(deployment, to=to, by=by or _user(), reason=reason, unrecorded=unrecorded)
+    deployment, origin = _deployment(), origin_of(by)
+    with audited(deployment, origin, "roll back", f"production version{f', to v{to}' if to else ''}", reason):
+        decision = roll_back(deployment, to=to, by=origin.actor, reason=reason, unrecorded=unrecorded)
     _print_decision(deployment, decision, json=json)
 
 
@@ -59,10 +62,20 @@ def approve(
     json: JsonOption = False,
 ) -> None:
     """Approve a pending promotion. It is aborted if the champion has changed since the decision."""
+    from pmmds_cli.client.auditing import origin
+    from pmmds_core.policies.decision import PENDING_APPROVAL
     from pmmds_core.workflows.approval import approve as approve_decision
+    from pmmds_core.workflows.auditing import audited
 
     deployment = _deployment()
-    _print_decision(deployment, approve_decision(deployment, decision_id, by=by), json=json)
+    with audited(deployment, origin(by), "approve", f"decision {decision_id}"):
+        decision = approve_decision(deployment, decision_id, by=by)
+    if decision.state != PENDING_APPROVAL:
+        _print_decision(deployment, decision, json=json)
+    elif json:
+        print_json(decision.to_document())
+    else:
+        print(f"Decision {decision_id} is approved by {by}. Another person must approve it too.")
 
 
 def reject(
@@ -72,9 +85,13 @@ def reject(
     json: JsonOption = False,
 ) -> None:
     """Reject a pending promotion. The version stays registered and the alert stays open."""
+    from pmmds_cli.client.auditing import origin
     from pmmds_core.workflows.approval import reject as reject_decision
+    from pmmds_core.workflows.auditing import audited
 
-    decision = reject_decision(_deployment(), decision_id, by=by, reason=reason)
+    deployment = _deployment()
+    with audited(deployment, origin(by), "reject", f"decision {decision_id}", reason):
+        decision = reject_decision(deployment, decision_id, by=by, reason=reason)
     if json:
         print_json(decision.to_document())
     else:
@@ -85,15 +102,6 @@ def _deployment() -> Deployment:
     from pmmds_core.deployment import Deployment
 
     return Deployment.from_environment().prepare()
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # the user id of a container may have no user name
-        return "the command line"
 
 
 def _print_decision(deployment: Deployment, decision: Decision, *, json: bool) -> None:

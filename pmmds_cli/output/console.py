@@ -31,19 +31,22 @@ def terminal_width(off_terminal: int = 120) -> int:
     return shutil.get_terminal_size((off_terminal, 24)).columns
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "", detail: str = "") -> None:
+def print_table(
+    rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "", detail: str = "", width: int = 120
+) -> None:
     """Print rows as a table that fits the terminal, or `empty` when there are none.
 
     `detail`: a column of long texts. If the table would be too wide, each is printed below its row instead.
+    `width`: columns of the table without a terminal.
     """
     if not rows:
         print(empty)
         return
-    width = terminal_width()
-    if detail and _natural_width(rows) > width:
-        _print_with_details(rows, detail, width)
+    columns = terminal_width(width)
+    if detail and _natural_width(rows) > columns:
+        _print_with_details(rows, detail, columns)
         return
-    for line in _table_lines(rows, width, title):
+    for line in _table_lines(rows, columns, title):
         print(line)
 
 

@@ -30,7 +30,7 @@ from pmmds_console.threads import StoreThreads
 
 ME = "/me"
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
-PROBLEMS = (400, 401, 403, 404, 409, 503)
+PROBLEMS = (400, 401, 403, 404, 409, 415, 503)
 
 
 class Note(msgspec.Struct, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pmmds.resources import (
     AlertChange,
     AlertDetail,
+    Approval,
     Decision,
     DecisionDetail,
     DriftReportDetail,
@@ -66,7 +67,8 @@ def _decision(asked: Asked) -> DecisionDetail:
     found = asked.deployment.decisions.get(decision_id)
     if found is None:
         raise not_found(f"There is no decision {decision_id[:32]!r}.")
-    return resource(DecisionDetail, asdict(found))
+    approvals = [resource(Approval, asdict(a)) for a in asked.deployment.decisions.approvals(decision_id)]
+    return resource(DecisionDetail, asdict(found), approvals=approvals)
 
 
 def _prediction(asked: Asked) -> Prediction:

@@ -98,7 +98,7 @@ def _change(action: Action, body: Document) -> Document:
         "summary": action.summary,
         "description": f"Requires the role {action.role.word}.",
         "parameters": [*(p.document() for p in path_parameters(action)), token],
-        "requestBody": {"required": False, "content": {"application/json": {"schema": body}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {"200": _success(ActionResult), **{str(code): _problem(code) for code in PROBLEMS}},
     }
 

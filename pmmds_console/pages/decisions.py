@@ -71,6 +71,7 @@ def _decision(asked: PageRequest) -> PageContent:
         "decision": decision,
         "outcome": outcome(decision.kind, decision.state, promoted=decision.promoted),
         "criteria": decision.document.get("criteria", ()),
+        "approvals": asked.deployment.decisions.approvals(decision_id),
         "is_pending": decision.state == PENDING_APPROVAL,
         "evaluation": _evaluation(decision),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pmmds_console.pages import (
     alerts,
+    audit,
     decisions,
     drift,
     features,
@@ -30,4 +31,5 @@ PAGES: tuple[Page, ...] = (
     *decisions.PAGES,
     *predictions.PAGES,
     *quality.PAGES,
+    *audit.PAGES,
 )

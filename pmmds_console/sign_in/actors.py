@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import pwd
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 
 from pmmds_console.actor import Actor
 from pmmds_console.problems import CHALLENGE, ProblemError, forbidden, unauthorized
@@ -56,13 +56,19 @@ class Actors:
         Raises:
             ProblemError: 401 without valid credentials, 403 if they do not suffice, 503 if the store is unavailable.
         """
-        if "authorization" in headers:
-            return await self._bearer(headers.getlist("authorization"))
+        given = headers.getlist("authorization")
+        if given and not self._is_for_proxy(client, given):
+            return await self._bearer(given)
         if self._settings.console_sign_in == "off":
             return self._local(headers)
         if self._settings.console_sign_in == "proxy":
             return await self._proxied(client, headers)
         return await self._signed_in(headers)
+
+    def _is_for_proxy(self, client: Client, given: list[str]) -> bool:
+        """True if a trusted proxy that signs people in forwarded their own credentials, such as Basic."""
+        is_bearer = any(text.strip().lower().startswith("bearer") for text in given)
+        return self._settings.console_sign_in == "proxy" and client.is_proxied and not is_bearer
 
     async def _bearer(self, given: list[str]) -> Actor:
         if len(given) != 1:
@@ -123,12 +129,7 @@ def local_user() -> str:
 
 def session_cookie(headers: Headers) -> str:
     """The secret id in the session's cookie; empty if there is none."""
-    cookie: SimpleCookie = SimpleCookie()
-    try:
-        cookie.load("; ".join(headers.getlist("cookie")))
-    except CookieError:
-        return ""
-    return cookie[SESSION].value if SESSION in cookie else ""
+    return cookie_parser("; ".join(headers.getlist("cookie"))).get(SESSION, "")
 
 
 def _name_in(values: list[str], header: str) -> str:

@@ -60,7 +60,10 @@ class OidcClient:
                 provider does not answer.
         """
         try:
-            token = await self._client.authorize_access_token(request)
+            metadata = await self._client.load_server_metadata()
+            expected = {"iss": metadata["issuer"], "aud": self._settings.console_oidc_client_id}
+            options = {claim: {"essential": True, "values": [value]} for claim, value in expected.items()}
+            token = await self._client.authorize_access_token(request, claims_options=options)
         except (OAuthError, JoseError) as error:
             log.warning("oidc_sign_in_failed", error_type=type(error).__name__, problem=str(error)[:200])
             raise unauthorized("The identity provider's answer is not valid for this browser. Sign in again.") from None

@@ -9,7 +9,7 @@ from threading import Lock
 
 from pmmds_console.problems import ProblemError, too_many_attempts, unauthorized
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.identity.attempts import LIMITED, seconds_to_wait, target_of
+from pmmds_core.stores.identity.attempts import seconds_to_wait, target_of
 from pmmds_core.stores.identity.audit import DONE, REFUSED, SIGN_IN, Origin
 from pmmds_core.stores.identity.passwords import is_right
 from pmmds_core.stores.identity.sessions import PASSWORD
@@ -29,13 +29,12 @@ def sign_in(deployment: Deployment, name: str, password: str, address: str, old_
         old_session: secret id of the session that the new one replaces; empty if there is none.
 
     Raises:
-        ProblemError: 401 if name and password do not match, 429 after too many failed attempts.
+        ProblemError: 401 if name and password do not match, which is recorded; 429 after too many of these.
     """
     shown = name if name.isprintable() else ""
     with _CHECKING:
         seconds = seconds_to_wait(deployment.database, shown, address)
         if seconds:
-            _record(deployment, shown, address, REFUSED, LIMITED)
             raise _limited(seconds)
         user = deployment.users.find(shown)
         matches = is_right(password, None if user is None else user.password_hash)
@@ -56,4 +55,4 @@ def _record(deployment: Deployment, name: str, address: str, outcome: str, detai
 
 def _limited(seconds: int) -> ProblemError:
     minutes = -(-seconds // 60)
-    return too_many_attempts(f"{LIMITED} Try again in {minutes} minutes.", seconds)
+    return too_many_attempts(f"Too many sign-ins failed. Try again in {minutes} minutes.", seconds)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -26,9 +27,10 @@ from pmmds_console.sign_in.cookies import FORM_FIELD, SESSION, SIGN_IN_FORM, Coo
 from pmmds_console.sign_in.passwords import sign_in
 from pmmds_console.threads import StoreThreads
 from pmmds_core.config.settings import Settings
-from pmmds_core.stores.identity.audit import DONE, REFUSED, SIGN_IN, SIGN_OUT, Origin
+from pmmds_core.stores.identity.attempts import target_of
+from pmmds_core.stores.identity.audit import DONE, SIGN_IN, SIGN_OUT, Origin
 from pmmds_core.stores.identity.secret_ids import new_secret
-from pmmds_core.stores.identity.sessions import OIDC
+from pmmds_core.stores.identity.sessions import OIDC, PASSWORD
 from pmmds_core.workflows.auditing import record
 
 if TYPE_CHECKING:
@@ -106,8 +108,8 @@ class SignIn:
             name, password, old = fields.get("name", ""), fields.get("password", ""), session_cookie(request.headers)
             secret = await self._threads.run(lambda d: sign_in(d, name, password, client.address, old), changes=True)
         except ProblemError as error:
-            request.state.is_recorded = error.problem.status in (401, 429)
-            request.scope["state"].setdefault("refusal", str(error))
+            request.state.is_recorded = error.problem.status == HTTPStatus.UNAUTHORIZED
+            _explain(request, error, PASSWORD)
             return self._page(request, following, str(error), error)
         return self._opened(client, secret, following)
 
@@ -131,12 +133,11 @@ class SignIn:
             name, role = await self._oidc.finish(request)
             await self._actors.check_enabled(name)
         except ProblemError as error:
-            await self._record(Origin("", OIDC, client.address), SIGN_IN, REFUSED, str(error))
-            request.state.is_recorded = True
+            _explain(request, error, OIDC)
             raise
         old = session_cookie(request.headers)
         secret = await self._threads.run(lambda d: d.sessions.open(name, role, OIDC, instead_of=old), changes=True)
-        await self._record(Origin(name, OIDC, client.address), SIGN_IN, DONE, "")
+        await self._record(Origin(name, OIDC, client.address), SIGN_IN)
         following = request.session.get("next", "/")
         request.session.clear()
         return self._opened(client, secret, following)
@@ -148,14 +149,13 @@ class SignIn:
             raise forbidden("The form's token is missing or has expired. Reload the page and sign out again.")
         secret = session_cookie(request.headers)
         await self._threads.run(lambda d: d.sessions.end(secret), changes=True)
-        await self._record(Origin(actor.name, actor.method, client.address), SIGN_OUT, DONE, "")
+        await self._record(Origin(actor.name, actor.method, client.address), SIGN_OUT)
         response = RedirectResponse(PATH, 303, {"Cache-Control": "no-store"})
         self._cookies.delete(response, client, SESSION)
         return response
 
-    async def _record(self, origin: Origin, action: str, outcome: str, detail: str) -> None:
-        target = f"user {origin.actor}" if origin.actor else ""
-        await self._threads.run(lambda d: record(d, origin, action, target, outcome, detail), changes=True)
+    async def _record(self, origin: Origin, action: str) -> None:
+        await self._threads.run(lambda d: record(d, origin, action, target_of(origin.actor), DONE, ""), changes=True)
 
 
 def _oidc_client(settings: Settings) -> OidcClient:
@@ -197,6 +197,11 @@ def _answered(endpoint: Endpoint) -> Endpoint:
             return error_response(error, request.headers, request.url.path)
 
     return answer
+
+
+def _explain(request: Request, error: ProblemError, method: str) -> None:
+    """Let refusals.py record a refused sign-in with its reason."""
+    request.scope["state"].update(refusal=str(error), sign_in=(method, SIGN_IN, ""))
 
 
 def own_path(text: str) -> str:

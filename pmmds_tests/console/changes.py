@@ -25,7 +25,7 @@ def open_alert(deployment: Deployment) -> Alert:
 
 def form_token(console: RunningConsole, cookies: Mapping[str, str] | None = None) -> str:
     """The form token that the pages of this caller have."""
-    answer = httpx.get(f"{console.url}{BASE}/me", cookies=dict(cookies or {}), trust_env=False)
+    answer = httpx.get(f"{console.url}{BASE}/me", cookies=dict(cookies or {}), timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["form_token"])
 
@@ -41,7 +41,12 @@ def send_form(
     """The response to a form that a browser sends. `fields` includes the form token."""
     sent = {**BROWSER, **(headers or {})}
     return httpx.post(
-        f"{console.url}{path}", data=dict(fields), headers=sent, cookies=dict(cookies or {}), trust_env=False
+        f"{console.url}{path}",
+        data=dict(fields),
+        headers=sent,
+        cookies=dict(cookies or {}),
+        timeout=60,
+        trust_env=False,
     )
 
 
@@ -49,4 +54,4 @@ def send_json(
     console: RunningConsole, path: str, body: object, headers: Mapping[str, str] | None = None
 ) -> httpx.Response:
     """The response to a change that a program sends."""
-    return httpx.post(f"{console.url}{BASE}{path}", json=body, headers=dict(headers or {}), trust_env=False)
+    return httpx.post(f"{console.url}{BASE}{path}", json=body, headers=dict(headers or {}), timeout=60, trust_env=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,11 +84,8 @@ def test_listing_many_reports_reads_no_documents(
     """Most documents are unreadable. A list reads none, and a series only those on its page."""
     add_reports(database, contract.model_name, N_STORED, n_bytes=2_000)
     spoil(database, N_STORED - 200)
-    started = time.monotonic()
     rows, _ = items(console, "/drift-reports?limit=100")
-    seconds = time.monotonic() - started
     assert len(rows) == 100
-    assert seconds < 2, "it takes 0.02 s on an idle machine"
     rows, _ = items(console, "/features/tenure/series?limit=100")
     assert rows[0]["p_value"] == pytest.approx(1 / N_STORED)
     _, position = items(console, "/features/tenure/series?limit=199")

@@ -1,5 +1,6 @@
 """Limits of failed sign-ins by user name and by address, counted in the audit events of the last 15 minutes.
 
+An event without a target, such as a sign-in that these limits refused, does not count.
 Not here: checking passwords (passwords.py).
 """
 
@@ -33,16 +34,12 @@ def seconds_to_wait(database: Database, name: str, address: str) -> int:
     with database.connect() as connection:
         for condition, allowed in limits:
             failed = sa.select(a.at).where(
-                a.action == SIGN_IN, a.outcome == REFUSED, a.at > now - PERIOD, a.detail != LIMITED, condition
+                a.action == SIGN_IN, a.outcome == REFUSED, a.at > now - PERIOD, a.target != "", condition
             )
             nth = failed.order_by(a.at.desc()).offset(allowed - 1).limit(1)
             at = connection.execute(nth).scalar_one_or_none()
             waits.append(0.0 if at is None else (at + PERIOD - now).total_seconds())
     return math.ceil(max(waits))
-
-
-LIMITED = "Too many sign-ins failed."
-"""Detail of a sign-in that was refused by these limits; it does not extend them."""
 
 
 def target_of(name: str) -> str:

@@ -115,7 +115,8 @@ class PromotionTransaction:
         """Record a person's approval; False if this person has approved already."""
         row = {"decision_id": decision.decision_id, "approver": key_of(by), "approved_by": by}
         statement = insert(self.connection, decision_approvals).values(**row, approved_at=datetime.now(UTC))
-        return bool(self.connection.execute(statement.on_conflict_do_nothing()).rowcount)
+        added = statement.on_conflict_do_nothing().returning(decision_approvals.c.approver)
+        return self.connection.execute(added).first() is not None
 
     def n_approvals(self, decision: Decision) -> int:
         """The number of people who have approved."""

@@ -17,16 +17,22 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import DatabaseUnavailableError, DataError, PmmdsError, RightMissingError
+from pmmds_core.policies.roles import Role
 from pmmds_core.profiling.reference_profile import fit_profile
 from pmmds_core.stores.database import dialects, engine
 from pmmds_core.stores.database.engine import open_database
-from pmmds_core.stores.database.grants import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE, UPDATED_COLUMNS
+from pmmds_core.stores.database.grants import CONSOLE, FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE, UPDATED_COLUMNS
 from pmmds_core.stores.database.partitions import keep_days
 from pmmds_core.stores.database.roles import apply
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import fixed
+from pmmds_core.stores.identity.attempts import seconds_to_wait
+from pmmds_core.stores.identity.audit import Origin
+from pmmds_core.stores.identity.sessions import OIDC
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.workflows.alert_updates import resolve_alert
+from pmmds_core.workflows.approval import approve
+from pmmds_core.workflows.auditing import audited
 from pmmds_core.workflows.log_archiving import archive_due_days
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_tests.core.workflows.test_promotion import decide
@@ -385,3 +391,49 @@ def test_roles_have_no_privileges_other_than_the_listed_ones(acting_as: As) -> N
     assert {tuple(row) for row in columns} == {(r, t, c, "UPDATE") for r, t in by_column for c in UPDATED_COLUMNS[t]}
     assert unsafe == []
     assert {(name, role) for name, role in callers if role != "postgres"} == {(name, MONITOR) for name in FUNCTIONS}
+
+
+AUDIT_EVENT = "INSERT INTO audit_events (at, actor, method, address, action, target, outcome, detail) VALUES "
+AUDIT_EVENT += "(now(), 'ada', '', '', 'x', '', 'done', '')"
+CHANGES_AUDIT_OR_USERS = (
+    "UPDATE audit_events SET actor = 'eve'",
+    "DELETE FROM audit_events",
+    "INSERT INTO console_users VALUES ('eve', NULL, 'approver', now(), NULL)",
+    "UPDATE console_users SET role = 'approver'",
+    "INSERT INTO api_tokens DEFAULT VALUES",
+    "UPDATE api_tokens SET role = 'approver', revoked_at = NULL",
+    "DELETE FROM decision_approvals",
+    "UPDATE decision_approvals SET approved_by = 'eve'",
+)
+
+
+def test_the_console_signs_people_in_and_approves_but_changes_no_user(acting_as: As, tmp_path: Path) -> None:
+    d = acting_as(CONSOLE)
+    d.registry = FileRegistry(tmp_path / "moves")
+    assert d.users.find("ada") is None
+    assert d.tokens.check("pmmds_x") is None
+    secret = d.sessions.open("ada", Role.APPROVER, OIDC)
+    assert d.sessions.find(secret) is not None
+    d.sessions.end(secret)
+    assert seconds_to_wait(d.database, "ada", "192.0.2.1") == 0
+    decision = decide(d.decisions, "1", None)
+    with d.database.begin() as c:
+        c.exec_driver_sql("UPDATE promotion_decisions SET state = 'pending_approval'")
+    origin = Origin("ada", OIDC, "192.0.2.1")
+    with audited(d, origin, "approve", f"decision {decision.decision_id}"):
+        assert approve(d, decision.decision_id, by="ada").state == "recorded"
+    assert [e.outcome for e in d.audit.recent()] == ["done"]
+    refused(d, *CHANGES_AUDIT_OR_USERS, *CHANGES_TABLES)
+
+
+@pytest.mark.parametrize("role", [MONITOR, PROMOTER])
+def test_commands_add_audit_events_without_reading_users(acting_as: As, role: str) -> None:
+    d = acting_as(role)
+    d.audit.add(Origin("ada", "command line"), "acknowledge", "alert 1", "done")
+    assert len(d.audit.recent()) == 1
+    refused(d, *CHANGES_AUDIT_OR_USERS, "SELECT * FROM console_users", "SELECT * FROM console_sessions")
+
+
+def test_the_service_sees_neither_users_nor_audit_events(acting_as: As) -> None:
+    tables = ("console_users", "api_tokens", "console_sessions", "audit_events", "decision_approvals")
+    refused(acting_as(SERVICE), *(f"SELECT * FROM {table}" for table in tables), AUDIT_EVENT)
