@@ -42,7 +42,7 @@ with connect() as connection:
 
 
 def write(folder: Path, n_rows: int) -> Path:
-    """Write `n_rows` rows with the log's features and score in row groups of a million, by repeating distinct rows."""
+    """Write `n_rows` rows with the log's features and score, in row groups of a million, by repeating distinct rows."""
     contract = load_contract("")
     records = make_records(contract, N_DISTINCT)
     columns: dict[str, pa.Array] = {name: pa.array(v) for name, v in columns_of(contract, records).items()}

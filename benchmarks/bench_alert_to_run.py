@@ -16,12 +16,12 @@ from pmmds_cli.commands.service import start, stop
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 
-# Dagster's default sensor interval (DEFAULT_SENSOR_DAEMON_INTERVAL).
+# This is Dagster's default sensor interval (DEFAULT_SENSOR_DAEMON_INTERVAL).
 DEFAULT_TICK_SECONDS = 30.0
 
 
 def raise_alert(deployment: Deployment) -> int:
-    """Store a report and an alert in the same way as monitor_job; return the alert's id."""
+    """Store a report and an alert in the same way as monitor_job, and return the alert's id."""
     from pmmds_core.workflows.monitoring import monitor
 
     now = datetime.now(UTC)
@@ -61,7 +61,7 @@ def main() -> None:
             start(settings)
             seconds = []
             for i in range(n_alerts):
-                time.sleep(0.7 * i % 5)  # the alerts must not be in step with the sensor's interval
+                time.sleep(0.7 * i % 5)  # The alerts must not be in step with the sensor's interval.
                 seconds.append(seconds_to_start(settings, deployment))
         finally:
             stop(settings)

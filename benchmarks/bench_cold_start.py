@@ -24,7 +24,7 @@ from benchmarks.deployments import (
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
 
-# Follows the tutorials of BentoML and MLflow.
+# This service follows the tutorials of BentoML and MLflow.
 PLAIN = """
 import bentoml, mlflow, pandas as pd
 
@@ -41,7 +41,7 @@ class Plain:
 
 
 def ours(settings: Settings) -> tuple[float, float]:
-    """Return the seconds until /livez responds, and until the first prediction."""
+    """Return how many seconds pass until /livez responds and until the first prediction."""
     began = time.perf_counter()
     base = client_url(settings.http_host, settings.http_port)
     with service_process(settings):
@@ -53,7 +53,7 @@ def ours(settings: Settings) -> tuple[float, float]:
 
 
 def plain(settings: Settings, name: str) -> float:
-    """Return the seconds until the plain service's first prediction."""
+    """Return how many seconds pass until the plain service's first prediction."""
     folder = settings.home_path / "plain"
     folder.mkdir(exist_ok=True)
     text = PLAIN.format(port=settings.http_port, uri=settings.resolved_tracking_uri, name=name)
@@ -79,7 +79,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     with temporary_settings() as settings:
         name = train_versions(settings, 1).model_name
-        ours(settings)  # warm-up run, because later starts use cached bytecode and models
+        ours(settings)  # This is a warm-up run, because later starts use cached bytecode and models.
         alive, answered, peer = [], [], []
         for _ in range(repeats):
             first, second = ours(settings)

@@ -1,4 +1,4 @@
-"""Time and size of the console's pages, on a database with months of reports and many predictions.
+"""Measure the response time and size of the console's pages, with months of reports and many predictions.
 
 python -m benchmarks.bench_console [--rows 1000000] [--days 90]
 """
@@ -51,7 +51,7 @@ PAGES = (
 
 
 def log_one_hour(deployment: Deployment, now: datetime) -> None:
-    """1,800 drifted predictions, counted and reported."""
+    """Log 1,800 drifted predictions, then count and report them."""
     frame = traffic_rows(packaged_generator(), deployment.contract, 1800, "migration", seed=5).frame
     scorer, name = deployment.profiles.bundle("1").scorer, deployment.model_name
     rows = [(row, scorer.probability(row)) for row in rows_of(frame, deployment.contract)]
@@ -63,7 +63,7 @@ def log_one_hour(deployment: Deployment, now: datetime) -> None:
 
 
 def multiply(deployment: Deployment, n_rows: int, n_days: int, now: datetime) -> None:
-    """Copy the report and the histograms to every hour of `n_days`, and one prediction to `n_rows` times."""
+    """Copy the report and the histograms to every hour of `n_days` days, and copy one prediction `n_rows` times."""
     log, hours = prediction_logs(deployment.contract), n_days * 24
     with deployment.database.begin() as connection:
 
@@ -93,7 +93,7 @@ def multiply(deployment: Deployment, n_rows: int, n_days: int, now: datetime) ->
 
 @contextmanager
 def console_process(settings: Settings) -> Iterator[str]:
-    """The address of a running console."""
+    """Run a console within the block and yield its address."""
     url = f"http://127.0.0.1:{settings.console_port}"
     log = settings.home_path / "bench-console.log"
     with log.open("wb") as out:
@@ -114,7 +114,7 @@ def is_alive(url: str) -> bool:
 
 
 def measure(url: str, path: str) -> tuple[float, int]:
-    """Median milliseconds and bytes of a page, after one request that is not counted."""
+    """Return a page's median response time in milliseconds and its size in bytes. A warm-up request is not counted."""
     times, size = [], 0
     with httpx.Client(timeout=60, trust_env=False) as client:
         for _ in range(N_REQUESTS + 1):

@@ -32,7 +32,7 @@ N_CHANNELS = 8
 
 @dataclass(frozen=True)
 class Measured:
-    """Results of one round. `cpu_microseconds` is the processor time of all server processes per call."""
+    """The results of one round. `cpu_microseconds` is the processor time per call, summed over all server processes."""
 
     calls_per_second: float
     p95_milliseconds: float
@@ -45,7 +45,7 @@ def example_message(settings: Settings) -> bytes:
     fields = {str: "text_value", int: "int64_value", float: "double_value"}
     for name, value in Deployment(settings).contract.example().items():
         if value is None:
-            _ = request.features[name]  # accessing the key creates an entry without a value
+            _ = request.features[name]  # Accessing the key creates an entry without a value.
         else:
             setattr(request.features[name], fields[type(value)], value)
     return request.SerializeToString()
@@ -87,7 +87,7 @@ def measure(address: str, server: subprocess.Popen[bytes], message: bytes, clien
     return Measured(
         calls_per_second=len(latencies) / seconds,
         p95_milliseconds=latencies[int(len(latencies) * 0.95)] * 1000,
-        # The warm-up calls are not in the list, but they use the same processor time.
+        # The list excludes warm-up calls, but the measured processor time includes them.
         cpu_microseconds=spent / (len(latencies) * (seconds + WARM_UP_SECONDS) / seconds) * 1e6,
     )
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 
 N_RENDERED = 50
-# Simulates workers that have each answered predictions of every version and rejected some requests.
+# Simulate workers, each of which has answered predictions with every version and rejected some requests.
 WORKER = """
 import sys
 from pmmds_serving.metrics.counters import ServingMetrics
@@ -32,7 +32,7 @@ metrics.fold()
 
 
 def render_ms() -> list[float]:
-    """Return the milliseconds of each rendering in this process, which reads the workers' shared files."""
+    """Return how many milliseconds each rendering takes in this process, which reads the workers' shared files."""
     from pmmds_serving.metrics.counters import ServingMetrics, exposition
 
     metrics = ServingMetrics()

@@ -1,6 +1,7 @@
-"""Measure time and memory of `pmmds monitor` over a week of logged rows: the first run, and a run after new rows.
+"""Measure the time and memory of `pmmds monitor` over a week of logged rows.
 
-The alternative reads all rows of the window into pandas and bins them.
+The first run and a run after new rows are measured. The alternative reads all rows of the window into pandas and bins
+them.
 
     python -m benchmarks.bench_monitor [--rows 10000 1000000]
 """
@@ -27,7 +28,7 @@ WINDOW = timedelta(days=7)
 N_NEW = 1_000
 BATCH = 20_000
 
-# The alternative reads every row of the window and computes PSI on the reference's bins with NumPy.
+# The alternative reads every row in the window and uses NumPy to compute the PSI on the reference's bins.
 PEER = """
 import sys, numpy as np, pandas as pd, sqlalchemy as sa
 from datetime import UTC, datetime, timedelta

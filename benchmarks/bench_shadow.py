@@ -2,8 +2,8 @@
 
 python -m benchmarks.bench_shadow [--seconds 6] [--repeats 3]   (needs wrk)
 
-Two services with the same models, one with PMMDS_SHADOW=on, receive load in turn; the medians are printed. The shadow's
-speed is measured on rows in the database and compared with logging the same number of rows.
+Two services with the same models, one with PMMDS_SHADOW=on, receive load in turn, and the medians are printed. The
+shadow's speed is measured on rows in the database and compared with logging the same number of rows.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def shadow_part(base: str) -> dict[str, object]:
 
 
 def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
-    """Return medians by PMMDS_SHADOW. The shadow scores all logged requests before the other service gets load."""
+    """Return the median results for each value of PMMDS_SHADOW.
+
+    The shadow process scores all logged requests before the other service receives load.
+    """
     body, found = example_request(settings), {"off": list[Load](), "on": list[Load]()}
     with ExitStack() as stack:
         services = {shadow: own_service(settings, f"shadow-{shadow}", shadow) for shadow in found}
@@ -84,7 +87,7 @@ def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, 
 
 
 def is_level(deployment: Deployment) -> bool:
-    """Return True if every request logged since the shadow started is scored."""
+    """Return True if every request that was logged since the shadow process started has been scored."""
     return not deployment.shadow.waiting("2", LogPosition(began_at(deployment)), 1)
 
 
@@ -97,7 +100,7 @@ def began_at(deployment: Deployment) -> datetime:
 
 @dataclass(frozen=True)
 class Took:
-    """Wall time and this process's processor time for `n` rows, in seconds."""
+    """The wall time and this process's processor time for `n` rows, in seconds."""
 
     n: int
     seconds: float
@@ -114,7 +117,7 @@ def timed(work: Callable[[], None]) -> Took:
 
 
 def shadow_rate(deployment: Deployment) -> tuple[Took, Took]:
-    """Measure two tasks in this process: logging rows, and shadow scoring (reading, scoring and writing)."""
+    """Measure two tasks in this process: logging rows, and shadow scoring (which reads, scores and writes rows)."""
     row, now = tuple(deployment.contract.example().values()), deployment.shadow.now()
     records = [PredictionRecord(f"b-{i:07}", now, deployment.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
     bundle = deployment.profiles.bundle("2")

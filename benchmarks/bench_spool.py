@@ -2,9 +2,9 @@
 
 python -m benchmarks.bench_spool [--records 20000] [--repeats 3]
 
-Each alternative stores the same MessagePack records, one per call, including their encoding. None loses a record when
-its process is killed; the loss in a power failure differs and is printed. The libraries are not dependencies of PMMDS;
-run `pip install persist-queue litequeue` to include them.
+Each alternative stores the same MessagePack records, one per call, including their encoding. No alternative loses a
+record when its process is killed. The loss in a power failure differs and is printed. The libraries are not
+dependencies of PMMDS. Run `pip install persist-queue litequeue` to include them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ encode = msgspec.msgpack.Encoder().encode
 
 @dataclass(frozen=True)
 class Way:
-    """A way to store records. `takes` is its loss in a power failure; `package` provides the import `module`."""
+    """A way to store records.
+
+    `takes` describes what a power failure loses, and `package` provides the module `module`.
+    """
 
     name: str
     takes: str
@@ -51,7 +54,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Figures:
-    """Results of one run: appends per second, median and p99 in µs, bytes on disk per record."""
+    """The results of one run: appends per second, the latency's median and p99 in µs, and bytes on disk per record."""
 
     per_second: float
     median_us: float
@@ -83,7 +86,7 @@ def sqlite(synchronous: str) -> Callable[[Path], Any]:
 
 @contextmanager
 def sqlite_synced(folder: Path) -> Iterator[Append]:
-    """Give SQLite the spool's guarantee: NORMAL, and a thread that syncs the WAL as often as the spool."""
+    """Give SQLite the spool's guarantee: synchronous NORMAL, and a thread that syncs the WAL at the same interval."""
     ended = threading.Event()
 
     def sync() -> None:
@@ -110,7 +113,7 @@ def persist_queue_sqlite(folder: Path) -> Iterator[Append]:
 def persist_queue_files(folder: Path) -> Iterator[Append]:
     queue = importlib.import_module("persistqueue").Queue(str(folder), tempdir=str(folder))
     yield lambda record: queue.put(encode(record))
-    queue.headf.close()  # the queue has no close() method
+    queue.headf.close()  # The queue has no close() method.
     queue.tailf.close()
 
 
@@ -124,7 +127,7 @@ def litequeue(folder: Path) -> Iterator[Append]:
 UNTIL_CHECKPOINT = "all rows since the last WAL checkpoint"
 WAYS = (
     Way("PMMDS spool", f"the last {SYNC_SECONDS:g} s", ours),
-    Way("SQLite, WAL, NORMAL, synced too", f"the last {SYNC_SECONDS:g} s", sqlite_synced),
+    Way("SQLite, WAL, NORMAL, synced by a thread", f"the last {SYNC_SECONDS:g} s", sqlite_synced),
     Way("SQLite, WAL, synchronous NORMAL", UNTIL_CHECKPOINT, sqlite("NORMAL")),
     Way("SQLite, WAL, synchronous FULL", "nothing", sqlite("FULL")),
     Way("persist-queue, SQLite", "nothing", persist_queue_sqlite, "persistqueue", "persist-queue"),

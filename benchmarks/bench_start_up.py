@@ -44,12 +44,12 @@ COMMANDS = (
 
 
 def measure(rounds: int) -> Mapping[tuple[str, ...], Run]:
-    """Return the median run of each program. A warm-up round, which compiles the libraries, is not counted."""
+    """Return each program's median run. A warm-up round, in which Python compiles the libraries, is not counted."""
     programs = [*BASES.values(), *(command.argv for command in COMMANDS)]
     runs: dict[tuple[str, ...], list[Run]] = {argv: [] for argv in programs}
     for _ in range(rounds + 1):
         for argv in programs:
-            runs[argv].append(run(argv, allowed=(0, 1)))  # `pmmds status` exits with 1 if nothing is running
+            runs[argv].append(run(argv, allowed=(0, 1)))  # `pmmds status` exits with code 1 if nothing is running.
     return {argv: median(all_runs[1:]) for argv, all_runs in runs.items()}
 
 

@@ -22,12 +22,12 @@ from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 
 N_CLIENTS = 4
-RECONNECT_EVERY = 20  # enough clients that every worker gets requests
+RECONNECT_EVERY = 20  # New connections spread the requests over all workers.
 
 
 @dataclass
 class Load:
-    """Several clients that send requests until they are stopped."""
+    """A group of clients that send requests until they are stopped."""
 
     url: str
     body: dict[str, object]
@@ -67,7 +67,7 @@ class Load:
 
 
 def swap_seconds(deployment: Deployment, load: Load, old: str, new: str) -> float:
-    """Move the alias, wait until the old version has not answered for a second, and return the swap time in seconds."""
+    """Move the alias, wait until the old version has been silent for a second, and return the swap time in seconds."""
     deployment.registry.move_alias(deployment.model_name, "production", new)
     moved = time.time()
     wait_for(lambda: load.last_answer_of(new) > moved and time.time() - load.last_answer_of(old) > 1.0, 30)
@@ -86,7 +86,7 @@ def measure_swaps(settings: Settings, deployment: Deployment, n_swaps: int) -> t
 
 
 def measure_restart(settings: Settings) -> tuple[float, int]:
-    """Restart the service; return the longest time without a response in seconds, and the number of failed requests."""
+    """Restart the service, and return the longest gap in responses in seconds and the number of failed requests."""
     load = Load(predict_url(settings), example_request(settings))
     with load.running():
         with service_process(settings):

@@ -21,14 +21,14 @@ MAX_RATIO = 1.6
 
 
 def seconds_of(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Return the wall time of a command in seconds; fail if the command fails."""
+    """Return a command's wall time in seconds. Raise an error if the command fails."""
     begin = time.perf_counter()
     subprocess.run(command, env=dict(environment), check=True, capture_output=True)
     return time.perf_counter() - begin
 
 
 def measure() -> tuple[float, float]:
-    """Return the duration in seconds of the import, and of a training in an empty home."""
+    """Return how long the import and a training in an empty home take, in seconds."""
     with TemporaryDirectory() as home:
         environment = {**os.environ, "PMMDS_HOME": home}
         return seconds_of(IMPORT, environment), seconds_of(TRAIN, environment)

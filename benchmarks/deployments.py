@@ -43,7 +43,7 @@ def migrate_database(settings: Settings) -> None:
 
 
 def train_versions(settings: Settings, n_versions: int) -> Deployment:
-    """Run train_job `n` times; the first version is in production, the others are held."""
+    """Run train_job `n` times. The first version is put into production, and the others are held."""
     from pmmds_cli.client.job_runner import run_job
 
     for _ in range(n_versions):
@@ -66,7 +66,7 @@ def service_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 90.0, pause: float = 0.01) -> float:
-    """Poll until the condition is true; return the elapsed seconds.
+    """Poll until the condition is true, and return the elapsed seconds.
 
     Raises:
         TimeoutError: the condition did not become true in time.

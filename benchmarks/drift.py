@@ -26,7 +26,7 @@ PMMDS = str(Path(sys.executable).with_name("pmmds"))
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table. `target` has the unit of the value; None means no target."""
+    """A row of the table. `target` has the same unit as the value, or is None if there is no target."""
 
     name: str
     value: str
@@ -39,7 +39,10 @@ def compare_command(reference: Path, current: Path, *more: str) -> list[str]:
 
 
 def repeated(times: int, *commands: Sequence[str]) -> list[Run]:
-    """Return each command's median. Commands alternate, so that other load on the machine affects all of them."""
+    """Return the median measurement of each command.
+
+    Commands alternate, so that other load affects all of them equally.
+    """
     for command in commands:
         run(command)
     runs = [[run(command) for command in commands] for _ in range(times)]
@@ -69,7 +72,7 @@ def measure_files(repeats: int, peer_repeats: int, *, with_peers: bool) -> list[
 
 
 def measure_peers(reference: Path, current: Path, repeats: int) -> list[Figure]:
-    """Alternate each library with PMMDS, so that other load on the machine affects both."""
+    """Alternate each library with PMMDS, so that other load on the machine affects both equally."""
     ratios: dict[str, float] = {}
     for peer in (p for p in PEERS if p.name != "bare DuckDB"):
         try:

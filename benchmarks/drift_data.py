@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER = CACHE / "drift-data-1"
 MILLION = 1_000_000
-# Distinct rows from the packaged generator; random noise on the charges creates many values.
+# The packaged generator draws the distinct rows, and random noise on the charges creates many values.
 N_CUSTOMERS = 50_000
 
 
@@ -52,7 +52,7 @@ def large_current_file() -> Path:
 
 
 def wide_files() -> tuple[Path, Path]:
-    """Write 100k rows of 1,000 features: 700 numeric, 300 categorical, about 1% missing values."""
+    """Write 100k rows with 700 numeric and 300 categorical features, of which about 1% of the values are missing."""
     return (
         _written("wide-reference", lambda path: _wide(3).to_parquet(path, index=False)),
         _written("wide-current", lambda path: _wide(4).to_parquet(path, index=False)),

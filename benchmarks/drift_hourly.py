@@ -37,7 +37,7 @@ HOUR = timedelta(hours=1)
 LOGGED_OVER = timedelta(days=7)
 MODEL = ("churn-classifier", "1")
 
-# Prints two times in seconds: the update, and the merge and verdict of the last day.
+# Print the duration of the update, and of the last day's merge and verdict, in seconds.
 UPDATE = """
 import json, sys, time
 from datetime import UTC, datetime, timedelta
@@ -120,7 +120,7 @@ def _measure(engine: str, settings: Settings, repeats: int) -> Iterator[Measured
 
 
 def _settle(database: Database, contract: Contract, records: _Records) -> None:
-    """Count all hours, then set each arrival time to the prediction time, as in the service's rows."""
+    """Count all hours, then set each arrival time to the prediction time, as the service does."""
     log, now = prediction_logs(contract), datetime.now(UTC)
     HistogramStore(database, contract).refresh(records.profile_of, MODEL[0], now - LOGGED_OVER - HOUR, now)
     with database.begin() as connection:

@@ -1,6 +1,6 @@
-"""Other drift libraries, used as in their documentation.
+"""Other drift libraries, used as their documentation recommends.
 
-Each has its own environment, which uv creates in a cache folder. Not here: measurements (drift.py).
+Each library has its own environment, which uv creates in a cache folder. Not here: measurements (drift.py).
 
     python -m benchmarks.drift_peers        # create the environments
 """
@@ -112,7 +112,7 @@ for name in reference:
 """
 )
 
-# The least that DuckDB has to do: only counts, without bin edges, measures or a verdict.
+# This is the minimum work for DuckDB: it only counts values, without bin edges, measures or a verdict.
 BARE_DUCKDB = """
 import sys, duckdb
 connection = duckdb.connect()
@@ -124,7 +124,10 @@ for file in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Peer:
-    """Code to compare with. `requirements` are those of its environment; empty means PMMDS's environment."""
+    """A library to compare with.
+
+    `requirements` lists its environment's packages. If empty, PMMDS's environment is used.
+    """
 
     name: str
     script: str

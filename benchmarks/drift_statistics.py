@@ -38,7 +38,7 @@ WEEK_HOURS = 168.0
 N_WEEKS = 52
 RULE = DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
 
-# Statistical power of the Benjamini-Hochberg rule in preliminary experiments, for n = 100, 200, 500, 1000.
+# The statistical power of the Benjamini-Hochberg rule in preliminary experiments, for n = 100, 200, 500 and 1000.
 SIZES = (100, 200, 500, 1000)
 SPIKE_POWER = {"tenure": (0.22, 0.51, 0.96, 1.00), "contract": (0.47, 0.85, 1.00, 1.00)}
 
@@ -46,13 +46,13 @@ Rows = NDArray[np.intp]
 
 
 def line(what: str, n: int, n_trials: int, share: float, at_least: float = 0.0, at_most: float = 1.0) -> Line:
-    """Return a table row: the share of trials with an alarm on windows of `n` rows."""
+    """Return a table row with the share of trials that raised an alarm on windows of `n` rows."""
     return Line(what, (f"{n:,}",), round(share * n_trials), n_trials, at_least, at_most)
 
 
 @dataclass(frozen=True)
 class Population:
-    """The rows from which references and windows are sampled."""
+    """The population of rows from which references and windows are sampled."""
 
     contract: Contract
     data: SourceData
@@ -64,12 +64,12 @@ class Population:
 
     @cached_property
     def score(self) -> NDArray[np.float64]:
-        """Placeholder scores; no rule evaluates them."""
+        """Return placeholder scores, which no rule evaluates."""
         charges: NDArray[np.float64] = self.columns["monthly_charges"].astype(np.float64) / 200
         return charges
 
     def split(self, rng: np.random.Generator) -> Split:
-        """Split into a reference and the remaining rows for windows."""
+        """Split the rows into a reference and the remaining rows, which are used for windows."""
         order = rng.permutation(self.data.n_rows)
         return self._frozen(order[:N_REFERENCE], order[N_REFERENCE:])
 
@@ -84,7 +84,7 @@ class Population:
         return Split(profile, codes, reference, others)
 
     def _codes(self, bins: FeatureBins) -> Codes:
-        """Return the bin number of each row. Codes of categories are cached, because references share their bins."""
+        """Return the bin number of each row. The category codes are cached, because all references share their bins."""
         if bins not in self.known:
             values = self.score if bins.feature == SCORE else self.columns[bins.feature]
             if bins.kind == "numeric":
@@ -151,7 +151,7 @@ def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
 
 
 def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Split], Rows], n_trials: int) -> float:
-    """Return the share of windows in which `calibrated` detects drift; each reference is used for twenty windows."""
+    """Return the share of windows in which `calibrated` detects drift. Each reference is used for twenty windows."""
     n_alarms = 0
     for trial in range(n_trials):
         if trial % 20 == 0:
@@ -164,7 +164,7 @@ def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Sp
 
 
 def sequential(population: Population, n_trials: int) -> Iterator[Line]:
-    """Simulate streams of 52 weeks, in which month-to-month rises from 55% to 60% of rows after 26 weeks."""
+    """Simulate streams of 52 weeks, in which month-to-month contracts rise from 55% to 60% of rows after 26 weeks."""
     n, rule = 500, SequentialRule(false_alarms_per_year=0.1, window_hours=WEEK_HOURS)
     weak = shares_moved(population.columns["contract"] == "Month-to-month", 0.60)
     n_streams = max(n_trials // 20, 20)
@@ -195,7 +195,7 @@ def _is_found(
     n: int,
     drifted: NDArray[np.float64] | None,
 ) -> bool:
-    """Return True for an alarm during the year or, with drift, during a week after its start.
+    """Return True if there is an alarm during the year or, with drift, after the drift started.
 
     Reference and weeks are samples of the same population, so the rule has to tolerate the reference's sampling error.
     """
@@ -212,7 +212,7 @@ def _is_found(
 
 
 def joint(population: Population, n_trials: int) -> Iterator[Line]:
-    """Measure the joint rule: false alarms without joint drift, and power with tenure shuffled in some rows."""
+    """Measure the joint rule's false alarms without joint drift, and its power with tenure shuffled in some rows."""
     n, n_windows = 200, max(n_trials // 5, 20)
     rule = JointRule(0.05, 100)
     contract = population.columns["contract"]
@@ -222,7 +222,7 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
         return codes_of(split, rows)
 
     def selected(split: Split, rng: np.random.Generator) -> Codes:
-        # Sample without replacement, because a row that is sampled twice is itself a joint shift.
+        # Sample without replacement, because sampling a row twice is itself a joint shift.
         is_monthly = contract[split.others] == "Month-to-month"
         n_monthly = int(rng.binomial(n, 0.70))
         monthly = rng.choice(split.others[is_monthly], n_monthly, replace=False)
@@ -252,7 +252,7 @@ def _joint_alarms(
     n_trials: int,
     seed: int,
 ) -> tuple[float, float]:
-    """Return two shares of the trials: with an alarm, and with an alarm that names a pair with tenure first."""
+    """Return the share of trials with an alarm, and the share with an alarm that names a pair with tenure first."""
     rng = np.random.default_rng(seed)
     n_alarms = n_named = 0
     for trial in range(n_trials):

@@ -1,4 +1,4 @@
-"""A client process of bench_grpc. It keeps calls in progress on channels for some seconds and writes their durations.
+"""The client process of bench_grpc. It keeps calls in progress on channels for some seconds and writes their durations.
 
 Run it as python -m benchmarks.grpc_load ADDRESS CHANNELS SECONDS FILE, with the message on standard input.
 """
@@ -20,7 +20,7 @@ WARM_UP_SECONDS = 1.0
 
 
 async def call_repeatedly(channel: grpc.aio.Channel, message: bytes, ends: float, latencies: list[float]) -> None:
-    """Send one call after another, without recording warm-up calls. Messages are raw bytes to save time."""
+    """Send one call after another, without recording the warm-up calls. Messages are sent as raw bytes to save time."""
     predict: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(PREDICT)
     counted_from = time.perf_counter() + WARM_UP_SECONDS
     while (began := time.perf_counter()) < ends:
@@ -32,7 +32,7 @@ async def call_repeatedly(channel: grpc.aio.Channel, message: bytes, ends: float
 async def load(address: str, n_channels: int, seconds: float, message: bytes) -> list[float]:
     """Return the duration of every call in seconds."""
     latencies: list[float] = []
-    options = (("grpc.use_local_subchannel_pool", 1),)  # without this option the channels share one connection
+    options = (("grpc.use_local_subchannel_pool", 1),)  # Without this option, the channels share one connection.
     channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(n_channels)]
     ends = time.perf_counter() + WARM_UP_SECONDS + seconds
     callers = (

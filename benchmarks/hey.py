@@ -15,7 +15,10 @@ MAX_ANSWERS = 900_000
 
 @dataclass(frozen=True)
 class Steady:
-    """Results of one run of hey. Latencies are in milliseconds; `statuses` counts responses by HTTP status."""
+    """The results of one run of hey.
+
+    Latencies are in milliseconds. `statuses` counts the responses with each HTTP status.
+    """
 
     requests_per_second: float
     p50_ms: float

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# Prints exact counts, because wrk rounds its summary. Lua strings in long brackets need no escapes.
+# Print exact counts, because wrk rounds its summary. Lua strings in long brackets need no escapes.
 _SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -25,9 +25,9 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """Results of one run of wrk. Latencies are in milliseconds.
+    """The results of one run of wrk. Latencies are in milliseconds.
 
-    `n_answered` counts complete responses; `n_failed` counts errors and responses that are not 2xx or 3xx.
+    `n_answered` counts complete responses, and `n_failed` counts errors and responses that are not 2xx or 3xx.
     """
 
     requests_per_second: float

@@ -2,10 +2,10 @@
 
 python -m benchmarks.production [--part copy] [--part archive] [--part sustained] [--part containers]
 
-Without --part, all four run. `copy` and `archive`: production_rows; `sustained` (needs hey and wrk):
-production_sustained; `containers` (needs Docker): production_containers. Tests check that Celery and Spark
-results are byte-identical (test_celery_runs, test_spark_archive); archive_engines measures Spark's speed.
-Exit code 1 if a target is missed.
+Without --part, all four run. The parts `copy` and `archive` are in production_rows, `sustained` (which needs hey and
+wrk) is in production_sustained, and `containers` (which needs Docker) is in production_containers. Tests check that
+Celery and Spark results are byte-identical (test_celery_runs, test_spark_archive), and archive_engines measures Spark's
+speed. Exit code 1 if a target is missed.
 """
 
 from __future__ import annotations

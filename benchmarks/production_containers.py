@@ -14,7 +14,7 @@ MAX_SERVING_MB = 300
 
 
 def contained() -> int:
-    """Print the measurements; return 1 if the serving image is too large.
+    """Print the measurements, and return 1 if the serving image is too large.
 
     Raises:
         SystemExit: Docker is not installed or not running.

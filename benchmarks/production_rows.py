@@ -1,7 +1,7 @@
 """Measure rows per second into PostgreSQL by the shipper and by psql's \\copy, and rows archived per second.
 
-The shipper decodes spool files, stores each id once and deletes the files; \\copy only reads a CSV file. Both fill a
-table with the same columns, key, indexes and partitions, on a server with fsync off.
+The shipper decodes spool files, stores each id once and deletes the files, whereas \\copy only reads a CSV file. Both
+fill a table with the same columns, key, indexes and partitions, on a server with fsync off.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import Segment, encode_record
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
-# Rows per log segment: what a worker writes in 0.1 s at 2,000 predictions per second, and more during a backlog.
+# Rows per log segment. A worker writes the smallest number in 0.1 s at 2,000 predictions per second, and larger ones
+# during a backlog.
 STEADY_ROWS, BACKLOG_ROWS = 200, 5_000
 MIN_RATIO = 0.4
 
@@ -77,7 +78,7 @@ def shipped_per_second(cluster: Cluster, records: Sequence[PredictionRecord], se
             segment = Segment.create(folder, f"bench-{start:09d}", names)
             segment.write(b"".join(map(encode_record, records[start : start + segment_rows])))
             segment.close()
-        deployment.prediction_log.count()  # a running shipper has already opened the database
+        deployment.prediction_log.count()  # A running shipper has already opened the database.
         shipper = Shipper(folder, lambda: deployment.prediction_log, names)
         began = time.perf_counter()
         while any(folder.glob("*.spool")):
@@ -118,7 +119,10 @@ def _psql() -> str:
 
 
 def archived_per_second(cluster: Cluster, contract: Contract, n_rows: int) -> tuple[float, float]:
-    """Return archived rows per second and bytes per row. Each row is read, written, verified and deleted."""
+    """Return the number of rows archived per second and of bytes per row.
+
+    Each row is read, written, verified and deleted.
+    """
     day = datetime(2026, 3, 1, tzinfo=UTC)
     with temporary_deployment(cluster) as deployment:
         records = make_records(contract, n_rows, day)
@@ -134,7 +138,7 @@ def archived_per_second(cluster: Cluster, contract: Contract, n_rows: int) -> tu
 
 
 def copied(n_rows: int, repeats: int) -> int:
-    """Run shipper and psql alternately and print their rates; return 1 if a median ratio misses its target."""
+    """Run the shipper and psql alternately and print their rates. Return 1 if a median ratio misses its target."""
     contract = load_contract("")
     records = make_records(contract, n_rows, datetime.now(UTC))
     ratios: dict[int, list[float]] = {STEADY_ROWS: [], BACKLOG_ROWS: []}

@@ -34,17 +34,17 @@ from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
 RATES = (1_000, 2_000, 3_000)
-# Enough connections that one slow request does not delay others: a hey connection that falls behind does not send
-# faster later.
+# Use enough connections that one slow request does not delay the others, because a hey connection that falls behind
+# does not catch up.
 HEY_CONNECTIONS, WRK_CONNECTIONS = 32, 8
-# The shipper runs several times per second; a longer delay means a backlog.
+# The shipper runs several times per second, so a longer delay means a backlog.
 BEHIND_SECONDS = 2.0
 SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Answered:
-    """Result of a load generator's run. Latencies are in milliseconds."""
+    """The result of a load generator's run. Latencies are in milliseconds."""
 
     requests_per_second: float
     p95_ms: float
@@ -55,7 +55,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Tried:
-    """Requested and achieved rates, and how late the last row arrived in the database."""
+    """The requested and achieved rates, and the delay until the last row arrived in the database."""
 
     asked: str
     answered: Answered
@@ -92,7 +92,7 @@ def everything_up(cluster: Cluster) -> Iterator[Settings]:
 
 
 def sustained() -> int:
-    """Print the results; return 1 if rows were lost or a request failed."""
+    """Print the results, and return 1 if rows were lost or a request failed."""
     with temporary_cluster(syncs=True) as cluster, everything_up(cluster) as settings:
         tried = [_at_rate(settings, asked) for asked in RATES]
         tried.append(_as_fast_as_it_goes(settings))
@@ -122,7 +122,7 @@ def _as_fast_as_it_goes(settings: Settings) -> Tried:
 
 
 def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Tried:
-    """Run a load, wait for its rows, and print and return the result."""
+    """Generate a load, wait until its rows are stored, then print and return the result."""
     log = Deployment(settings).prediction_log
     before = _settled(log)
     answered = load()
@@ -133,7 +133,7 @@ def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Trie
 
 
 def _settled(log: PredictionLog) -> int:
-    """Wait until no more rows arrive; return the number of rows in the database."""
+    """Wait until no more rows arrive, and return the number of rows in the database."""
     found = -1
     while (now := log.count()) != found:
         found = now

@@ -1,4 +1,4 @@
-"""Measure promotions: error rates of decisions, alias moves after kills, duration of the whole loop.
+"""Measure the error rates of promotion decisions, the alias moves after kills, and the duration of the whole loop.
 
 python -m benchmarks.promotion [--part policy] [--part crashes] [--part loop]   (default: all three)
 
@@ -24,7 +24,7 @@ DEMO_SECONDS = 900.0
 
 
 def whole_loop() -> int:
-    """Print the time from the alert to the new version's first response; return 1 if it misses the target."""
+    """Print the time from the alert to the new version's first response. Return 1 if the time misses the target."""
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
         argv = [sys.executable, "-m", "pmmds_cli.main", "demo", "--json", "--home", str(Path(folder) / "demo")]
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, timeout=DEMO_SECONDS, check=True)

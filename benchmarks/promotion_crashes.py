@@ -1,8 +1,8 @@
 """Kill promotions at random times and count the alias moves: exactly one is expected (benchmarks.promotion, crashes).
 
-A child process promotes and is killed (SIGKILL) after a random time; the parent reconciles and counts moves. Runs use a
-registry in a file, which is fast, and MLflow's registry, where a database trigger counts the changes of the alias.
-Not here: error rates of decisions (promotion_statistics.py).
+A child process promotes and is killed (SIGKILL) after a random time. The parent reconciles and counts the moves. Runs
+use a registry in a file, which is fast, and MLflow's registry, where a database trigger counts the changes of the
+alias. Not here: error rates of decisions (promotion_statistics.py).
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ REACH = 1.33
 
 @dataclass
 class Outcome:
-    """Result of `n` kills: `moves` counts runs by number of alias moves, `left_at` by decision state at the kill."""
+    """The result of `n` kills.
+
+    `moves` counts the runs per number of alias moves, and `left_at` counts them per state of the decision at the kill.
+    """
 
     moves: Counter[int] = field(default_factory=Counter)
     left_at: Counter[str] = field(default_factory=Counter)
@@ -55,7 +58,7 @@ class Trial:
     n_moves: Callable[[], int]
 
     def promote(self, decision: Decision) -> None:
-        """Promote in the forked child. Never returns, so that the parent's cleanup does not run in the child."""
+        """Promote in the forked child process, and never return, so that the child skips the parent's cleanup."""
         status = 1
         try:
             put_into_production(decision, DecisionStore(open_database(self.settings), self.model_name), self.registry)
@@ -80,7 +83,7 @@ class Trial:
         return decision
 
     def run(self, decision: Decision, kill_after: float | None) -> float:
-        """Return the seconds from the fork to the child's exit."""
+        """Return how many seconds pass from the fork to the child's exit."""
         began = time.perf_counter()
         child = os.fork()
         if child == 0:
@@ -158,7 +161,7 @@ def mlflow_trial(settings: Settings, model_name: str) -> Trial:
 
 
 def report(name: str, n_runs: int, outcome: Outcome) -> int:
-    """Print the outcome; return the number of wrong runs."""
+    """Print the outcome, and return the number of incorrect runs."""
     once = outcome.moves.get(1, 0)
     left = ", ".join(f"{state} {n}" for state, n in sorted(outcome.left_at.items()))
     print(f"{name}: alias moved exactly once in {once} of {n_runs} runs ({outcome.seconds:.0f} s)")
@@ -167,12 +170,12 @@ def report(name: str, n_runs: int, outcome: Outcome) -> int:
 
 
 def kill_promotions(n_runs: int, n_mlflow_runs: int, seed: int) -> int:
-    """Print the outcomes; return the number of runs that did not move the alias exactly once or did not finish.
+    """Print the outcomes, and return the number of runs that did not finish or did not move the alias exactly once.
 
     Args:
-        n_runs: kills per database with the file registry.
-        n_mlflow_runs: kills with MLflow's registry.
-        seed: for the random kill times.
+        n_runs: number of kills per database with the file registry.
+        n_mlflow_runs: number of kills with MLflow's registry.
+        seed: the seed for the random kill times.
     """
     contract, missed = load_contract(""), 0
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder, temporary_cluster() as cluster:

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 
 class Population:
-    """Encoded rows with their true probabilities. Every sample draws new labels."""
+    """A population of encoded rows with their true probabilities. Every sample draws new labels."""
 
     def __init__(self, contract: Contract, seed: int) -> None:
         generator = packaged_generator()
@@ -55,7 +55,7 @@ class Population:
         self.design: Floats = np.hstack(parts)
 
     def draw(self, n_rows: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Sample rows without replacement, and draw their labels."""
+        """Sample rows without replacement and draw labels for them."""
         rows = rng.choice(N_POPULATION, n_rows, replace=False)
         return rows, (rng.random(n_rows) < self.probabilities[rows]).astype(np.int64)
 
@@ -94,7 +94,7 @@ def is_promoted(labels: NDArray[np.int64], challenger: Floats, champion: Floats,
 
 
 def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
-    """Measure pairs trained by the same algorithm on independent samples, which differ only by sampling."""
+    """Measure pairs of models that the same algorithm trained on independent samples."""
     rng = np.random.default_rng(61)
     cases = [(mode, n) for mode in MODES for n in WORSE_SIZES]
     promoted, worse_promoted = dict.fromkeys(cases, 0), dict.fromkeys(cases, 0)
@@ -137,7 +137,7 @@ def better_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
 
 
 def noise_for(population: Population, scores: Floats, noise: Floats, loss: float) -> float:
-    """Find the scale of `noise` that lowers the true ROC-AUC by `loss`, by bisection."""
+    """Find, by bisection, the scale of `noise` that lowers the true ROC-AUC by `loss`."""
     best, low, high = population.true_auc(scores), 0.0, 5.0
     while high - low > 1e-4:
         middle = (low + high) / 2
@@ -147,7 +147,7 @@ def noise_for(population: Population, scores: Floats, noise: Floats, loss: float
 
 
 def simulate(n_pairs: int) -> int:
-    """Print the table; return the number of missed targets."""
+    """Print the table, and return the number of missed targets."""
     began, missed = time.perf_counter(), 0
     with threadpool_limits(1):
         population = Population(load_contract(""), seed=60)

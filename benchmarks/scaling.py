@@ -42,7 +42,7 @@ N_DISTINCT = 20_000
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor time of this process and of PostgreSQL, and wall time, in seconds."""
+    """The processor time of this process and of PostgreSQL, and the wall time, in seconds."""
 
     ours: float
     servers: float
@@ -54,7 +54,7 @@ class Cost:
 
 
 def server_seconds(cluster: Cluster) -> float:
-    """Return the processor time of the server and its children, including exited ones."""
+    """Return the processor time of the server and its child processes, including those that have exited."""
     listening = next(
         p for p in psutil.process_iter() if p.name() == "postgres" and f"-p {cluster.port}" in " ".join(_argv(p))
     )
@@ -81,7 +81,7 @@ def ship(log: PredictionLog, records: Sequence[PredictionRecord]) -> None:
 
 
 def copied(database: Database, table: sa.Table, cluster: Cluster) -> Cost:
-    """COPY the logged rows from memory into an empty table with the same columns and indexes."""
+    """Write the logged rows from memory with COPY into an empty table that has the same columns and indexes."""
     with database.engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert raw is not None
@@ -103,7 +103,10 @@ def again(record: PredictionRecord, i: int, at: datetime) -> PredictionRecord:
 
 
 def archive(database: Database, table: sa.Table, path: Path) -> int:
-    """Return the size of the log's distinct rows as zstd Parquet. Real values would compress better."""
+    """Return the size of the log's distinct rows as a Parquet file with zstd compression.
+
+    Real values would compress better.
+    """
     with database.connect() as connection:
         rows = connection.execute(sa.select(table).order_by(table.c.predicted_at).limit(N_DISTINCT)).mappings().all()
     columns = {c.name: pa.array([r[c.name] for r in rows]) for c in table.columns}

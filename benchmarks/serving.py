@@ -2,8 +2,8 @@
 
 python -m benchmarks.serving [--seconds 8] [--repeats 3]   (needs wrk)
 
-PMMDS durably logs every row during the measurement; the alternatives store nothing. Runs alternate, and the medians are
-printed.
+PMMDS durably logs every row during the measurement, whereas the alternatives store nothing. Runs alternate, and the
+medians are printed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def serving_workers(base: str) -> list[psutil.Process]:
 
 
 def one_worker(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
-    """Load PMMDS, FastAPI and the constant response in turn, with 8 connections."""
+    """Send load to PMMDS, FastAPI and the constant response in turn, on 8 connections."""
     body = example_request(settings)
     folder = settings.home_path / "peers"
     frame = DATAFRAME_PEER.format(uri=settings.resolved_tracking_uri, name=Deployment(settings).model_name)
@@ -72,7 +72,7 @@ def one_worker(settings: Settings, seconds: float, repeats: int) -> dict[str, Lo
 
 
 def two_workers(settings: Settings, seconds: float, repeats: int) -> tuple[Load, list[float]]:
-    """Load two workers with 32 connections; also return each worker's share of processor time."""
+    """Send load to two workers on 32 connections, and also return each worker's share of the processor time."""
     body = example_request(settings)
     with our_service(settings, 2) as base:
         workers = serving_workers(base)
@@ -83,7 +83,7 @@ def two_workers(settings: Settings, seconds: float, repeats: int) -> tuple[Load,
 
 
 def batches(settings: Settings, seconds: float) -> tuple[Load, float, float]:
-    """Send batches of 1,000 rows on one connection; return load, rows per second and the worker's resident MB."""
+    """Send batches of 1,000 rows on one connection, and return the load, the rows per second and the worker's MB."""
     rows = {"instances": [example_request(settings)["features"]] * N_BATCH}
     with our_service(settings, 1) as base:
         load = wrk(f"{base}/api/v1/predict/batch", rows, connections=1, seconds=seconds)
@@ -92,7 +92,7 @@ def batches(settings: Settings, seconds: float) -> tuple[Load, float, float]:
 
 
 def idle_memory(settings: Settings) -> float:
-    """Return the worker's resident MB after one prediction."""
+    """Return the worker's resident memory in MB after one prediction."""
     with our_service(settings, 1) as base:
         return float(serving_workers(base)[0].memory_info().rss / 1e6)
 

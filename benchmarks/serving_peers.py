@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.deployments import is_answered, wait_for
 from pmmds_cli.processes.ports import any_free
 
-# Follows the tutorials of FastAPI and scikit-learn, and stores no predictions.
+# This application follows the tutorials of FastAPI and scikit-learn, and stores no predictions.
 DATAFRAME_PEER = """
 import mlflow, pandas as pd
 from fastapi import FastAPI
@@ -34,7 +34,7 @@ def predict(body: Body) -> dict:
     return {{"prediction": int(probability >= 0.5), "probability": probability}}
 """
 
-# Reads the body and returns a constant, which shows the limit of uvicorn on this machine.
+# Reading the body and returning a constant shows the limit of uvicorn on this machine.
 CONSTANT_PEER = """
 BODY = b'{"request_id":"0123456789abcdef0123456789abcdef","prediction":0,"probability":0.123456789,' \\
        b'"model_name":"telco_churn","model_version":"1","latency_ms":0.1,"warnings":[]}'
@@ -53,7 +53,7 @@ async def app(scope, receive, send):
 
 @contextmanager
 def uvicorn_peer(folder: Path, name: str, text: str, body: object) -> Iterator[str]:
-    """Run the source code as an application with one uvicorn worker; yield its predict URL."""
+    """Run the source code as an application with one uvicorn worker, and yield the URL of its predict endpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(text)
     port = any_free()

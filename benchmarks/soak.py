@@ -1,4 +1,4 @@
-"""Run ten minutes of constant load; measure memory growth, pauses, and lost predictions.
+"""Measure memory growth, pauses and lost predictions during ten minutes of constant load.
 
 python -m benchmarks.soak [--minutes 10] [--rate 2000] [--postgresql]   (needs hey)
 
@@ -31,7 +31,7 @@ SAMPLE_SECONDS = 2.0
 
 
 class MemoryWatch(threading.Thread):
-    """Samples the resident memory of a process in MB until stopped."""
+    """A thread that samples a process's resident memory in MB until it is stopped."""
 
     def __init__(self, process: psutil.Process) -> None:
         super().__init__(daemon=True)
@@ -58,7 +58,7 @@ def chosen_settings(*, postgresql: bool) -> Iterator[Settings]:
         with temporary_cluster() as cluster, cluster.fresh_database() as url:
             on_postgresql = msgspec.structs.replace(settings, database_url=url)
             migrate_database(on_postgresql)
-            os.environ.update(on_postgresql.to_environment())  # the training reads this variable
+            os.environ.update(on_postgresql.to_environment())  # The training reads this variable.
             yield on_postgresql
 
 

@@ -9,7 +9,7 @@ from pmmds_core.statistics.intervals import wilson
 
 @dataclass(frozen=True)
 class Line:
-    """One row: `n_hits` of `n_of`, with an optional target [at_least, at_most].
+    """A table row with the share `n_hits` / `n_of` and an optional target range [at_least, at_most].
 
     `keys` are the cells between the name and the share, such as the sample size.
     """

@@ -23,7 +23,7 @@ print(json.dumps([seconds, cpu_seconds, usage.ru_maxrss / 1024, os.waitstatus_to
 
 @dataclass(frozen=True)
 class Run:
-    """Measurements of a process: wall time and processor time in seconds, peak resident memory in MiB.
+    """The wall time and processor time of a process in seconds, and its peak resident memory in MiB.
 
     Compare `cpu_seconds` if the machine has other load.
     """
@@ -35,9 +35,13 @@ class Run:
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str] | None = None, *, allowed: Sequence[int] = (0,)) -> Run:
-    """Run `argv` with `environment` added to this process's. Raises RuntimeError if the exit code is not `allowed`."""
+    """Run `argv` with `environment` added to this process's environment.
+
+    Raises RuntimeError if the exit code is not in `allowed`.
+    """
     variables = {**os.environ, **(environment or {})}
-    # Allow the bytecode cache. Without it every start compiles all libraries, which normal use of Python does not.
+    # Allow the bytecode cache. Without it, every start would compile all libraries, which does not happen in normal
+    # use.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     watched = [sys.executable, "-c", WATCH, *argv]
     done = subprocess.run(watched, env=variables, capture_output=True, text=True, check=True)
@@ -48,6 +52,6 @@ def run(argv: Sequence[str], environment: Mapping[str, str] | None = None, *, al
 
 
 def median(runs: Sequence[Run]) -> Run:
-    """Return the median of each measurement."""
+    """Return the median of each kind of measurement."""
     columns = ((r.seconds, r.cpu_seconds, r.peak_mb) for r in runs)
     return Run(*(statistics.median(column) for column in zip(*columns, strict=True)))

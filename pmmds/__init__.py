@@ -37,13 +37,13 @@ __version__ = version("pmmds")
 
 
 def connect(url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> Monitoring:
-    """Return a client of a running `pmmds console`. Close the client, or use it in a `with` block.
+    """Return a client for a running `pmmds console`. Close the client, or use it in a `with` block.
 
     Args:
         url: address of the console, such as http://127.0.0.1:8010, including a proxy's path prefix.
-        token: the admin token; empty for a console on loopback.
-        timeout: timeout of each request in seconds.
-        retries: number of retries after a 503 response or a failed connection.
+        token: the admin token, which may be empty for a console on a loopback address.
+        timeout: the timeout for each request, in seconds.
+        retries: the maximum number of retries after a 503 response or a failed connection.
 
     Raises:
         InvalidCallError: the URL is not an http or https address.
@@ -66,17 +66,19 @@ def compare(
 ) -> FileComparison:
     """Check two data frames for drift, with the rules and options of `pmmds drift compare`.
 
-    The result is the same as if both were written to Parquet with pandas and the files compared. Notebooks display it
-    as a table; `result.to_html()` is the full report, and `result.document` has plain JSON values.
+    The result is the same as if both were written to Parquet with pandas and the files compared. Notebooks display the
+    result as a table. `result.to_html()` returns the full report, and `result.document` has plain JSON values.
 
     Args:
         reference: the baseline data, which defines the bins.
-        current: the data to compare with it; must have the reference's columns.
-        contract: kinds, ranges and the meaning of blanks, as an object or file; None infers it from the reference.
-        columns: columns to compare if there is no contract; empty compares all.
-        score: column with the model's score (0–1) in both frames; reported, but not counted as a feature.
-        rule: thresholds; None uses the settings' defaults.
-        options: per-column kinds, missing-value markers, bins and thresholds.
+        current: the data to compare with the reference. It must have the same columns.
+        contract: the columns' kinds, ranges and meaning of blanks, as an object or file. None infers the contract from
+            the reference.
+        columns: the columns to compare if there is no contract. If empty, all columns are compared.
+        score: the column with the model's score (0–1) in both frames. The report includes it, but it is not counted as
+            a feature.
+        rule: the thresholds. None uses the default settings.
+        options: the kinds, missing-value markers, bins and thresholds of individual columns.
 
     Raises:
         InputFileError: a frame is empty, has duplicate or unsupported columns, or does not match the other frame, the
@@ -91,19 +93,19 @@ def compare(
 
 
 def verify_webhook(body: bytes | str, headers: Mapping[str, str], secret: str | Sequence[str]) -> WebhookEvent:
-    """The event of a webhook request, after its signature and its time are checked.
+    """Check the signature and the time of a webhook request, and return its event.
 
-    The same event may arrive more than once with the same `id`; ignore ids that you have processed.
+    The same event may arrive more than once with the same `id`. Ignore ids that you have already processed.
 
     Args:
         body: the request's body, unchanged.
-        headers: the request's headers; upper and lower case are equal.
-        secret: PMMDS_WEBHOOK_SECRET; several during a rotation.
+        headers: the request's headers, whose names are case-insensitive.
+        secret: the value of PMMDS_WEBHOOK_SECRET, or several secrets during a rotation.
 
     Raises:
         InvalidWebhookError: a header is missing, no signature matches, the request is more than five minutes old or
             ahead, or the body is not an event.
-        InvalidCallError: a secret has another form.
+        InvalidCallError: a secret is malformed.
     """
     from pmmds.webhooks import verify
 

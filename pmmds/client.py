@@ -34,13 +34,16 @@ from pmmds.transport import Transport
 
 T = TypeVar("T", bound=msgspec.Struct)
 Time = datetime | date | str | None
-# Rows per page: the maximum that the console accepts.
+# The number of rows per page, which is the maximum that the console accepts.
 PAGE_ROWS = 500
 _DAY_COLUMNS = ("day", "model_version", "n_rows", "n_labelled", *MetricValue.__struct_fields__)
 
 
 class Monitoring:
-    """Client of one deployment's monitoring API. Lists are sorted newest first; a `limit` of None returns all rows."""
+    """A client for one deployment's monitoring API.
+
+    Lists are sorted newest first, and a `limit` of None returns all rows.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -59,11 +62,11 @@ class Monitoring:
         self._transport.close()
 
     def versions(self, *, limit: int | None = 1000, since: Time = None, until: Time = None) -> Rows[Version]:
-        """Return the registered model versions; `since` and `until` limit the registration time."""
+        """Return the model versions that were registered between `since` and `until`."""
         return self._list("Model versions", "/versions", Version, limit, _times(since, until))
 
     def version(self, model_version: str) -> VersionDetail:
-        """Return a version with the decisions about it. Raises NotFoundError."""
+        """Return a version with the decisions about it. Raises NotFoundError if the version does not exist."""
         return self._transport.get(f"/versions/{quote(model_version, safe='')}", VersionDetail)
 
     def reports(
@@ -75,12 +78,12 @@ class Monitoring:
         model_version: str | None = None,
         verdict: str | None = None,
     ) -> Rows[DriftReport]:
-        """Return the drift reports; `since` and `until` limit the end of the window."""
+        """Return the drift reports whose window ends between `since` and `until`."""
         selected = {"model_version": model_version, "verdict": verdict}
         return self._list("Drift reports", "/drift-reports", DriftReport, limit, {**_times(since, until), **selected})
 
     def report(self, report_id: int) -> DriftReportDetail:
-        """Return a drift report with its document. Raises NotFoundError."""
+        """Return a drift report with its document. Raises NotFoundError if the report does not exist."""
         return self._transport.get(f"/drift-reports/{int(report_id)}", DriftReportDetail)
 
     def features(self) -> Rows[Feature]:
@@ -96,7 +99,7 @@ class Monitoring:
         until: Time = None,
         model_version: str | None = None,
     ) -> Rows[FeaturePoint]:
-        """Return a feature's PSI, p-value and band in each report. Name the model's score `__score__`."""
+        """Return a feature's PSI, p-value and band in each report. The name `__score__` selects the model's score."""
         path = f"/features/{quote(feature, safe='')}/series"
         query = {**_times(since, until), "model_version": model_version}
         return self._list(f"Drift of {feature}", path, FeaturePoint, limit, query)
@@ -110,12 +113,15 @@ class Monitoring:
         status: str | None = None,
         severity: str | None = None,
     ) -> Rows[Alert]:
-        """Return the drift alerts; `since` and `until` limit the time they were opened."""
+        """Return the drift alerts that were opened between `since` and `until`."""
         selected = {"status": status, "severity": severity}
         return self._list("Alerts", "/alerts", Alert, limit, {**_times(since, until), **selected})
 
     def alert(self, alert_id: int) -> AlertDetail:
-        """Return an alert with its state changes and retraining runs. Raises NotFoundError."""
+        """Return an alert with its state changes and retraining runs.
+
+        Raises NotFoundError if the alert does not exist.
+        """
         return self._transport.get(f"/alerts/{int(alert_id)}", AlertDetail)
 
     def decisions(
@@ -127,12 +133,12 @@ class Monitoring:
         kind: str | None = None,
         state: str | None = None,
     ) -> Rows[Decision]:
-        """Return promotions, held challengers and rollbacks; `since` and `until` limit the time of the decision."""
+        """Return the promotions, held challengers and rollbacks that were decided between `since` and `until`."""
         selected = {"kind": kind, "state": state}
         return self._list("Decisions", "/decisions", Decision, limit, {**_times(since, until), **selected})
 
     def decision(self, decision_id: str) -> DecisionDetail:
-        """Return a decision with its criteria and evaluation. Raises NotFoundError."""
+        """Return a decision with its criteria and evaluation. Raises NotFoundError if the decision does not exist."""
         return self._transport.get(f"/decisions/{quote(decision_id, safe='')}", DecisionDetail)
 
     def performance(
@@ -143,12 +149,15 @@ class Monitoring:
         until: Time = None,
         model_version: str | None = None,
     ) -> Rows[DailyPerformance]:
-        """Return daily realized and estimated performance; the data frame has one row per day, version and metric."""
+        """Return the realized and estimated performance per day.
+
+        The data frame has one row per day, version and metric.
+        """
         query = {**_times(since, until), "model_version": model_version}
         return self._list("Daily performance", "/performance", DailyPerformance, limit, query, _metrics, _DAY_COLUMNS)
 
     def prediction(self, request_id: str) -> Prediction:
-        """Return the lineage and explanation of a logged prediction, by its id or the client's request id."""
+        """Return the lineage and explanation of the logged prediction with this prediction id or client request id."""
         return self._transport.get(f"/predictions/{quote(request_id, safe='')}", Prediction)
 
     def _list(

@@ -23,7 +23,10 @@ class InvalidCallError(UsageError):
 
 
 class InvalidWebhookError(UsageError):
-    """A request that is not a webhook of PMMDS: signature, time or body are not valid. Answer it with 400."""
+    """A request that is not a valid PMMDS webhook, because its signature, time or body is invalid.
+
+    Answer it with status 400.
+    """
 
 
 class ResponseError(ServiceError):

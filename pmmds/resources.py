@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. `next` links to the next page, relative to this page's URL; None on the last page."""
+    """A page of a list. `next` is the URL of the next page, relative to this page's URL, or None on the last page."""
 
     items: list[T]
     next: str | None
@@ -59,7 +59,10 @@ class DriftReportDetail(DriftReport, frozen=True, kw_only=True):
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature in the newest report; `__score__` is the model's score. `psi` is None if there are too few rows."""
+    """A feature in the newest report.
+
+    The name `__score__` means the model's score. `psi` is None if there are too few rows.
+    """
 
     feature: str
     kind: str
@@ -70,9 +73,9 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeaturePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature's drift measures in one report; None if there were too few rows.
+    """A feature's drift measures in one report, which are None if there were too few rows.
 
-    Shares are fractions of the rows (0–1).
+    Shares are fractions from 0 to 1.
     """
 
     report_id: int
@@ -93,7 +96,10 @@ class FeaturePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """A drift alert. `severity` is the band of the worst feature; `n_reports` counts the drifted reports it covers."""
+    """A drift alert.
+
+    `severity` is the band of the worst feature, and `n_reports` counts the drifted reports that the alert covers.
+    """
 
     alert_id: int
     model_name: str
@@ -112,7 +118,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of an alert: opened, escalated, gave_up, acknowledged, resolved or commented."""
+    """A change of an alert's state, which is opened, escalated, gave_up, acknowledged, resolved or commented."""
 
     change_id: int
     kind: str
@@ -123,7 +129,10 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retraining(msgspec.Struct, frozen=True, kw_only=True):
-    """A retraining run. `finished_at` is None while it runs; `alert_id`: the alert that started it, if one did."""
+    """A retraining run.
+
+    `finished_at` is None while the run is active. `alert_id` is the alert that started the run, or None.
+    """
 
     retraining_id: str
     model_name: str
@@ -147,7 +156,7 @@ class AlertDetail(Alert, frozen=True, kw_only=True):
 
 
 class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A change that was made: the action, what it changed, and one sentence about the result."""
+    """A record of a change: the action, the changed object, and a sentence about the result."""
 
     action: str
     target: str
@@ -155,7 +164,11 @@ class ActionResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):
-    """The caller. `method`: how the name was proved; `form_token`: for the header X-Form-Token, empty if not needed."""
+    """The caller.
+
+    `method` is how the name was verified. `form_token` is the value for the header X-Form-Token, or empty if none is
+    needed.
+    """
 
     name: str
     role: str
@@ -164,7 +177,7 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """A promotion decision, a rollback, or an alias move made in MLflow (kind: promotion, rollback, manual)."""
+    """A promotion decision, a rollback, or an alias move made in MLflow. `kind` is promotion, rollback or manual."""
 
     decision_id: str
     model_name: str
@@ -190,7 +203,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionDetail(Decision, frozen=True, kw_only=True):
-    """A decision with its `document` (criteria and evaluation) and the approvals of people, oldest first."""
+    """A decision with its `document`, which has the criteria and the evaluation, and its approvals, oldest first."""
 
     document: Document
     approvals: list[Approval] = []
@@ -205,8 +218,8 @@ class VersionDetail(Version, frozen=True, kw_only=True):
 class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
     """A metric on one day, with its 95% interval if available.
 
-    `source` is `realized` (from labels) or `estimated` (without). `is_valid` is False if the estimate's assumptions
-    fail.
+    `source` is `realized` (from labels) or `estimated` (without labels). `is_valid` is False if the estimate's
+    assumptions fail.
     """
 
     metric: str
@@ -237,8 +250,8 @@ class DailyPerformance(msgspec.Struct, frozen=True, kw_only=True):
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """The lineage of a logged prediction, as printed by `pmmds explain --json` but without server paths.
 
-    `prediction` has the time, output, latency and `features`; `explanation` has contributions in log odds; `notes`
-    lists parts that could not be read. The other documents are None if nothing is recorded.
+    `prediction` has the time, output, latency and `features`, `explanation` has contributions in log odds, and `notes`
+    lists the parts that could not be read. The other documents are None if nothing is recorded.
     """
 
     request_id: str
@@ -257,7 +270,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParameterProblem(msgspec.Struct, frozen=True):
-    """A rejected parameter and the reason."""
+    """A rejected parameter and the reason for the rejection."""
 
     parameter: str
     problem: str

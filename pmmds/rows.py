@@ -21,7 +21,7 @@ _N_SHOWN = 50
 
 
 class Rows(Sequence[T]):
-    """Rows of one kind in the API's order, newest first."""
+    """A sequence of rows of one kind in the API's order, newest first."""
 
     def __init__(
         self,
@@ -33,11 +33,12 @@ class Rows(Sequence[T]):
     ) -> None:
         """
         Args:
-            title: name of the rows, for display.
+            title: the title to display above the rows.
             kind: a Struct class from resources.py.
             rows: instances of `kind`.
-            flat: returns the data-frame rows for one row; None: each row becomes one, with the fields of `kind`.
-            columns: columns of the data frame; required with `flat`.
+            flat: a function that returns the data-frame rows for one row. None turns each row into one data-frame row
+                with the fields of `kind`.
+            columns: the columns of the data frame, required with `flat`.
         """
         self.title = title
         self._rows = tuple(rows)
@@ -99,7 +100,7 @@ def _fields(kind: type[Any]) -> tuple[msgspec.inspect.Field, ...]:
 
 
 def _time_columns(kind: type[Any]) -> dict[str, bool]:
-    """Map each time field to True for a timestamp and False for a day."""
+    """Return a mapping from each time field to True for a timestamp and False for a day."""
     found: dict[str, bool] = {}
     for field in _fields(kind):
         kinds = getattr(field.type, "types", (field.type,))
@@ -111,7 +112,7 @@ def _time_columns(kind: type[Any]) -> dict[str, bool]:
 
 
 def instant_text(name: str, value: datetime | date | str | None) -> str | None:
-    """Format `since` or `until` for the API. A day means midnight UTC; a time without a zone is read as UTC.
+    """Format `since` or `until` for the API. A day means midnight UTC, and a time without a time zone is read as UTC.
 
     Raises:
         InvalidCallError: the value is not a time.

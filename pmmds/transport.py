@@ -27,7 +27,7 @@ _STEP = "Pass the console's admin token: pmmds.connect(url, token=...)."
 
 
 class Transport:
-    """Sends GET requests below one base URL, each with the token."""
+    """A connection that sends GET requests below one base URL, each with the token."""
 
     def __init__(self, url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> None:
         parts = urlsplit(url)
@@ -56,7 +56,7 @@ class Transport:
             InvalidCallError: the status is 422.
             NotAllowedError: the status is 401 or 403.
             NotFoundError: the status is 404.
-            UnavailableError: after all retries, the status is 503 or there is no connection.
+            UnavailableError: the status is 503 or there is no connection, even after all retries.
             ResponseError: any other error.
         """
         return self._decoded(f"{self.url}{BASE}{path}", kind, query)
@@ -64,7 +64,7 @@ class Transport:
     def pages(self, path: str, kind: type[T], query: Mapping[str, Any]) -> Iterator[list[T]]:
         """Yield the rows of each page of a list, one request per page. Raises the same errors as `get`."""
         url, parameters = f"{self.url}{BASE}{path}", {k: v for k, v in query.items() if v is not None}
-        generic: Any = Page  # mypy does not accept a variable as a type argument
+        generic: Any = Page  # mypy does not accept a variable as a type argument.
         page: Page[T] = self._decoded(url, generic[kind], parameters)
         yield page.items
         while page.next is not None:
@@ -72,7 +72,10 @@ class Transport:
             yield page.items
 
     def _next(self, url: str, reference: str) -> str:
-        """Return the URL of the next page. It cannot name another server or path, which would receive the token."""
+        """Return the URL of the next page.
+
+        A URL on another server or path is rejected, because the request would reveal the token.
+        """
         if not reference.startswith("?"):
             raise ResponseError(
                 f"The console returned {reference!r} as the next page, which is not a page of this list.", status=200
@@ -94,7 +97,7 @@ class Transport:
             ) from None
 
     def _sent(self, url: str, query: Mapping[str, Any] | None) -> httpx.Response:
-        """Return the response, after at most `retries` retries."""
+        """Send the request, retry it at most `retries` times, and return the response."""
         for attempt in range(self._retries + 1):
             is_last = attempt == self._retries
             try:
@@ -107,7 +110,7 @@ class Transport:
             if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or is_last:
                 return response
             time.sleep(_wait(attempt, response.headers.get("retry-after", "")))
-        raise AssertionError  # the last attempt returns or raises
+        raise AssertionError  # The last attempt returns or raises.
 
 
 def _wait(attempt: int, retry_after: str) -> float:

@@ -1,4 +1,4 @@
-"""Events of webhooks: verifying a request and decoding its event.
+"""Verifies a webhook request and decodes its event.
 
 Add the type of a new event's data to `_DATA`. Not here: sending (pmmds_core/stores/lifecycle/webhook_sender.py).
 """
@@ -15,7 +15,7 @@ from pmmds.errors import InvalidCallError, InvalidWebhookError
 from pmmds.resources import Alert, Decision, Document, Retraining
 from pmmds_core.config.webhooks import is_secret
 
-# The first word of an event's type → the type of its data.
+# The type of an event's data, indexed by the first word of the event's type.
 _DATA: Mapping[str, Any] = {
     "alert": Alert,
     "retraining": Retraining,
@@ -26,10 +26,10 @@ _DATA: Mapping[str, Any] = {
 
 
 class WebhookEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One event. `id` is the same in every attempt to send it; `timestamp`: when it happened.
+    """A webhook event. `id` is the same in every attempt to send the event. `timestamp` is when the event happened.
 
-    `data`: the resource after the change, a plain document for types that this version does not know. `url`: the
-    console's page, if PMMDS_CONSOLE_URL is set.
+    `data` is the resource after the change, or a plain document if this version does not know the event's type. `url`
+    is the page in the console, if PMMDS_CONSOLE_URL is set.
     """
 
     id: str
@@ -64,7 +64,7 @@ def verify(body: bytes | str, headers: Mapping[str, str], secret: str | Sequence
 
 
 def _problem(body: bytes | str, headers: dict[str, str], secret: str) -> str:
-    """Why the request does not match a secret; empty if it does."""
+    """Return why the request does not match a secret, or an empty string if it does."""
     from standardwebhooks import Webhook, WebhookVerificationError
 
     if not is_secret(secret):
@@ -76,7 +76,7 @@ def _problem(body: bytes | str, headers: dict[str, str], secret: str) -> str:
         Webhook(secret).verify(body, headers, json_parse=False)
     except WebhookVerificationError as error:
         return str(error)[:1].lower() + str(error)[1:]
-    except ValueError:  # a malformed signature, or a body that is not UTF-8
+    except ValueError:  # The signature is malformed, or the body is not UTF-8.
         return "a header or the body is malformed"
     return ""
 

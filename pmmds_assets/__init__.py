@@ -1,6 +1,6 @@
 """Dagster: asset definitions, jobs, sensors, schedules, checks, and the component for other Dagster projects.
 
-The work itself is in pmmds_core; instance/ has the Dagster home and the daemon. Importing this package imports neither
+The work itself is in pmmds_core. instance/ has the Dagster home and the daemon. Importing this package imports neither
 Dagster nor anything else, because commands that need only a name in it must start fast.
 """
 
@@ -25,5 +25,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The names by which Dagster finds the component."""
+    """Return the public names, which Dagster reads to find the component."""
     return [*globals(), *__all__]

@@ -23,7 +23,7 @@ _STYLE = (
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Return rows as an inline table; the columns are the first row's keys, and floats have four decimal places."""
+    """Return the rows as an inline table. The columns are the first row's keys, and floats have four decimal places."""
     records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in rows]
     columns = [dg.TableColumn(name=str(k), type=_kind(v)) for k, v in (rows[0] if rows else {}).items()]
     return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
@@ -40,8 +40,9 @@ def _kind(value: Any) -> str:
 
 
 def bar_chart(title: str, bars: Bars, *, threshold: float | None = None, unit: str = "") -> dg.MarkdownMetadataValue:
-    """Return a chart of horizontal bars, largest first, with a line at `threshold`; bars at or above it are
-    highlighted.
+    """Return a chart of horizontal bars, largest first, with a line at `threshold`.
+
+    Bars at or above the threshold are highlighted.
 
     A value of None is shown as a label without a bar.
     """
@@ -50,12 +51,12 @@ def bar_chart(title: str, bars: Bars, *, threshold: float | None = None, unit: s
 
 
 def line_chart(title: str, points: Sequence[tuple[str, float]], *, unit: str = "") -> dg.MarkdownMetadataValue:
-    """Return a line chart of values by label, in the given order."""
+    """Return a line chart with one value per label, in the given order."""
     return _markdown(title, unit, charts.line(_chart_text(title), points))
 
 
 def reliability_chart(title: str, rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Return a calibration chart: mean probability against observed share, by score decile."""
+    """Return a calibration chart of the mean probability and the observed share in each score decile."""
     return _markdown(title, "", charts.reliability(_chart_text(title), rows))
 
 

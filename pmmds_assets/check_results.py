@@ -14,7 +14,7 @@ from pmmds_core.statistics.verdict import Verdict
 def check_result(
     name: str, passed: bool, metadata: Mapping[str, Any], failures: Sequence[Mapping[str, Any]] = ()
 ) -> dg.AssetCheckResult:
-    """Return a check result with its numbers and a table of failures."""
+    """Return a check result with its metrics and a table of failures."""
     shown: dict[str, Any] = dict(metadata)
     if failures:
         shown["failures"] = table(failures)
@@ -22,6 +22,9 @@ def check_result(
 
 
 def not_evaluated(name: str, reason: str) -> dg.AssetCheckResult:
-    """Return a warning for a check that was not evaluated, because Dagster requires a result. It never passes."""
+    """Return a warning for a check that was not evaluated, because Dagster requires a result.
+
+    The check never passes.
+    """
     metadata = {"verdict": Verdict.INSUFFICIENT_DATA.value, "reason": reason}
     return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)

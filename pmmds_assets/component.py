@@ -16,19 +16,19 @@ from pmmds_core.config.toml_values import with_absolute_path
 
 
 class PmmdsLoopComponent(dg.Component, dg.Model, dg.Resolvable):
-    """Monitoring, retraining and promotion of one model, with the project's own keys, groups and schedules."""
+    """A component that monitors, retrains and promotes one model, with the project's own keys, groups and schedules."""
 
     key_prefix: str = Field(
-        default="", description="First part of every asset key and name; several parts are separated by slashes"
+        default="", description="The first part of every asset key and name. Slashes separate several parts"
     )
-    group_name: str = Field(default="", description="One group for all assets; empty: PMMDS's own groups")
-    parts: list[str] = Field(default=list(PARTS), description="Parts of the loop")
+    group_name: str = Field(default="", description="The group of all assets. If empty, PMMDS's own groups are used")
+    parts: list[str] = Field(default=list(PARTS), description="The parts of the loop to include")
     schedules: bool | dict[str, bool | str] = Field(
-        default=True, description="False for none, or by part: a cron expression in UTC, true or false"
+        default=True, description="False for no schedules, or a cron expression in UTC, true or false for each part"
     )
     upstream: list[str] = Field(default=[], description="Keys of the project's assets that write the reference data")
     settings: dict[str, str | int | float | bool | list[str]] = Field(
-        default={}, description="PMMDS settings by name; paths are relative to the project's root"
+        default={}, description="PMMDS settings, indexed by name. Paths are relative to the project's root"
     )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

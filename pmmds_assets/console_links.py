@@ -12,6 +12,6 @@ from pmmds_core.policies.events import console_link
 
 
 def console_metadata(deployment: Deployment, page: str) -> dict[str, dg.UrlMetadataValue]:
-    """Return the metadata entry `console` for a page; none if PMMDS_CONSOLE_URL is not set or there is no page."""
+    """Return the metadata entry `console` for a page, or no entry without a page or PMMDS_CONSOLE_URL."""
     link = console_link(deployment.settings.console_url, page)
     return {"console": dg.MetadataValue.url(link)} if link else {}

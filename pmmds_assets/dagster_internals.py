@@ -1,4 +1,4 @@
-"""All uses of Dagster's private API in PMMDS; pyproject.toml limits Dagster's version.
+"""All uses of Dagster's private API in PMMDS. pyproject.toml limits Dagster's version for this reason.
 
 Not here: choosing the runs to delete (run_retention.py), the executor (training_runs.py).
 """
@@ -23,18 +23,18 @@ from dagster._serdes import ConfigurableClassData
 from pmmds_core.config.urls import sqlite_url
 
 if TYPE_CHECKING:
-    # Types that dg.Executor's signature uses and dagster does not export.
+    # These types appear in the signature of dg.Executor, but dagster does not export them.
     from dagster._core.execution.context.system import PlanOrchestrationContext as PlanOrchestrationContext
     from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
     from dagster._core.execution.retries import RetryMode as RetryMode
     from dagster._core.execution.step_dependency_config import StepDependencyConfig as StepDependencyConfig
 
-# The module that the command `dagster-daemon` runs.
+# This is the module that the command `dagster-daemon` runs.
 DAEMON_MODULE = "dagster._daemon"
 
 
 class EscapedSqliteStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage for a DAGSTER_HOME whose path has a % or a ?; instance/dagster_home.py configures it.
+    """Dagster's SQLite storage for a DAGSTER_HOME whose path has a % or a ?, configured by instance/dagster_home.py.
 
     Dagster inserts the path into a URL without escaping it. SQLAlchemy decodes %20 and reads the text after a ? as
     options, so that the database would be created outside the home. Importing this module corrects the URL.
@@ -71,7 +71,7 @@ def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
 def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
     """Delete a run's events and asset check results, which Dagster does not delete with the run.
 
-    With SQLite, this deletes only the rows in the shared index; the event database is one of `run_files`.
+    With SQLite, this deletes only the rows in the shared index. The event database is one of `run_files`.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):
@@ -84,9 +84,10 @@ def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def renamed(asset: dg.AssetsDefinition, op_name: str, keys: Mapping[dg.AssetKey, dg.AssetKey]) -> dg.AssetsDefinition:
-    """Return the asset with another op name and other keys, in its dependencies and checks as well.
+    """Return the asset with another op name and other keys, which also apply to its dependencies and checks.
 
-    Op names are unique in a code location, so an asset of the project could otherwise not have the name of one of ours.
+    Op names are unique in a code location. Without this change, a project's asset could not have the same name as one
+    of PMMDS's assets.
     """
     replaced = asset.with_attributes(asset_key_replacements=keys)
     node = replaced.op.with_replaced_properties(name=op_name)

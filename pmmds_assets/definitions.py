@@ -45,7 +45,7 @@ def location_definitions(
 ) -> dg.Definitions:
     """Return all definitions.
 
-    Tests pass another deployment. `settings` determine the executor; default: the environment's.
+    Tests pass another deployment. `settings` determine the executor and default to those of the environment.
 
     Raises:
         SettingError: a variable is invalid, or the executor's library is not installed.

@@ -17,12 +17,12 @@ from pmmds_core.errors import ServiceUnavailableError, SettingError
 if TYPE_CHECKING:
     from celery import Celery
 
-# An unreachable broker is reported within seconds; by default the libraries retry for minutes.
+# Report an unreachable broker within seconds. By default, the libraries retry for minutes.
 ANSWER_SECONDS = 5.0
 
 
 def step_executor(settings: Settings) -> dg.ExecutorDefinition:
-    """Return the executor of jobs launched from the UI, by a schedule or by a sensor.
+    """Return the executor for jobs that are launched from the UI, by a schedule or by a sensor.
 
     The default is in_process, because on one machine a process per step takes seconds longer and has no benefit.
 
@@ -49,13 +49,16 @@ def require_celery() -> None:
 
 
 def celery_arguments(broker: str) -> dict[str, Any]:
-    """Return the arguments shared by executor and workers. Results are stored in RabbitMQ's own queues or in Redis."""
+    """Return the arguments that the executor and the workers share.
+
+    Results are stored in RabbitMQ's queues or in Redis.
+    """
     is_amqp = broker.partition("://")[0].endswith(("amqp", "amqps"))
     return {"broker": broker, "backend": "rpc://" if is_amqp else broker, "config_source": dict(_PATIENCE)}
 
 
 def celery_app(broker: str) -> Celery:
-    """Return the worker's application: steps for the executor, whole runs for dagster-celery's run launcher."""
+    """Return the worker's application, which runs single steps, or whole runs for dagster-celery's run launcher."""
     from dagster_celery.config import dict_wrapper
     from dagster_celery.make_app import make_app
     from dagster_celery.tasks import create_execute_job_task, create_resume_job_task, create_task
@@ -82,7 +85,7 @@ def check_broker(broker: str) -> None:
 
 
 def _celery_executor(broker: str) -> dg.ExecutorDefinition:
-    """Return dagster-celery's executor. Its broker URL is not in the run configuration, which the UI shows."""
+    """Return dagster-celery's executor. The broker URL is kept out of the run configuration, which the UI shows."""
     from dagster_celery.executor import CELERY_CONFIG, celery_executor
 
     @dg.executor(

@@ -1,4 +1,4 @@
-"""Jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, or from the CLI."""
+"""The jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, or from the CLI."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.time_windows import HOUR, hourly_window
 
-# A killed run keeps the status STARTED for this long, because the default launcher has no health check.
+# A killed run keeps the status STARTED for this time, because the default launcher has no health check.
 MAX_RUNTIME = {"dagster/max_runtime": "1800"}
 # Runs that write models run one at a time (tag_concurrency_limits in dagster.yaml).
 WRITES_MODELS = {"pmmds/writes": "models"}
@@ -36,7 +36,7 @@ _TRAINING = (
 
 @dataclass(frozen=True)
 class JobPlan:
-    """A job, independent of the names in a Dagster project. `ops`: op → its configuration."""
+    """A job, independent of the names in a Dagster project. `ops` maps each op to its configuration."""
 
     name: str
     assets: tuple[str, ...]
@@ -89,12 +89,12 @@ PLANS = (
 def make_jobs(
     names: LoopNames = PLAIN, executor: dg.ExecutorDefinition | None = None, assets: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """Plain name → job.
+    """Return the jobs, indexed by their plain names.
 
     Args:
-        names: the names in the project.
-        executor: the jobs' executor; None: that of the project.
-        assets: the assets that the project has; a job without its first asset is left out. None: all assets.
+        names: the names that the project uses.
+        executor: the jobs' executor. None uses the project's executor.
+        assets: the assets that the project has. A job without its first asset is left out. None means all assets.
     """
     jobs = {}
     for plan in PLANS:
@@ -124,7 +124,7 @@ all_jobs = list(_JOBS.values())
 
 @dataclass(frozen=True)
 class SchedulePlan:
-    """A schedule, independent of the names in a Dagster project. `cron`: its default, in UTC."""
+    """A schedule, independent of the names in a Dagster project. `cron` is its default cron expression in UTC."""
 
     name: str
     job: str
@@ -138,7 +138,7 @@ def _monitored(deployment: Deployment, now: datetime) -> dg.RunRequest:
 
 
 def monitor_request(deployment: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
-    """Return a request for monitor_job over a window of `window` hours that ends now.
+    """Return a run request for monitor_job with a window of `window` hours that ends now.
 
     Its partitions start at the first changed hour, because Dagster takes 50 ms per partition of a run. In a week with
     one changed hour, that would take most of the run.
@@ -176,12 +176,13 @@ SCHEDULE_PLANS = (
 def make_schedules(
     jobs: Mapping[str, Any], names: LoopNames = PLAIN, crons: Mapping[str, str] | None = None
 ) -> dict[str, dg.ScheduleDefinition]:
-    """Plain name → schedule, for the jobs that exist.
+    """Return the schedules of the existing jobs, indexed by their plain names.
 
     Args:
-        jobs: from `make_jobs`.
-        names: the names in the project.
-        crons: plain name of a job without `_job` → cron expression in UTC; an empty one means no schedule.
+        jobs: the jobs that `make_jobs` returned.
+        names: the names that the project uses.
+        crons: a cron expression in UTC for each job, indexed by the job's plain name without `_job`. An empty
+            expression means that the job has no schedule.
     """
     schedules = {}
     for plan in SCHEDULE_PLANS:

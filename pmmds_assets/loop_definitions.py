@@ -40,18 +40,18 @@ def build_defs(
     upstream: Collection[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> dg.Definitions:
-    """The loop's assets, jobs, schedules, sensors and resources, to merge into a Dagster project.
+    """Return the loop's assets, jobs, schedules, sensors and resources, to merge into a Dagster project.
 
     Args:
-        key_prefix: first part or parts of every asset key, and of the names of jobs, schedules, sensors and ops. A text
-            is divided at slashes.
-        group_name: one group for all assets; empty: data, training, monitoring and promotion.
+        key_prefix: first part or parts of every asset key, and of the names of jobs, schedules, sensors and ops. A
+            string is split at slashes.
+        group_name: the group of all assets. If empty, the groups are data, training, monitoring and promotion.
         parts: the parts of the loop: training, retraining, monitoring, performance, archive, rollback.
-        schedules: False for none, or by part (monitoring, performance, archive): a cron expression in UTC, True for the
-            default one, or False.
+        schedules: False for no schedules, or a mapping from parts (monitoring, performance, archive) to a cron
+            expression in UTC, True for the default expression, or False.
         upstream: keys of the project's assets, such as `warehouse/customers`, that write the reference data.
-        settings: PMMDS settings by name, such as `home` and `contract`. A PMMDS_* variable of the process wins. None:
-            the variables and pmmds.toml.
+        settings: PMMDS settings by name, such as `home` and `contract`. A PMMDS_* variable of this process takes
+            precedence. None uses only the variables and pmmds.toml.
 
     Raises:
         SettingError: an argument or a setting is not valid, or the executor's library is not installed.
@@ -75,7 +75,7 @@ def build_defs(
 def _assets(
     names: LoopNames, group_name: str, parts: Collection[str], upstream: Collection[str]
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Return the assets of the parts and the external ones, with the project's keys and group."""
+    """Return the assets of the chosen parts and the external assets, with the project's keys and group."""
     chosen = assets_of(parts)
     if "reference_data" in chosen and upstream:
         chosen["reference_data"] = make_reference_data([dg.AssetKey(key.split("/")) for key in upstream])
@@ -93,7 +93,10 @@ def _assets(
 
 
 def _jobs(names: LoopNames, parts: Collection[str], executor: dg.ExecutorDefinition) -> dict[str, Any]:
-    """Plain name → job of the parts. Jobs have our executor; the project's other jobs keep their own."""
+    """Return the jobs of the chosen parts, indexed by their plain names.
+
+    Only these jobs use PMMDS's executor.
+    """
     wanted = {job for part in parts for job in PARTS[part].jobs}
     assets = {asset for part in parts for asset in PARTS[part].assets}
     jobs = {name: job for name, job in make_jobs(names, executor, assets).items() if name in wanted}
@@ -111,7 +114,7 @@ _SCHEDULED = {"monitoring": "monitor", "performance": "performance", "archive": 
 
 
 def _crons(schedules: Schedules) -> dict[str, str]:
-    """Return plain job name without `_job` → cron expression; an empty one means no schedule."""
+    """Return the cron expressions, indexed by plain job names without `_job`. An empty expression means no schedule."""
     defaults = {plan.job.removesuffix("_job"): plan.cron for plan in SCHEDULE_PLANS}
     if isinstance(schedules, bool):
         return defaults if schedules else dict.fromkeys(defaults, "")
@@ -131,7 +134,7 @@ def _cron(given: bool | str, default: str) -> str:
 
 
 def _variables(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the PMMDS_* variables of settings by name. Raises SettingError for an unknown name."""
+    """Return the PMMDS_* variables for settings that are indexed by name. Raises SettingError for an unknown name."""
     types = setting_types()
     for name in settings:
         if name not in types and name != "config":

@@ -1,4 +1,4 @@
-"""Sensors that send the outbox: notifications for people and events for programs.
+"""Sensors that send the outbox's notifications for people and events for programs.
 
 They are separate, so that a target that does not respond delays only its own kind. Not here: sending
 (pmmds_core.workflows.alert_updates), the other sensors (sensors.py).
@@ -15,7 +15,7 @@ NOTIFICATION_SECONDS = 15
 
 
 def make_message_sensors(names: LoopNames) -> dict[str, dg.SensorDefinition]:
-    """Plain name → sensor."""
+    """Return the message sensors, indexed by their plain names."""
 
     @loop_sensor(
         name=names.name("alert_notification_sensor"),

@@ -15,7 +15,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 @dataclass(frozen=True)
 class LoopNames:
-    """The prefix of all names. Without one, the names are those of docs/architecture.md.
+    """The prefix of all names. Without a prefix, the names are those in docs/architecture.md.
 
     The key prefix `("risk", "churn")` makes the asset key `risk/churn/drift_report`, the op `risk__churn__drift_report`
     and the job `risk_churn_monitor_job`.
@@ -24,19 +24,22 @@ class LoopNames:
     key_prefix: tuple[str, ...] = ()
 
     def key(self, asset: str) -> dg.AssetKey:
-        """The key of an asset."""
+        """Return an asset's key."""
         return dg.AssetKey([*self.key_prefix, asset])
 
     def selection(self, *assets: str) -> dg.AssetSelection:
-        """A selection of assets; it does not import Dagster's query parser, which a list of names would."""
+        """Return a selection of assets.
+
+        Unlike a list of names, the selection does not import Dagster's query parser.
+        """
         return dg.AssetSelection.assets(*(self.key(asset) for asset in assets))
 
     def name(self, base: str) -> str:
-        """The name of a job, schedule or sensor."""
+        """Return the name of a job, schedule or sensor."""
         return "_".join((*self._words, base))
 
     def op(self, base: str) -> str:
-        """The name of an op, as Dagster forms it from an asset key."""
+        """Return an op's name, in the form that Dagster derives from an asset key."""
         return "__".join((*self._words, base))
 
     @property

@@ -11,7 +11,7 @@ from pmmds_core.runtime.time_windows import HOUR, start_of_hour
 
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 
-# The current hour is also a partition, because every window includes the most recent rows.
+# Include the current hour as a partition, because every window includes the most recent rows.
 hourly = dg.HourlyPartitionsDefinition(start_date="2025-01-01-00:00", timezone="UTC", end_offset=1, fmt=KEY_FORMAT)
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

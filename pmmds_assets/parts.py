@@ -1,4 +1,4 @@
-"""The parts of the loop that a Dagster project can choose, with the assets and jobs of each.
+"""The parts of the loop that a Dagster project can choose, with the assets and jobs of each part.
 
 Not here: names in the project (names.py), building the definitions (loop_definitions.py).
 """
@@ -27,7 +27,10 @@ _TRAINED = (
 
 @dataclass(frozen=True)
 class Part:
-    """`assets`, and the plain names of the `jobs`. `needs`: another part that must be chosen too."""
+    """A part of the loop, with the names of its assets and the plain names of its jobs.
+
+    `needs` names a required part.
+    """
 
     assets: tuple[str, ...]
     jobs: tuple[str, ...]
@@ -45,10 +48,10 @@ PARTS: Mapping[str, Part] = {
 
 
 def check_parts(chosen: Collection[str]) -> None:
-    """Check the names of parts.
+    """Check the names of the chosen parts.
 
     Raises:
-        SettingError: there is no part, no such part, or a part is missing that another one needs.
+        SettingError: `chosen` is empty, names an unknown part, or lacks a part that another part needs.
     """
     if not chosen:
         raise SettingError("parts is empty.", next_step=f"Choose from {', '.join(PARTS)}.")
@@ -64,7 +67,7 @@ def check_parts(chosen: Collection[str]) -> None:
 
 
 def assets_of(chosen: Collection[str]) -> dict[str, dg.AssetsDefinition]:
-    """Name → asset of the chosen parts; modules of other parts are not imported."""
+    """Return the chosen parts' assets, indexed by name. The modules of other parts are not imported."""
     loaders = {"monitoring": _monitoring, "performance": _performance, "archive": _archive}
     assets = _training() if "training" in chosen else {}
     for name, load in loaders.items():

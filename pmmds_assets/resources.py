@@ -1,6 +1,6 @@
-"""Dagster resources.
+"""The Dagster resources.
 
-Each creates an object of pmmds_core that the CLI and tests create without Dagster. Not here: behavior (pmmds_core).
+Each one creates an object of pmmds_core that the CLI and tests create without Dagster. Not here: behavior (pmmds_core).
 """
 
 import os
@@ -14,9 +14,9 @@ from pmmds_core.deployment import Deployment
 
 
 class DeploymentResource(dg.ConfigurableResource[Deployment]):
-    """Creates the deployment that the PMMDS_* variables of this process describe.
+    """A resource that creates the deployment described by this process's PMMDS_* variables.
 
-    It has no fields, because fields are run configuration that anyone who launches a run can change.
+    The resource has no fields, because fields are run configuration that anyone who launches a run can change.
     """
 
     def open(self) -> Deployment:
@@ -24,10 +24,12 @@ class DeploymentResource(dg.ConfigurableResource[Deployment]):
 
 
 def deployment_of(given: Mapping[str, str]) -> DeploymentResource:
-    """Return a resource for the deployment that `given` and this process's variables describe; variables win.
+    """Return a resource for the deployment that `given` and this process's variables describe.
+
+    The process's variables take precedence.
 
     Args:
-        given: PMMDS_* variable → value. pmmds.toml is read only if PMMDS_CONFIG names it.
+        given: the values of PMMDS_* variables, indexed by name. pmmds.toml is read only if PMMDS_CONFIG names the file.
     """
 
     class Configured(DeploymentResource):
@@ -38,7 +40,7 @@ def deployment_of(given: Mapping[str, str]) -> DeploymentResource:
 
 
 def variables_over(given: Mapping[str, str]) -> dict[str, str]:
-    """Return `given` with this process's variables in place of values with the same name."""
+    """Return `given`, in which this process's variables replace the values with the same name."""
     return {**given, **{name: value for name, value in os.environ.items() if value}}
 
 
@@ -68,13 +70,14 @@ class MlflowRun:
 
         deployment = self._context.resources.deployment.open()
         registry = deployment.registry
-        registry.experiment_id(deployment.model_name)  # else MLflow creates it with another artifact folder
+        # Without this call, MLflow would create the experiment with another artifact folder.
+        registry.experiment_id(deployment.model_name)
         config = {
             "experiment_name": deployment.model_name,
             "mlflow_tracking_uri": registry.tracking_uri,
             "extra_tags": {"pmmds/contract": deployment.contract.name},
         }
-        make: Any = MlFlow  # the library has no type hints
+        make: Any = MlFlow  # The library has no type hints.
         return make(self._context.replace_config(config))
 
 

@@ -1,4 +1,4 @@
-"""The return type of assets. Dagster requires the bare class; strict type checking requires a type parameter."""
+"""The return type of assets. Dagster requires the bare class, but strict type checking requires a type parameter."""
 
 from typing import TYPE_CHECKING, TypeAlias
 

@@ -1,6 +1,6 @@
 """Stores the trigger of a retraining run in its tags, and records the run's outcome.
 
-The sensor and the command line write the tags; assets read them. Not here: when to retrain
+The sensor and the command line write the tags, and the assets read them. Not here: when to retrain
 (pmmds_core.policies.retraining).
 """
 
@@ -20,7 +20,7 @@ CAUSE, CAUSE_TEXT = "pmmds/cause", "pmmds/cause_text"
 
 @dataclass(frozen=True)
 class Trigger:
-    """The reason for a run: a trigger's attempt or a manual request. `is_retraining` is False for a training run."""
+    """What started a run: a trigger or a manual request. `is_retraining` is False for a training run."""
 
     is_retraining: bool
     trigger_type: str
@@ -43,7 +43,7 @@ class Trigger:
 
     @classmethod
     def of_request(cls, request: RequestRetraining, trigger_type: str = "") -> Trigger:
-        """Return the trigger of a request; `trigger_type` overrides its type."""
+        """Return the request's trigger. `trigger_type` overrides the type of the trigger."""
         trigger = request.trigger
         if trigger is None:
             return cls(True, trigger_type or MANUAL, None, request.attempt)
@@ -64,7 +64,7 @@ class Trigger:
 
 
 def claim_attempt(deployment: Deployment, trigger: Trigger, run_id: str) -> None:
-    """Claim the attempt before doing any work. Raises TrainingError if another run has claimed it."""
+    """Claim the attempt before doing any work. Raises TrainingError if another run has already claimed the attempt."""
     if trigger.is_retraining:
         deployment.retrainings.claim(trigger.of_run(run_id))
 

@@ -1,4 +1,4 @@
-"""rollback_job and automatic_rollback_sensor: put an earlier version back into production.
+"""The rollback_job and the automatic_rollback_sensor, which put an earlier version back into production.
 
 `pmmds rollback` does the same without a run. Not here: the choice of the version and the guardrails
 (pmmds_core.workflows.rollback).
@@ -34,16 +34,16 @@ _LAUNCHPAD = "Dagster's launchpad"
 
 
 class RollbackConfig(dg.Config):
-    """Launchpad configuration; the defaults restore the previous champion.
+    """The launchpad configuration, whose defaults restore the previous champion.
 
-    Anyone who launches a run can set it. A rollback by the automatic rule is therefore identified by the decision that
-    the sensor recorded, and the requester's name is recorded unverified.
+    Anyone who launches a run can change the configuration. A rollback by the automatic rule is therefore identified by
+    the decision that the sensor recorded, and the requester's name is recorded unverified.
     """
 
-    to: str = Field(default="", description="Version to put into production; empty means the previous champion")
-    by: str = Field(default="", max_length=64, description="Name to record with the rollback")
+    to: str = Field(default="", description="The version to restore. If empty, the previous champion is used")
+    by: str = Field(default="", max_length=64, description="The name to record with the rollback")
     reason: str = Field(default="", max_length=500, description="Reason for the rollback")
-    decision: str = Field(default="", description="Id of a recorded rollback to execute instead of a new one")
+    decision: str = Field(default="", description="The id of a recorded rollback to execute instead of a new one")
 
 
 def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
@@ -56,7 +56,7 @@ def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
 def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
     """Roll back as requested.
 
-    Raises UsageError if this needs approval, because the launchpad does not authenticate users.
+    Raises UsageError if rollbacks need approval, because the launchpad does not authenticate users.
     """
     if deployment.settings.promotion_approval == "manual":
         raise UsageError(
@@ -68,7 +68,7 @@ def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
 
 
 def make_rollback_job(names: LoopNames = PLAIN, executor: dg.ExecutorDefinition | None = None) -> dg.JobDefinition:
-    """Return the job for the names and the executor of a Dagster project; None: the project's executor."""
+    """Return the job with a Dagster project's names and executor. None uses the project's default executor."""
 
     @dg.op(
         name=names.op(ROLLBACK_OP),
@@ -135,7 +135,7 @@ def _watched(
 def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
     """Return the automatic rule's decision to roll back a promotion.
 
-    It is recorded only once, even if the rollback fails.
+    The decision is recorded only once, even if the rollback fails.
     """
     since = promotion.moved_at
     for decision in deployment.decisions.of_version(target):
@@ -146,7 +146,7 @@ def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: 
 
 
 def _request(promotion: Decision, decided: Decision, names: LoopNames) -> dg.RunRequest:
-    # There is one attempt per promotion; if its run fails, manual action is needed.
+    # There is one attempt per promotion. If the attempt's run fails, manual action is needed.
     return dg.RunRequest(
         run_key=f"rollback:{promotion.decision_id}",
         run_config=dg.RunConfig(ops={names.op(ROLLBACK_OP): RollbackConfig(decision=decided.decision_id)}),
@@ -154,7 +154,7 @@ def _request(promotion: Decision, decided: Decision, names: LoopNames) -> dg.Run
 
 
 def production_event(deployment: Deployment, decision: Decision, names: LoopNames = PLAIN) -> dg.AssetMaterialization:
-    """Return a materialization of production_model for a version change outside the asset."""
+    """Return a materialization of production_model for a version change that happened outside the asset."""
     version = deployment.production_version()
     metadata: dict[str, Any] = production_metadata(deployment, version, decision, moved=True)
     return dg.AssetMaterialization(

@@ -17,7 +17,7 @@ from pmmds_core.workflows.expired_files import n_bytes_of, remove
 from pmmds_core.workflows.retention import Expired
 
 KIND = "Dagster runs"
-# Maximum number of runs deleted per night. Hourly jobs create about 50 a day.
+# The maximum number of runs that are deleted per night. Hourly jobs create about 50 runs a day.
 MAX_RUNS = 2000
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
@@ -25,15 +25,15 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagste
 def expire_runs(
     instance: dg.DagsterInstance, days: int, now: datetime | None = None, job_names: Collection[str] = ()
 ) -> Expired:
-    """Delete finished runs created more than `days` days ago, oldest first; 0 keeps all runs.
+    """Delete finished runs that were created more than `days` days ago, oldest first. The value 0 keeps all runs.
 
     Each run's record is deleted last, so that the next call completes an interrupted deletion.
 
     Args:
         instance: Dagster's instance.
-        days: the retention period.
-        now: the current time; None: that of the clock.
-        job_names: delete only runs of these jobs; empty means runs of all jobs of the instance.
+        days: the retention period in days.
+        now: the current time. None reads the clock.
+        job_names: the jobs whose runs are deleted. If empty, the runs of all jobs in the instance are deleted.
     """
     if not days:
         return Expired(KIND, 0)
@@ -43,7 +43,7 @@ def expire_runs(
 
 
 def old_runs(instance: dg.DagsterInstance, before: datetime, job_names: Collection[str] = ()) -> list[str]:
-    """Return the ids of at most MAX_RUNS deletable finished runs created before `before`."""
+    """Return the ids of at most MAX_RUNS finished runs that were created before `before` and can be deleted."""
     protected = _newest_materializations(instance)
     # Read more than MAX_RUNS, so that runs that must be kept do not use up the limit.
     limit, ids = MAX_RUNS + len(protected), list[str]()

@@ -1,6 +1,6 @@
-"""Sensors.
+"""The sensors.
 
-Each reads the state, calls one pure function of pmmds_core and acts on the result. Sensors are enabled by default.
+Each one reads the state, calls one pure function of pmmds_core and acts on the result. Sensors are enabled by default.
 Each function returns the sensor for the names and jobs of a Dagster project.
 
 Not here: rules (pmmds_core.policies.retraining, the stores).
@@ -93,7 +93,7 @@ def make_prediction_log_sensor(names: LoopNames = PLAIN) -> dg.SensorDefinition:
 
 
 def observe(deployment: Deployment, names: LoopNames = PLAIN) -> list[dg.AssetObservation]:
-    """Match labels that arrived before their prediction, then return one observation per external asset."""
+    """Match the labels that arrived before their predictions, and return one observation per external asset."""
     deployment.ground_truth.match_waiting()
     log, truth = deployment.prediction_log.summary(), deployment.ground_truth.summary()
     return [
@@ -180,11 +180,11 @@ def _is_interrupted(age: timedelta) -> bool:
 
 
 def make_sensors(jobs: Mapping[str, Any], names: LoopNames = PLAIN) -> dict[str, dg.SensorDefinition]:
-    """Plain name → sensor, for the jobs that exist.
+    """Return the sensors of the existing jobs, indexed by their plain names.
 
     Args:
-        jobs: from `jobs.make_jobs`.
-        names: the names in the project.
+        jobs: the jobs that `jobs.make_jobs` returned.
+        names: the names that the project uses.
     """
     sensors = {
         **make_message_sensors(names),

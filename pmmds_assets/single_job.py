@@ -16,7 +16,7 @@ Assets = Sequence[dg.AssetsDefinition | dg.AssetSpec]
 
 
 def single_job(name: str) -> dg.JobDefinition:
-    """Return the job, identical to the code location's job.
+    """Return the job, which is identical to the code location's job.
 
     Raises:
         KeyError: there is no asset job with this name.

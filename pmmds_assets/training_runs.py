@@ -38,14 +38,15 @@ def training_lock_of(
     Raises:
         RightMissingError: this login may not train.
     """
-    if TRAINING_STEPS.isdisjoint(step.rpartition("__")[2] for step in steps):  # without the key prefix of a project
+    # The last part of a step's name is the asset's name without a project's key prefix.
+    if TRAINING_STEPS.isdisjoint(step.rpartition("__")[2] for step in steps):
         return nullcontext()
     opened = deployment().require_rights(PROMOTER)
     return hold_training_lock(opened.database, opened.model_name, run_id, on_wait=on_wait)
 
 
 def refuse_variables(config: object) -> None:
-    """Raise UsageError if run configuration refers to an environment variable, which may hold a secret."""
+    """Raise UsageError if the run configuration refers to an environment variable, which may contain a secret."""
     if isinstance(config, Mapping):
         if set(config) == {"env"}:
             raise UsageError(
@@ -60,7 +61,7 @@ def refuse_variables(config: object) -> None:
 
 
 class OneTrainingAtATime(dg.Executor):
-    """Wraps an executor so that runs that train hold the training lock."""
+    """An executor that wraps another executor so that training runs hold the training lock."""
 
     def __init__(self, inner: dg.Executor, deployment: Callable[[], Deployment]) -> None:
         self._inner = inner
@@ -90,9 +91,9 @@ class OneTrainingAtATime(dg.Executor):
 def one_training_at_a_time(
     executor: dg.ExecutorDefinition, deployment: Callable[[], Deployment]
 ) -> dg.ExecutorDefinition:
-    """Wrap an executor definition under its own name and configuration."""
+    """Wrap an executor definition, keeping its name and configuration."""
     make: Any = executor.executor_creation_fn
-    schema: Any = executor.config_schema  # Dagster accepts any config schema, contrary to the annotation
+    schema: Any = executor.config_schema  # Dagster accepts any configuration schema, contrary to the annotation.
     return dg.ExecutorDefinition(
         name=executor.name,
         config_schema=schema,

@@ -29,11 +29,11 @@ def with_resources(
 
     Args:
         assets: asset definitions and specs.
-        jobs: job definitions made of assets or ops.
-        schedules: schedules of these jobs.
-        sensors: sensors of these jobs.
-        deployment: replaces the environment's deployment in tests.
-        settings: determine the executor; default: settings from the environment.
+        jobs: job definitions that consist of assets or ops.
+        schedules: the schedules of these jobs.
+        sensors: the sensors of these jobs.
+        deployment: a deployment that replaces the environment's deployment in tests.
+        settings: the settings that determine the executor. None reads them from the environment.
 
     Raises:
         SettingError: a variable is invalid, or the executor's library is not installed.

@@ -1,4 +1,4 @@
-"""The `pmmds` application: its options and its commands.
+"""The `pmmds` application with its options and commands.
 
 Not here: the commands (commands/), the entry point and errors (main.py).
 """
@@ -73,7 +73,7 @@ def _options(
     from pmmds_core.config.find_config import export_config
     from pmmds_core.errors import SettingError
 
-    with suppress(SettingError):  # commands that read settings report the error; --help still works
+    with suppress(SettingError):  # Commands that read the settings report the error, and --help still works.
         export_config()
 
 

@@ -11,8 +11,8 @@ import sys
 
 from pmmds_cli.output.failures import CommandErrors
 
-# Imports create 400,000 objects that live until exit. Garbage collection of them takes a quarter of the import time,
-# and as long again at exit.
+# Imports create 400,000 objects that live until exit. Collecting garbage among these objects takes a quarter of the
+# import time, and as long again at exit.
 _GC_THRESHOLD = 500_000
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     gc.set_threshold(_GC_THRESHOLD)
     atexit.register(gc.freeze)
     with CommandErrors(sys.argv[1:]) as errors:
-        from pmmds_cli.application import app  # imported here, so that an import error is reported like any other error
+        from pmmds_cli.application import app  # Import here, so that an import error is reported like any other error.
 
         app()
     sys.exit(errors.exit_code)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Deployment:
-    """The settings, contract and stores of one deployment."""
+    """The settings, the contract and the stores of one deployment."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -71,7 +71,7 @@ class Deployment:
         """The database with the current schema.
 
         The default SQLite database is migrated automatically, so that the first command works. The database at
-        PMMDS_DATABASE_URL is shared, so only `pmmds db migrate` changes its schema.
+        PMMDS_DATABASE_URL is shared, so its schema is changed only by `pmmds db migrate`.
         """
         database = open_database(self.settings)
         if self.settings.database_url:
@@ -176,7 +176,7 @@ class Deployment:
 
     @property
     def publisher(self) -> Publisher:
-        """Writes notifications for `alert_urls` and events for `webhook_urls`."""
+        """The publisher that writes notifications for `alert_urls` and events for `webhook_urls`."""
         from pmmds_core.stores.lifecycle.publisher import Publisher
 
         return Publisher(
@@ -282,14 +282,17 @@ class Deployment:
         return self
 
     def require_rights(self, role: str) -> Deployment:
-        """Check that this login has all privileges of a role. Raises RightMissingError before anything is written."""
+        """Check that this login has all privileges of a role.
+
+        Raises RightMissingError before anything is written.
+        """
         from pmmds_core.stores.database.roles import check_rights
 
         check_rights(self.database, role)
         return self
 
     def folder(self, name: str) -> Path:
-        """Return a folder of the home directory; create it if it is missing. Raises HomeNotWritableError."""
+        """Return a folder of the home directory, which is created if it does not exist. Raises HomeNotWritableError."""
         path = self.settings.home_path / name
         try:
             make_private(self.settings.home_path)

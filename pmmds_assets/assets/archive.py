@@ -21,11 +21,11 @@ FILES_CHECK = "archived_files"
     ],
 )
 def prediction_archive(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Days older than PMMDS_RETENTION_DAYS, archived as zstd Parquet: written, verified, then deleted from the
-    database.
+    """Days older than PMMDS_RETENTION_DAYS, archived as Parquet files with zstd compression.
 
-    Queries read the database and the archive together. On PostgreSQL, this asset creates upcoming day partitions.
-    If PMMDS_RETENTION_DAYS is 0, nothing is archived.
+    Files are verified before the rows are deleted from the database. Queries read the database and the archive
+    together. On PostgreSQL, this asset creates upcoming day partitions. If PMMDS_RETENTION_DAYS is 0, nothing is
+    archived.
     """
     d = deployment.open()
     done = archive_due_days(d)

@@ -31,13 +31,16 @@ SCHEMA_CHECK, SUITE_CHECK = "reference_follows_schema", "expectations_are_met"
 
 
 class ReferenceDataConfig(dg.Config):
-    """`validate_data: false` skips the expectations, for debugging; the model version is then tagged `skipped`."""
+    """The run configuration.
+
+    `validate_data: false` skips the expectations for debugging and tags the model version `skipped`.
+    """
 
     validate_data: bool = True
 
 
 def make_reference_data(upstream: Sequence[dg.AssetKey] = ()) -> dg.AssetsDefinition:
-    """Return the asset. `upstream`: assets of a project that write PMMDS_DATA_PATH."""
+    """Return the asset. `upstream` lists the project's assets that write the data at PMMDS_DATA_PATH."""
 
     @dg.asset(
         group_name=DATA,
@@ -109,10 +112,7 @@ def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
 
 
 def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
-    """Write the results as JSON and HTML and return their folder.
-
-    The asset trained_model logs them with the model version.
-    """
+    """Write the results as JSON and HTML, and return their folder. The asset trained_model logs these files."""
     folder = deployment.folder(f"validation/{digest[:16]}")
     document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
     (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
@@ -123,7 +123,7 @@ def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, 
 
 
 def vars_of(result: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass and their values."""
+    """Return a dataclass's fields and their values."""
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
@@ -149,7 +149,7 @@ def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
 
 
 def column_summary(frame: "pd.DataFrame", contract: Contract) -> list[dict[str, Any]]:
-    """Return one row per feature: kind, missing share, and range or most frequent value."""
+    """Return one row per feature with its kind, its share of missing values, and its range or most frequent value."""
     rows = []
     for feature in contract.features:
         values = frame[feature.name]
@@ -179,7 +179,7 @@ def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetada
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    Labels that arrived before their prediction, or after it was archived, are matched first.
+    Labels that arrived before their prediction was logged or after the prediction was archived are matched first.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()

@@ -77,7 +77,7 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
 
 
 def made_here(context: dg.AssetExecutionContext) -> str | None:
-    """Return the digest of the bundle that this run registered, from Dagster's events; None without a bundle."""
+    """Return the digest of the bundle that this run registered, as recorded in Dagster's events, or None."""
     events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     kept = [e.asset_materialization for e in events if e.asset_materialization is not None]
     digests = [m.metadata[FILES_DIGEST].value for m in kept if FILES_DIGEST in m.metadata]
@@ -113,7 +113,10 @@ def _measured(
 
 
 def _candidate(deployment: Deployment, version: RegisteredVersion, made: str | None = None) -> CandidateModel:
-    """Load the registered version. Raises ArtifactCorruptError if its files have changed since registration."""
+    """Load the registered version.
+
+    Raises ArtifactCorruptError if the version's files have changed since registration.
+    """
     bundle = deployment.profiles.bundle(version.version, made_here=made)
     registered = deployment.registrations.of_version(version.version)
     # A user who can change the files can also change MLflow's tag, but not the digest that Dagster recorded.
@@ -134,7 +137,7 @@ def _write_page(deployment: Deployment, evaluation: ModelEvaluation) -> Path:
 
 
 def _keep_card(deployment: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
-    """Log the model card with the evaluation appended; the bundle is not changed."""
+    """Log the model card with the evaluation appended. The bundle is not changed."""
     original = deployment.profiles.files(challenger.version).contents[CARD]
     card = evaluated_card(original.decode("utf-8"), evaluation)
     deployment.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])

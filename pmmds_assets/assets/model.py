@@ -33,7 +33,7 @@ from pmmds_core.training.model_card import Provenance
 from pmmds_core.training.release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.workflows.champion import champion_of
 
-# Metadata key of trained_model; its value is the Bundle.files_digest that the run registered.
+# The metadata key of trained_model for the Bundle.files_digest that the run registered.
 FILES_DIGEST = "files_digest"
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
 
@@ -58,7 +58,8 @@ def trained_model(
 ) -> Materialized:
     """The best candidate by cross-validation, registered in MLflow with the alias challenger.
 
-    Preprocessing and estimator are one scikit-learn pipeline; the service uses the portable scorer compiled from it.
+    The preprocessing and the estimator form one scikit-learn pipeline, from which the service's portable scorer is
+    compiled.
     """
     d = deployment.open()
     training = d.datasets.require("training", "training_data", run_id=context.run.run_id)
@@ -97,13 +98,13 @@ def trained_model(
 
 
 def _with_row_keys(deployment: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
-    """Record the training rows by their stored keys if their content does not identify them."""
+    """Record the stored keys of the training rows if the rows' content does not identify them."""
     keys = deployment.datasets.of_run("training_keys", training.run_id)
     return release if keys is None else replace(release, training_rows=keys.read()[ROW_KEY].to_numpy(dtype=np.int64))
 
 
 def _budget(deployment: Deployment) -> LatencyBudget | None:
-    """Return the promotion policy's latency limit; None before the first model, when no limit applies."""
+    """Return the promotion policy's latency limit, or None before the first model, when no limit applies."""
     champion = champion_of(deployment)
     if champion is None:
         return None

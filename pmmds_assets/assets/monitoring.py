@@ -30,7 +30,7 @@ from pmmds_core.workflows.report_files import keep_with_model
 
 DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
 COUNTED_CHECK = "every_row_is_counted"
-# Rows that arrive while the hours are counted belong to the next run.
+# The next run counts the rows that arrive while the hours are counted.
 ARRIVING = timedelta(minutes=1)
 
 external_assets = [
@@ -53,10 +53,11 @@ external_assets = [
 
 
 class MonitorConfig(dg.Config):
-    """Run configuration.
+    """The run configuration.
 
-    `window_hours` is the length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS. `segment_features`
-    lists the features to segment the report by, separated by commas; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
+    `window_hours` is the length of the current window, where 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS.
+    `segment_features` lists the features to segment the report by, separated by commas. If empty,
+    PMMDS_DRIFT_SEGMENT_FEATURES is used.
     """
 
     window_hours: int = 0
@@ -103,7 +104,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
 def _counted_check(
     deployment: Deployment, result: RefreshResult, counted: Mapping[datetime, int], started: datetime
 ) -> dg.AssetCheckResult:
-    """Compare the hours that this run counted with the log. Hours without a change keep their earlier result."""
+    """Compare the hours that this run counted with the log. Hours that did not change keep their earlier result."""
     if not result.hours:
         return check_result(COUNTED_CHECK, True, {"n_hours": 0})
     window = min(result.hours), max(result.hours) + HOUR
@@ -119,7 +120,7 @@ def _counted_check(
     group_name=MONITORING,
     owners=OWNERS,
     kinds={"sql", "html"},
-    # Depend on the newest hour only: with the default mapping, Dagster lists every hour since the first in each run.
+    # Depend only on the newest hour, because with the default mapping, every run lists all hours since the first one.
     deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), "reference_profile"],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
@@ -132,8 +133,8 @@ def drift_report(
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
     """Drift between the window's histograms and the production model's reference profile.
 
-    Writes drift_metrics, at most one open alert and an HTML page. Counts changed hours first, so that the report
-    includes the newest rows. Skipped until a model is in production.
+    The asset writes drift_metrics, at most one open alert and an HTML page. It first counts the changed hours, so that
+    the report includes the newest rows. Skipped until a model is in production.
     """
     d = deployment.open()
     if d.registry.version_of(d.model_name, PRODUCTION) is None:
@@ -203,10 +204,7 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
 
 
 def _feature_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
-    """Return the count, table and chart of the features.
-
-    With too few rows, they indicate neither drift nor its absence.
-    """
+    """Return the features' number, table and chart. With too few rows, they indicate neither drift nor its absence."""
     rows = [
         {
             "feature": f["feature"],

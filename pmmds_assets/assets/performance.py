@@ -1,4 +1,4 @@
-"""Model performance in production: realized as labels arrive, estimated without them.
+"""Model performance in production, which is realized as labels arrive and estimated without labels.
 
 Not here: drift (monitoring.py).
 """
@@ -33,7 +33,7 @@ Document = Mapping[str, Any]
 
 
 class PerformanceConfig(dg.Config):
-    """Run configuration. `days` is the number of UTC days to report, including today."""
+    """The run configuration. `days` is the number of UTC days to report, including today."""
 
     days: int = 30
 
@@ -86,7 +86,7 @@ def performance_report(
 
 def _kept(deployment: Deployment, documents: Sequence[Document], page: Path) -> str:
     if not documents:
-        return "not logged: no predictions on these days"
+        return "not logged, because there were no predictions on these days"
     return keep_with_model(deployment, documents[-1]["model_version"], page, "performance")
 
 
@@ -126,7 +126,7 @@ def _charts(documents: Sequence[Document]) -> dict[str, Any]:
 
 
 def _day_label(document: Document, measured: Sequence[Document]) -> str:
-    """Return the month and day, and the version if several versions served on that day."""
+    """Return the month and day, followed by the version if several versions served on that day."""
     same_day = sum(x["day"] == document["day"] for x in measured)
     return f"{document['day'][5:]} v{document['model_version']}" if same_day > 1 else str(document["day"][5:])
 
@@ -148,7 +148,7 @@ def _estimate_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
 
 
 def _agreement_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
-    """Check that realized and estimated ROC-AUC agree, that is, that their intervals overlap."""
+    """Check that the intervals of the realized and the estimated ROC-AUC overlap."""
     both = [x for x in documents if x["realized"] is not None and x["estimated"]["is_valid"]]
     if not both:
         return not_evaluated(AGREEMENT_CHECK, "No day has both enough labels and a valid estimate.")

@@ -35,7 +35,7 @@ BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decis
     kinds={"sql"},
     deps=[model_evaluation],
     check_specs=[
-        # The check does not block, because holding a challenger is a valid outcome, not a failed run.
+        # The check does not block, because holding a challenger is a valid outcome and not a failed run.
         dg.AssetCheckSpec(BEATS_CHECK, asset="promotion_decision", description="Every blocking criterion is met")
     ],
 )
@@ -86,7 +86,7 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
     """Check again that neither model was trained on holdout rows, because the evaluation may be from an earlier run.
 
     Raises:
-        EvaluationError: a model was trained on holdout rows, or this cannot be checked.
+        EvaluationError: a model was trained on holdout rows, or the overlap cannot be checked.
     """
     holdout = deployment.datasets.of_digest("holdout", holdout_digest, run_id=run_id)
     if holdout is None:
@@ -101,7 +101,10 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
 
 
 def _claimed(deployment: Deployment) -> str | None:
-    """Return the version to which the alias was moved in MLflow if it is not served; a promotion replaces it."""
+    """Return the version to which the alias was moved in MLflow if the service does not serve it.
+
+    A promotion replaces this version.
+    """
     pointer, champion = deployment.decisions.pointer(), champion_of(deployment)
     is_other = pointer is not None and (champion is None or champion.version != pointer.version)
     return pointer.version if pointer is not None and is_other else None
@@ -140,7 +143,7 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
 
 
 def _finish_interrupted(deployment: Deployment) -> Decision | None:
-    """Finish or undo promotions interrupted by a crash or a registry outage; return the newest."""
+    """Finish or undo promotions that a crash or a registry outage interrupted, and return the newest one."""
     finished = [
         record_outcome(deployment, decision) for decision in reconcile(deployment.decisions, deployment.registry)
     ]
@@ -171,7 +174,7 @@ def _production(deployment: Deployment, decision: Decision | None, *, moved: boo
 
 
 def _pending_approval(decision: Decision) -> Materialized:
-    """Return the result for a first model that is pending approval: no version is in production."""
+    """Return the result for a first model that is pending approval, while no version is in production."""
     return dg.MaterializeResult(
         data_version=dg.DataVersion("none"),
         metadata={"model_version": "none", "moved": False, "decision": decision.decision_id, "state": decision.status},

@@ -13,13 +13,17 @@ from pmmds_core.workflows.retention import Expired, expire, storage_sizes
 
 
 def make_retention(job_names: Collection[str] = ()) -> dg.AssetsDefinition:
-    """Return the asset. `job_names`: the jobs whose runs it deletes; empty means all jobs of the Dagster instance."""
+    """Return the asset.
+
+    `job_names` lists the jobs whose runs are deleted. If empty, the runs of all jobs in the Dagster instance are
+    deleted.
+    """
 
     @dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "html"}, deps=["prediction_archive"])
     def retention(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
         """Deletes reports, histograms, data sets, model versions, notifications and Dagster runs past their retention.
 
-        Each kind of data has a setting PMMDS_RETENTION_…_DAYS; 0 keeps everything. Versions that are or were in
+        Each kind of data has a setting PMMDS_RETENTION_…_DAYS, where 0 keeps everything. Versions that are or were in
         production, pending manual actions and the newest of each kind are always kept.
         """
         d = deployment.open()

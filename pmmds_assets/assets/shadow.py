@@ -55,7 +55,7 @@ def shadow_report(deployment: DeploymentResource) -> Materialized:
 
 
 def _differences(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the share of changed predictions and the chart; return neither if there are too few requests."""
+    """Return the share of changed predictions and the chart, or an empty result if there are too few requests."""
     if document["changed_share"] is None:
         return {}
     title = "Quantiles of the challenger's probability minus the served one"

@@ -60,9 +60,10 @@ log = get_logger("pmmds.assets.training_data")
 
 
 class TrainingDataConfig(dg.Config):
-    """What to do if there are too few new labels to evaluate a retraining.
+    """The run configuration.
 
-    `block_without_labels: true` ends the run as blocked_no_labels; otherwise the reference holdout is used.
+    If there are too few new labels to evaluate a retraining, `block_without_labels: true` ends the run as
+    blocked_no_labels. Otherwise, the reference holdout is used.
     """
 
     block_without_labels: bool = False
@@ -88,7 +89,7 @@ def training_data(
     If there are too few new labels, the seeded reference holdout is used or the retraining is blocked: nothing is
     materialized, downstream assets are skipped, and the outcome is recorded as blocked_no_labels.
     """
-    d = deployment.open().require_rights(PROMOTER)  # otherwise a model could be registered that cannot be evaluated
+    d = deployment.open().require_rights(PROMOTER)  # Otherwise, a model could be registered that cannot be evaluated.
     trigger = Trigger.of_tags(context.run.tags)
     claim_attempt(d, trigger, context.run.run_id)
     reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
@@ -104,16 +105,17 @@ def training_data(
 
 
 def _no_holdout(split: TooFewLabels) -> dg.AssetCheckResult:
-    """Return a warning, not a pass: there is no holdout to check, and Dagster requires a result."""
+    """Return a warning instead of a pass, because there is no holdout to check and Dagster requires a result."""
     metadata = {"outcome": BLOCKED_NO_LABELS, "reason": split.reason}
     severity = dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(check_name=LEAKAGE_CHECK, passed=False, severity=severity, metadata=metadata)
 
 
 def champion_rows(deployment: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return digests of the champion's training rows; empty before the first model.
+    """Return the digests of the champion's training rows, or an empty set before the first model.
 
-    A version without a decision record may lack them; then none of its rows can be excluded, which is logged.
+    A version without a decision record may lack these digests. In that case, no rows can be excluded, and a warning is
+    logged.
     """
     version = champion_of(deployment)
     none = np.empty(0, dtype=np.int64)
@@ -127,7 +129,10 @@ def champion_rows(deployment: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]
 
 
 def _reference_rows(deployment: Deployment, reference: Dataset) -> "pd.DataFrame":
-    """Add row keys if a row's content does not identify it. If there is a champion, use its row identity."""
+    """Add row keys if a row's content does not identify the row.
+
+    If there is a champion, use the champion's row identity.
+    """
     frame, champion = reference.read(), deployment.registry.version_of(deployment.model_name, "production")
     identity = champion.tags.get("row_identity", BY_CONTENT) if champion else identity_of(frame, deployment.contract)
     return with_reference_keys(frame, deployment.contract) if identity == BY_OCCURRENCE else frame
@@ -160,7 +165,7 @@ def _split(
 def _labeled(
     deployment: Deployment, plan: SplitPlan, now: datetime, run_id: str, *, is_keyed: bool
 ) -> tuple["pd.DataFrame | None", tuple[LeftOut, ...]]:
-    """Return the labeled rows that are recent enough; None if there are no labeled rows."""
+    """Return the labeled rows that are recent enough, or None if there are no labeled rows."""
     dataset = deployment.datasets.latest("labelled", run_id=run_id)
     if dataset is None or not dataset.n_rows:
         return None, ()
@@ -233,7 +238,7 @@ def _save(
 
 
 def _keys_frame(keys: Keys) -> tuple["pd.DataFrame", str]:
-    """Return the keys as a data frame, and their digest."""
+    """Return the keys as a data frame, and the digest of the keys."""
     import pandas as pd
 
     return pd.DataFrame({ROW_KEY: keys}), hashlib.sha256(keys.tobytes()).hexdigest()

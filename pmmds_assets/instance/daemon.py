@@ -48,7 +48,10 @@ def main() -> None:
 
 
 def leader_lock_of_instance() -> LeaderLock:
-    """Return the leader lock of the instance in DAGSTER_HOME, chosen by its run storage."""
+    """Return the leader lock for the instance in DAGSTER_HOME.
+
+    The instance's run storage determines the kind of lock.
+    """
     from pmmds_assets.instance.storage import open_instance
 
     with open_instance(load_settings()) as instance:
@@ -98,7 +101,7 @@ def end_this_process() -> None:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Exit on SIGTERM while waiting: PID 1 ignores it unless there is a handler.
+    """Exit on SIGTERM while waiting, because PID 1 ignores the signal without a handler.
 
     Dagster installs its own handler later.
     """

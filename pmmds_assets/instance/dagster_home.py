@@ -37,7 +37,9 @@ storage:
 
 
 def dagster_variables(settings: Settings) -> dict[str, str]:
-    """Create DAGSTER_HOME and return a process's environment variables. The file never contains the database URL.
+    """Create DAGSTER_HOME and return the environment variables for a process.
+
+    The instance file never contains the database URL.
 
     Raises:
         HomeNotWritableError: the folder is not writable.
@@ -49,7 +51,7 @@ def dagster_variables(settings: Settings) -> dict[str, str]:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Create DAGSTER_HOME and its instance file; a user's own file is not changed.
+    """Create DAGSTER_HOME and its instance file. A user's own file is not changed.
 
     Raises:
         HomeNotWritableError: the folder is not writable.
@@ -65,7 +67,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         else:
             _link(file)
     except FileExistsError:
-        pass  # another process created it at the same time
+        pass  # Another process created the file at the same time.
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {home} cannot be written: {error.strerror}.",
@@ -75,7 +77,10 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def _storage(settings: Settings, home: Path) -> str:
-    """Return dagster.yaml's storage section; empty for Dagster's own SQLite, which cannot handle % or ? in a path."""
+    """Return the storage section for dagster.yaml.
+
+    The section is empty for Dagster's own SQLite, which cannot handle % or ? in a path.
+    """
     if settings.dagster_database_url:
         return _POSTGRESQL
     return _ESCAPED_SQLITE if set("%?") & set(str(home)) else ""
@@ -83,7 +88,7 @@ def _storage(settings: Settings, home: Path) -> str:
 
 def _link(file: Path) -> None:
     if (file.is_symlink() and not file.exists()) or _is_made(file):
-        file.unlink(missing_ok=True)  # the linked checkout has moved, or the storage was PostgreSQL
+        file.unlink(missing_ok=True)  # The linked checkout has moved, or the storage was PostgreSQL.
     if not file.exists():
         file.symlink_to(instance_file())
 
@@ -103,7 +108,7 @@ def _is_made(file: Path) -> bool:
 
 
 def instance_file() -> Path:
-    """Return the path of dagster.yaml: at the top of a checkout, or inside the installed package."""
+    """Return the path of dagster.yaml, which is at the top of a checkout or inside the installed package."""
     package = Path(__file__).resolve().parent.parent
     beside = package.parent / INSTANCE_FILE
     return beside if beside.exists() else package / INSTANCE_FILE

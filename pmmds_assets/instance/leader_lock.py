@@ -1,6 +1,6 @@
 """Leader election among the Dagster daemons of one instance.
 
-With PostgreSQL the leader holds a table lock in Dagster's database, which works across machines; otherwise it holds a
+With PostgreSQL the leader holds a table lock in Dagster's database, which works across machines. Otherwise, it holds a
 lock file in DAGSTER_HOME. Not here: running the daemon (daemon.py).
 """
 
@@ -38,13 +38,13 @@ class LeaderLock(Protocol):
     def try_acquire(self) -> Role:
         """Acquire the lock if it is free, and return this process's role.
 
-        Call it again to check that the lock is still held.
+        Later calls check that the lock is still held.
         """
         ...
 
 
 class FileLeaderLock:
-    """A leader lock that is a lock file. The process holds it until it exits."""
+    """A leader lock that uses a lock file. The process holds the lock until it exits."""
 
     def __init__(self, dagster_home: Path) -> None:
         self._file = dagster_home / LOCK_FILE
@@ -98,7 +98,10 @@ class PostgresLeaderLock:
         return reported != actual
 
     def _create_table(self) -> None:
-        """Create the lock table. If two daemons do so at the same time, one fails and tries again a second later."""
+        """Create the lock table.
+
+        If two daemons create the table at the same time, one fails and tries again a second later.
+        """
         if not self._has_table:
             with self._lock.engine.begin() as session:
                 session.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {LOCK_TABLE} ()")

@@ -17,7 +17,7 @@ LOCK_FILE = "storage.lock"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Return the instance in DAGSTER_HOME; create its storage if necessary."""
+    """Return the instance in DAGSTER_HOME, creating its storage if necessary."""
     folder = settings.home_path / "dagster"
     is_sqlite = folder.is_dir() and not settings.dagster_database_url
     with locked_file(folder / LOCK_FILE) if is_sqlite else nullcontext():

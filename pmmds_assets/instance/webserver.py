@@ -43,7 +43,7 @@ def _create_storage(settings: Settings) -> None:
 def guard_the_application(settings: Settings) -> None:
     """Wrap the application that `dagster_webserver.cli` creates for uvicorn in the guard.
 
-    Dagster has no setting for middleware; a test checks that the command still calls this function.
+    Dagster has no setting for middleware. A test checks that the command still calls this function.
     """
     cli: Any = importlib.import_module("dagster_webserver.cli")
     make_app = cli.create_app_from_workspace_process_context

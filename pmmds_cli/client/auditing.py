@@ -1,4 +1,7 @@
-"""Who uses the command line, for audit events. Not here: recording them (pmmds_core/workflows/auditing.py)."""
+"""Determines who uses the command line, for audit events.
+
+Not here: recording them (pmmds_core/workflows/auditing.py).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def current_user() -> str:
-    """The name of the operating system's user."""
+    """Return the name of the operating system's user."""
     import getpass
 
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
+    except (KeyError, OSError):  # A container's user may have no name.
         return "the command line"
 
 
 def origin(by: str = "") -> Origin:
-    """The origin of a change by this command. `by`: the name that it was given; empty: the current user's."""
+    """Return the origin of a change by this command. If `by` is empty, the current user's name is used."""
     from pmmds_core.stores.identity.audit import Origin
     from pmmds_core.workflows.auditing import COMMAND_LINE
 

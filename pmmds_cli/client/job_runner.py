@@ -33,7 +33,10 @@ _PROGRESS_SECONDS = 1.0
 
 
 class JobFailedError(PmmdsError):
-    """A step of a job failed. The message is the step's error message; `details` is its traceback, for --debug."""
+    """A job's step failed.
+
+    The message is the step's error message, and `details` is the step's traceback for --debug.
+    """
 
     def __init__(self, message: str, details: str) -> None:
         super().__init__(message)
@@ -55,10 +58,10 @@ def run_job(
     """Run a job and wait until it finishes.
 
     Args:
-        name: name of the job.
-        settings: settings of the deployment, whose home contains DAGSTER_HOME.
-        ops: run configuration by asset, e.g. `{"reference_data": {"config": {...}}}`.
-        tags: run tags.
+        name: the name of the job.
+        settings: the settings of the deployment, whose home contains DAGSTER_HOME.
+        ops: the run configuration of each asset, such as `{"reference_data": {"config": {...}}}`.
+        tags: the run's tags.
 
     Raises:
         JobFailedError: a step failed, or Dagster could not store its records.
@@ -154,11 +157,11 @@ def _print_steps(
     cursor: str | None = None
     is_last, n_done = False, 0
     while not is_last:
-        is_last = done.wait(_PROGRESS_SECONDS)  # poll once more after the run to print its last steps
+        is_last = done.wait(_PROGRESS_SECONDS)  # Poll once more after the run to print the last steps.
         try:
             page = instance.get_records_for_run(run_id, cursor=cursor)
         except SQLAlchemyError:
-            return  # the same error also fails the run, which reports it
+            return  # The same error also fails the run, which reports the error.
         cursor = page.cursor
         for record in page.records:
             event = record.event_log_entry.dagster_event
@@ -182,7 +185,7 @@ def _failure(result: Any) -> JobFailedError:
 
 
 def _sentence_of(error: Any) -> str:
-    """Return the message of the PmmdsError in the exception chain, or of the innermost exception."""
+    """Return the message of the PmmdsError in the exception chain, or else of the innermost exception."""
     chain = [error]
     while chain[-1].cause is not None:
         chain.append(chain[-1].cause)
@@ -193,7 +196,7 @@ def _sentence_of(error: Any) -> str:
 
 
 def _with_checks(result: Any, sentence: str) -> str:
-    """Return the message, or the failed asset checks with their first failures if there are any."""
+    """Return the names and first failures of the failed asset checks, or `sentence` if no check failed."""
     failed = [c for c in result.get_asset_check_evaluations() if not c.passed]
     if not failed:
         return sentence

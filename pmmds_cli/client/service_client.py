@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Feedback:
-    """Label counts that the feedback endpoint reported."""
+    """The label counts that the feedback endpoint reported."""
 
     accepted: int
     updated: int
@@ -52,7 +52,7 @@ class ServiceClient:
         # `pmmds up` may have created the token after the settings were read.
         token = settings.admin_token or read_token(settings.home_path)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Ignore proxy variables of the environment; the service is on the local network.
+        # Ignore the environment's proxy variables, because the service is on the local network.
         self._http = httpx.Client(base_url=self.base_url, headers=headers, timeout=10.0, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -67,7 +67,7 @@ class ServiceClient:
         return Answer(body["request_id"], body["probability"], body["prediction"], body["model_version"])
 
     def predict_each(self, rows: Sequence[Row], on_answer: Callable[[int], None] = lambda _: None) -> list[Answer]:
-        """Send one request per row, several in parallel; return the responses in row order."""
+        """Send one request per row, several in parallel, and return the responses in the order of the rows."""
         answers = []
         with ThreadPoolExecutor(_THREADS) as pool:
             for n, answer in enumerate(pool.map(self.predict, rows), start=1):
@@ -87,7 +87,7 @@ class ServiceClient:
         return Feedback(*totals)
 
     def model_version(self) -> str | None:
-        """Return the version that GET /model reports; None if there is no model or no response."""
+        """Return the version that GET /model reports, or None if there is no model or no response."""
         try:
             response = self._http.get("/model")
         except httpx.HTTPError:
@@ -101,7 +101,7 @@ class ServiceClient:
             return False
 
     def health(self) -> Mapping[str, Any] | None:
-        """Return the JSON of GET /healthz, even if the service is unhealthy; None if there is no response."""
+        """Return the JSON of GET /healthz, even if the service is unhealthy, or None if there is no response."""
         try:
             document: Mapping[str, Any] = self._http.get("/healthz").json()
         except (httpx.HTTPError, ValueError):
@@ -133,7 +133,7 @@ def _detail(response: httpx.Response) -> str:
 
 
 class BackgroundTraffic:
-    """Sends requests in a background thread; records responses and failures."""
+    """A background thread that sends requests and records responses and failures."""
 
     def __init__(self, client: ServiceClient, rows: Sequence[Row]) -> None:
         self._client = client

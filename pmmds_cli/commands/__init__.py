@@ -1,1 +1,1 @@
-"""The commands, one module per group; application.py registers them."""
+"""The commands, with one module per group. application.py registers them."""

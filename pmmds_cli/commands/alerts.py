@@ -1,4 +1,4 @@
-"""alerts list, ack, resolve, comment, history: show and change drift alerts.
+"""The `pmmds alerts` commands, which show and change drift alerts.
 
 Not here: when alerts open and resolve automatically (pmmds_core/policies/alert_resolution.py).
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.alerts import Alert
     from pmmds_core.stores.lifecycle.outbox import NotificationState
 
-_ALERT_HELP = "Alert ID, see `pmmds alerts list`."
+_ALERT_HELP = "Alert id. See `pmmds alerts list`."
 AlertArgument = Annotated[int, typer.Argument(metavar="ID", help=_ALERT_HELP, autocompletion=alert_ids)]
 LiveAlertArgument = Annotated[int, typer.Argument(metavar="ID", help=_ALERT_HELP, autocompletion=live_alert_ids)]
 NoteOption = Annotated[str, typer.Option(help="Reason, stored with the change.")]
@@ -77,7 +77,7 @@ def acknowledge(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Acknowledge an alert, so that it triggers no automatic retraining."""
+    """Acknowledge an alert, so that the alert triggers no automatic retraining."""
     deployment = _deployment()
     with _audited(deployment, by, "acknowledge", alert_id, note):
         alert = deployment.alerts.acknowledge(alert_id, by=by, note=note)
@@ -90,7 +90,7 @@ def resolve(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Resolve an alert; the next report with drift opens a new one."""
+    """Resolve an alert. The next report with drift opens a new alert."""
     deployment = _deployment()
     with _audited(deployment, by, "resolve", alert_id, note):
         alert = deployment.alerts.resolve(alert_id, by=by, note=note)
@@ -103,7 +103,7 @@ def comment(
     note: Annotated[str, typer.Option(help="The comment.")],
     json: JsonOption = False,
 ) -> None:
-    """Comment on an alert, which changes nothing else."""
+    """Comment on an alert. This changes nothing else."""
     deployment = _deployment()
     with _audited(deployment, by, "comment", alert_id, note):
         alert = deployment.alerts.comment(alert_id, by=by, note=note)

@@ -1,4 +1,7 @@
-"""audit: who changed or tried to change what. Not here: recording it (pmmds_core/workflows/auditing.py)."""
+"""The `pmmds audit` command, which shows who changed or tried to change what.
+
+Not here: recording it (pmmds_core/workflows/auditing.py).
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,10 @@ def _row(event: AuditEvent) -> dict[str, object]:
 
 
 def _instant(text: str) -> datetime:
-    """A UTC day or a time as an aware instant; a time without a zone is UTC. Raises UsageError."""
+    """Return a UTC day or a time as an aware datetime.
+
+    A time without a time zone is read as UTC. Raises UsageError if the text is neither.
+    """
     from pmmds_core.errors import UsageError
 
     try:

@@ -1,4 +1,4 @@
-"""config: list the settings with their values, the origin of each value and its place in pmmds.toml.
+"""The `pmmds config` command, which lists the settings with their values, origins and places in pmmds.toml.
 
 Not here: reading settings (pmmds_core/config).
 """
@@ -36,7 +36,7 @@ def config(
     show_origin: OriginOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List every setting with its place in pmmds.toml, value and description, or print the value of one."""
+    """List every setting with its place in pmmds.toml, value and description, or print one setting's value."""
     from pmmds_core.config.listing import describe, find_setting
 
     rows = describe()

@@ -1,4 +1,7 @@
-"""console: run the monitoring API's web server in the foreground. Not here: the server (pmmds_console)."""
+"""The `pmmds console` command, which runs the monitoring API's web server in the foreground.
+
+Not here: the server (pmmds_console).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def console() -> None:
-    """Run the monitoring API in the foreground; see docs/monitoring-api.md."""
+    """Run the monitoring API in the foreground. See docs/monitoring-api.md."""
     from pmmds_cli.processes.ports import is_free
     from pmmds_console.access import access_text, check_access
     from pmmds_core.config.settings import load_settings

@@ -1,4 +1,4 @@
-"""contract check, contract diff: validate a contract or compare two.
+"""The `pmmds contract` commands, which validate a contract or compare two contracts.
 
 Not here: inferring a contract (init.py), migrating (database.py).
 """
@@ -31,7 +31,10 @@ def check(
     data: Annotated[Path | None, typer.Option("--data", help="CSV or Parquet file with rows to check.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Validate a contract; with --data, list the values that it rejects, with counts and line numbers."""
+    """Validate a contract.
+
+    With --data, list the values that the contract rejects, with their counts and line numbers.
+    """
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.data.reader import read_source
@@ -62,7 +65,7 @@ def diff(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show which changes `pmmds db migrate` makes, which it refuses, and which need a new model."""
+    """Show which changes `pmmds db migrate` makes, which changes it refuses, and which changes need a new model."""
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.contracts.contract_changes import Effect, contract_changes
 

@@ -1,4 +1,4 @@
-"""data download, data info: download or describe the reference data set."""
+"""The `pmmds data` commands, which download or describe the reference data set."""
 
 from __future__ import annotations
 

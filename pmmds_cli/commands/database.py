@@ -1,4 +1,4 @@
-"""db migrate, status, roles, backup, restore: manage the database."""
+"""The `pmmds db` commands, which manage the database."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _opened() -> tuple[Database, Contract]:
 
 
 def migrate_database(json: JsonOption = False) -> None:
-    """Migrate the tables to this version and add the contract's columns. Drops nothing.
+    """Migrate the tables to this version and add the contract's columns. No data is dropped.
 
     On PostgreSQL, also create the next daily partitions of the prediction log.
     """
@@ -81,7 +81,7 @@ def roles(
 
 
 def backup(file: Path) -> None:
-    """Back up the database to a new file without downtime. Then copy PMMDS_ARCHIVE_PATH separately."""
+    """Back up the database to a new file without downtime. Copy the folder PMMDS_ARCHIVE_PATH separately afterwards."""
     from pmmds_core.stores.database.backup import back_up
 
     database, _ = _opened()

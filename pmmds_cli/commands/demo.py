@@ -1,4 +1,7 @@
-"""demo: run the closed loop on real processes in a separate home. Not here: the steps (demo_steps.py)."""
+"""The `pmmds demo` command, which runs the closed loop on real processes in a separate home.
+
+Not here: the steps (demo_steps.py).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from pmmds_core.config.settings import Settings
     from pmmds_core.contract_inference.draft import ContractDraft
 
-# Settings that point to a real deployment, which the demo must not touch.
+# These settings may point to a real deployment, which the demo must not change.
 _PLACES = (
     "database_url",
     "mlflow_tracking_uri",
@@ -66,7 +69,7 @@ def demo(
 
 
 def _inferred(data: Path | None, label: str) -> ContractDraft | None:
-    """Infer a contract from the user's file, if any, before an earlier demo's home is deleted."""
+    """Infer a contract from the user's file, if there is one, before an earlier demo's home is deleted."""
     if (data is None) != (not label):
         raise UsageError("--data and --label must be used together.", next_step="Pass both or neither.")
     if data is None:
@@ -121,7 +124,7 @@ def _demo_settings(settings: Settings, home: Path) -> Settings:
     return msgspec.structs.replace(
         settings,
         home=str(home),
-        # The alert is the only trigger: an hourly performance report must not start another retraining.
+        # The alert is the only trigger, because an hourly performance report must not start another retraining.
         retrain_on_alert="on",
         retrain_on_performance_drop="off",
         # The demo runs unattended, so promotions need no approval.

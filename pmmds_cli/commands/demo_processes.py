@@ -22,14 +22,14 @@ PORT_ATTEMPTS = 3
 
 
 class DemoProcesses:
-    """The demo's running processes. `settings` contains the chosen ports."""
+    """The processes of a running demo. `settings` contains the chosen ports."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     @contextmanager
     def running(self, *, keep_up: bool) -> Iterator[None]:
-        """Start the real processes; stop them at the end, even if a step fails."""
+        """Start the real processes, and stop them at the end even if a step fails."""
         done = False
         try:
             self._start()
@@ -41,7 +41,7 @@ class DemoProcesses:
                 stop(self.settings)
 
     def _start(self) -> None:
-        """Start the processes; retry with other ports if another program takes a chosen port first."""
+        """Start the processes. If another program takes a chosen port first, retry with other ports."""
         say(f"1/7  Starting the console, the service, Dagster and MLflow ({self.settings.home})")
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             self._take_ports()

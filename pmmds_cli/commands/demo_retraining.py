@@ -1,4 +1,4 @@
-"""The steps of the demo after the alert: wait for the retraining and, if it promoted a model, for the swap.
+"""The demo's steps after the alert: wait for the retraining and, if a model was promoted, for the swap.
 
 Not here: the steps until the alert (demo_steps.py).
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Time limits are generous, because a small or busy machine takes several times as long as an idle one.
 RETRAIN_SECONDS, SWAP_SECONDS, READY_SECONDS = 600.0, 120.0, 180.0
-# Outcomes without a new model that count as success on the user's own data.
+# These outcomes without a new model count as success on the user's own data.
 _WITHOUT_MODEL = {HELD: DemoOutcome.HELD, BLOCKED_NO_LABELS: DemoOutcome.BLOCKED}
 
 
@@ -37,7 +37,7 @@ def demo_failed(problem: str) -> DemoFailedError:
 
 
 def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: str | Callable[[], str]) -> None:
-    """Wait until a condition is true, reporting the wait for `what`. Raises DemoFailedError on timeout."""
+    """Wait until a condition is true, and report that the demo waits for `what`. Raises DemoFailedError on timeout."""
     deadline = time.monotonic() + seconds
     with waiting(what):
         while not is_done():
@@ -47,7 +47,10 @@ def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: 
 
 
 class DemoRetraining:
-    """Sends requests while the sensor starts a retraining and the service swaps models. `end` records the outcome."""
+    """The demo's last steps, which send requests while a retraining runs and the service swaps models.
+
+    `end` records the outcome.
+    """
 
     def __init__(
         self,
@@ -81,7 +84,7 @@ class DemoRetraining:
             raise demo_failed(f"requests failed during the retraining: {traffic.failures[:1]}")
 
     def _await_retraining(self, alert: Alert) -> bool:
-        """Wait for the retraining that the alert triggers. Return False if it promoted no model."""
+        """Wait for the retraining that the alert triggers. Return False if the retraining promoted no model."""
         say("6/7  Waiting for Dagster's sensor to start a retraining and for the retraining to finish")
         store = self.deployment.retrainings
         problem = "the sensor started no retraining"
@@ -107,7 +110,7 @@ class DemoRetraining:
         return self._end(_WITHOUT_MODEL[run.outcome], f"{stays}. {run.reason}")
 
     def _run_started(self, alert: Alert) -> float:
-        """Return the seconds from the opening of the alert to the start of the Dagster run that it triggered."""
+        """Return how many seconds passed between the alert and the start of the Dagster run that it triggered."""
         from pmmds_cli.client.job_runner import shared_instance
 
         run_id = self.deployment.retrainings.recent(1)[0].run_id
@@ -128,6 +131,6 @@ class DemoRetraining:
 
 
 def _over(document: Mapping[str, Any], threshold: float) -> dict[str, float]:
-    """Return the PSI of each feature above the threshold, excluding the score."""
+    """Return the PSI of each feature that exceeds the threshold. The score is excluded."""
     features = (f for f in document["features"] if f["feature"] != SCORE)
     return {f["feature"]: f["psi"] for f in features if f["psi"] is not None and f["psi"] > threshold}

@@ -1,4 +1,4 @@
-"""The steps of the demo until an alert: train, send requests, check for drift.
+"""The demo's steps until an alert: train, send requests, and check for drift.
 
 With the packaged sample, every step has exactly one expected result, and any other raises DemoFailedError. With other
 data, the demo accepts every verdict and every decision, explains it and ends. Not here: the steps after the alert
@@ -37,7 +37,7 @@ SEED = 7
 
 
 class Demo:
-    """A demo run, which starts the stack, trains, forces drift, and waits for the retraining and the swap."""
+    """A demo run, which starts the processes, trains, forces drift, and waits for the retraining and the swap."""
 
     def __init__(self, settings: Settings) -> None:
         self.result = DemoResult()
@@ -45,7 +45,7 @@ class Demo:
         reference, self.future = self._split_source(settings)
         path = settings.home_path / "demo-reference.csv"
         reference.to_csv(path, index=False)
-        # Without this, a scheduled run could check a window before all of its requests have been sent.
+        # With schedules on, a scheduled run could check a window before all of its requests have been sent.
         self._processes = DemoProcesses(msgspec.structs.replace(settings, data_path=str(path), schedules="off"))
         # A small file may have fewer rows than these maximums.
         self.n_calm = min(N_CALM, len(self.future) // 2)
@@ -73,7 +73,7 @@ class Demo:
 
     @contextmanager
     def processes(self, *, keep_up: bool) -> Iterator[None]:
-        """Start the real processes; stop them at the end, even if a step fails."""
+        """Start the real processes, and stop them at the end even if a step fails."""
         say(f"Data: {self.result.data}")
         with self._processes.running(keep_up=keep_up):
             self.deployment = Deployment(self.settings)
@@ -87,7 +87,10 @@ class Demo:
         return self.result
 
     def _train(self, client: ServiceClient) -> bool:
-        """Train the first model. Return False if it was not promoted, which leaves the service without a model."""
+        """Train the first model.
+
+        Return False if the model was not promoted, which leaves the service without a model.
+        """
         say("2/7  Training the first model (train_job)")
         outcome = run_job("train_job", self.settings)
         decision = self.deployment.decisions.of_run(outcome.run_id)
@@ -104,7 +107,7 @@ class Demo:
         return True
 
     def _monitor(self, client: ServiceClient) -> None:
-        """Check traffic without drift, then drifted traffic; start the retraining steps on drift."""
+        """Check traffic without drift, then drifted traffic. If drift is detected, start the retraining steps."""
         document, rows = self._calm(client)
         if document["verdict"] != Verdict.DRIFTED:
             rows = self._drift(client)
@@ -157,7 +160,10 @@ class Demo:
         wait_until("the shipper to log the requests", lambda: log.count() >= n_rows, READY_SECONDS, problem)
 
     def end(self, outcome: DemoOutcome, account: str = "") -> bool:
-        """Record the outcome; return True for a promotion. Any other outcome is an error with the packaged sample."""
+        """Record the outcome, and return True if a model was promoted.
+
+        With the packaged sample, any other outcome is an error.
+        """
         is_promoted = outcome is DemoOutcome.PROMOTED
         if self.is_scripted and not is_promoted:
             raise demo_failed(f"the loop ended as {outcome}: {account.rstrip('.')}")

@@ -1,4 +1,6 @@
-"""drift compare: compare two files for drift. Needs no deployment and imports no deployment code.
+"""The `pmmds drift compare` command, which compares two files for drift.
+
+This command needs no deployment and imports no deployment code.
 
 Not here: the comparison (pmmds_core/file_drift/).
 """
@@ -28,7 +30,7 @@ NAMES = "Comma-separated; repeatable."
 _HEAD = ("feature", "kind", "PSI", "by chance", "p", "band", "change")
 _MIN_CHANGE = 24
 
-drift_app = typer.Typer(help="Compare data sets for drift; no deployment needed.", no_args_is_help=True)
+drift_app = typer.Typer(help="Compare data sets for drift. This needs no deployment.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 @drift_app.callback()
 def _group() -> None:
-    """Compare data sets for drift; no deployment needed."""
+    """Compare data sets for drift. This needs no deployment."""
 
 
 def compare(
@@ -71,7 +73,7 @@ def compare(
     fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with code 3 on drift.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Compare two files: PSI of each column, PSI expected by chance, largest change, and a verdict.
+    """Compare two files, and show each column's PSI, the PSI expected by chance, the largest change, and a verdict.
 
     Exits with code 4 if there are too few rows for a verdict.
     """
@@ -121,7 +123,7 @@ def compare(
 
 
 def names_of(given: Sequence[str] | None) -> list[str]:
-    """Parse the names in a repeatable option. Each value is a line of CSV, so names with commas can be quoted.
+    """Parse the names in a repeatable option. Each value is a line of CSV, so that names with commas can be quoted.
 
     Raises:
         UsageError: a quote is not closed.
@@ -151,18 +153,18 @@ def _whole(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"--bins {name}={text}: not a whole number.", next_step="Use 2 to 50.") from None
+        raise UsageError(f"--bins {name}={text} is not a whole number.", next_step="Use 2 to 50.") from None
 
 
 def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"--threshold {name}={text}: not a number.", next_step="Use a number such as 0.2.") from None
+        raise UsageError(f"--threshold {name}={text} is not a number.", next_step="Use a number such as 0.2.") from None
 
 
 def _write(result: FileComparison, profile: Path | None, html: Path | None) -> None:
-    """Write the profile and the HTML report, after rendering both."""
+    """Render the profile and the HTML report, then write both."""
     contents: list[tuple[Path, bytes]] = []
     if html is not None:
         contents.append((html, result.to_html().encode()))

@@ -1,4 +1,4 @@
-"""explain: show the lineage and feature contributions of a logged prediction.
+"""The `pmmds explain` command, which shows the lineage and feature contributions of a logged prediction.
 
 Not here: collecting them (pmmds_core/workflows/lineage.py).
 """
@@ -45,7 +45,10 @@ def explain(
 
 
 def _logged(deployment: Deployment, request_id: str) -> Any:
-    """Return the logged prediction. Raises UsageError if the id is unknown, DataError if it is still in the spool."""
+    """Return the logged prediction.
+
+    Raises UsageError if the id is unknown, and DataError if the prediction is still in the spool.
+    """
     from pmmds_core.workflows.lineage import find_prediction
 
     try:

@@ -1,4 +1,4 @@
-"""init: create a project folder from a data file.
+"""The `pmmds init` command, which creates a project folder from a data file.
 
 Not here: the inference (pmmds_core/contract_inference/), asking for corrections (init_corrections.py).
 """

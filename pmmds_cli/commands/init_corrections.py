@@ -1,4 +1,4 @@
-"""Asks for corrections of an inferred contract on a terminal, one line per column; an empty line ends the dialog.
+"""Asks for corrections of an inferred contract on a terminal, one line per column, until an empty line.
 
 Not here: options of the command (init.py).
 """
@@ -26,7 +26,10 @@ def corrected(
     infer: Callable[[InferenceOptions], ContractDraft],
     show: Callable[[ContractDraft], None],
 ) -> ContractDraft:
-    """Ask for corrections and repeat the inference after each one. An empty line or Ctrl-D accepts the result."""
+    """Ask for corrections, and repeat the inference after each correction.
+
+    An empty line or Ctrl-D accepts the result.
+    """
     show(draft)
     while line := _answer():
         try:
@@ -42,8 +45,7 @@ def corrected(
 def with_change(options: InferenceOptions, line: str, columns: list[str]) -> InferenceOptions:
     """Return the options with one correction added.
 
-    Raises:
-        InputFileError: the line is not a column name followed by numeric, categorical or ignore.
+    Raises: InputFileError: the line is not a column name followed by numeric, categorical or ignore.
     """
     name, _, change = line.strip().rpartition(" ")
     name = next(iter(csv.reader([name.strip()])), [""])[0] if name.strip().startswith('"') else name.strip()

@@ -1,4 +1,4 @@
-"""decisions, performance, doctor: commands that read the database.
+"""The commands `decisions`, `performance` and `doctor`, which read the database.
 
 They import no heavy libraries (pmmds_tests/cli/test_imports.py).
 """
@@ -38,7 +38,7 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
 
     deployment = _deployment()
     recent = deployment.decisions.recent(limit)
-    # Approvers need the challenger's results on live traffic.
+    # Approvers need to see the challenger's results on live traffic.
     versions = {d.challenger_version for d in recent if d.state == PENDING_APPROVAL}
     shadows = {version: _shadow(deployment, version) for version in sorted(versions)}
     if json:
@@ -49,7 +49,7 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
             "decided at (UTC)": f"{d.decided_at:%Y-%m-%d %H:%M}",
             "decision": d.decision_id,
             "kind": d.kind,
-            # A decision to promote may still be pending, or may have been aborted.
+            # The promotion that was decided may still be pending, or may have been aborted.
             "promoted": d.promoted and d.state == RECORDED,
             "state": d.status,
             "by": d.changed_by,
@@ -98,7 +98,7 @@ def performance(
     days: Annotated[int, typer.Option("--days", min=1, help="Number of UTC days, including today.")] = 14,
     json: JsonOption = False,
 ) -> None:
-    """Show model performance by day: measured on the received labels, and estimated without labels.
+    """Show the model's daily performance, measured on the received labels and estimated without labels.
 
     Shows the latest result of performance_job, which runs every hour.
     """

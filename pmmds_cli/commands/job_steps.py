@@ -1,4 +1,4 @@
-"""Steps that train, monitor and retrain share: check the deployment, run a Dagster job, print its decision."""
+"""The steps shared by train, monitor and retrain: check the deployment, run a Dagster job, and print the decision."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run_dagster_job(name: str, deployment: Deployment, **options: Any) -> JobOut
 
 
 def print_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, fail_on_hold: bool) -> None:
-    """Print a run's decision. Exits with CONDITION_NOT_MET if `fail_on_hold` is set and no model was promoted."""
+    """Print the run's decision. Exits with CONDITION_NOT_MET if `fail_on_hold` is set and no model was promoted."""
     decision = deployment.decisions.of_run(outcome.run_id)
     assert decision is not None, "a successful run stores a decision"
     if json:

@@ -1,4 +1,4 @@
-"""labels import: import labels from a file.
+"""The `pmmds labels import` command, which imports labels from a file.
 
 Not here: the file format, and which observation of a request counts (pmmds_core/stores/predictions/).
 """
@@ -27,9 +27,10 @@ def import_labels(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet: request_id, label, observed_at.")],
     json: JsonOption = False,
 ) -> None:
-    """Import labels from a file. The latest observation of a request counts, but all are stored.
+    """Import labels from a file.
 
-    Importing a file twice is safe. An invalid row rejects the whole file.
+    The latest observation of a request counts, but all observations are stored. Importing a file twice is safe. An
+    invalid row rejects the whole file.
     """
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.predictions.label_file import read_labels

@@ -1,4 +1,4 @@
-"""monitor: run monitor_job in this process."""
+"""The `pmmds monitor` command, which runs monitor_job in this process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def monitor(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check the recent window for drift and open an alert if it drifted (monitor_job)."""
+    """Check the recent window for drift, and open an alert if there is drift (monitor_job)."""
     deployment = ready_deployment(MONITOR)
     document = run_monitor(deployment, window_hours or 0, segments)
     if json:
@@ -50,7 +50,7 @@ def monitor(
 
 
 def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "") -> dict[str, Any]:
-    """Run monitor_job; return the drift report with `alert_id`. Raises UsageError for unknown `segments`."""
+    """Run monitor_job, and return the drift report with `alert_id`. Raises UsageError if `segments` are unknown."""
     from pmmds_core.config.values import comma_list
     from pmmds_core.drift.segments import check_segment_features
 

@@ -1,4 +1,6 @@
-"""rollback, approve, reject: manual decisions. Each one takes effect immediately and is then recorded in Dagster.
+"""The commands `rollback`, `approve` and `reject` for manual decisions.
+
+Each one takes effect immediately and is then recorded in Dagster.
 
 Not here: which changes are allowed (pmmds_core/workflows/rollback.py, approval.py).
 """
@@ -61,7 +63,7 @@ def approve(
     by: ByOption,
     json: JsonOption = False,
 ) -> None:
-    """Approve a pending promotion. It is aborted if the champion has changed since the decision."""
+    """Approve a pending promotion. The promotion is aborted if the champion has changed since the decision."""
     from pmmds_cli.client.auditing import origin
     from pmmds_core.policies.decision import PENDING_APPROVAL
     from pmmds_core.workflows.approval import approve as approve_decision
@@ -114,7 +116,7 @@ def _print_decision(deployment: Deployment, decision: Decision, *, json: bool) -
 
 
 def _show_in_dagster(deployment: Deployment, decision: Decision) -> None:
-    """Record the change in Dagster. A failure only prints a warning, because the change itself has succeeded."""
+    """Record the change in Dagster. If this fails, only print a warning, because the change itself has succeeded."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from pmmds_cli.client.job_runner import shared_instance

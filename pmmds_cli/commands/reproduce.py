@@ -1,4 +1,4 @@
-"""reproduce: train a version again from its record and compare the digests.
+"""The `pmmds reproduce` command, which retrains a version from its record and compares the digests.
 
 Not here: the training (pmmds_core/workflows/reproduction.py).
 """
@@ -31,7 +31,7 @@ def reproduce(
 ) -> None:
     """Retrain a version from its recorded data, seed and candidate, then compare the model digests.
 
-    Registers nothing. Exits with code 3 if the digests differ.
+    This registers nothing. Exits with code 3 if the digests differ.
     """
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.reproduction import reproduce as train_again

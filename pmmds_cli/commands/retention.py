@@ -1,4 +1,7 @@
-"""retention: delete or list expired data. Not here: which data has expired (workflows/retention.py)."""
+"""The `pmmds retention` command, which deletes or lists expired data.
+
+Not here: which data has expired (workflows/retention.py).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
     """Delete data that is older than its PMMDS_RETENTION_..._DAYS setting allows, as the nightly job does.
 
-    Dagster runs are deleted if this home has Dagster records; --dry-run does not count them.
+    Dagster runs are deleted if this home has Dagster records. --dry-run does not count these runs.
     """
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.retention import expire, storage_sizes

@@ -1,4 +1,4 @@
-"""retrain: run monitor_job and, if a trigger is active, retrain_job in this process."""
+"""The `pmmds retrain` command, which runs monitor_job and, if a trigger is active, retrain_job in this process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def retrain(
     fail_on_hold: FailOnHold = False,
     json: JsonOption = False,
 ) -> None:
-    """Check for drift, and retrain if a trigger is active (retrain_job)."""
+    """Check for drift, and retrain the model if a trigger is active (retrain_job)."""
     deployment = ready_deployment(PROMOTER)
     document = run_monitor(deployment)
     trigger = _find_trigger(deployment, is_forced=force)
@@ -63,7 +63,7 @@ def retrain(
 
 
 def _find_trigger(deployment: Deployment, *, is_forced: bool) -> Trigger | str:
-    """Return the trigger of the run, or the reason not to run, which is empty if no trigger is active.
+    """Return the run's trigger, or the reason not to run. The reason is empty if no trigger is active.
 
     A manual retraining counts as the next attempt of its trigger, so that the sensor does not start another run.
     """

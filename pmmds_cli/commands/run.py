@@ -1,4 +1,4 @@
-"""run: run one process of `pmmds up` in the foreground, as a container does.
+"""The `pmmds run` command, which runs one process of `pmmds up` in the foreground, as in a container.
 
 Not here: the processes (processes/definitions.py).
 """

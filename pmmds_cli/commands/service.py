@@ -1,4 +1,4 @@
-"""serve, up, down, status, logs: start, stop and inspect the processes of one machine.
+"""The commands `serve`, `up`, `down`, `status` and `logs`, which manage the processes on one machine.
 
 Not here: the processes and the supervisor (processes/).
 """
@@ -50,7 +50,7 @@ def serve() -> None:
     check_before_serving(settings)
     argv, variables = serve_command(settings)
     say(f"Serving on {http_url(settings.http_host, settings.http_port)} - Ctrl-C stops.")
-    with lock:  # the server that replaces this process with exec inherits the lock
+    with lock:  # The server that replaces this process with exec inherits the lock.
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 
@@ -75,7 +75,7 @@ def start(settings: Settings, *, foreground: bool = False, with_console: bool = 
 
     Raises:
         AlreadyRunningError, PortTakenError, StoreError, ContractError: nothing was started.
-        ServiceError, PortTakenError: a process did not become ready; the others keep running.
+        ServiceError, PortTakenError: a process did not become ready. The other processes keep running.
     """
     from pmmds_cli.processes.readiness import wait_until_ready
     from pmmds_cli.processes.supervisor import Supervisor
@@ -93,7 +93,7 @@ def start(settings: Settings, *, foreground: bool = False, with_console: bool = 
 
 
 def _prepared(settings: Settings, *, with_console: bool) -> tuple[Sequence[Process], dict[str, str]]:
-    """Check contract, ports, databases and registry before the first process starts."""
+    """Check the contract, ports, databases and registry before the first process starts."""
     from pmmds_cli.processes.definitions import check_ports, child_environment, local_processes
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
@@ -127,7 +127,10 @@ def _check_console(settings: Settings) -> None:
 
 
 def _make_token(settings: Settings) -> None:
-    """Create the admin token that the service and `pmmds` commands use. Raises HomeNotWritableError."""
+    """Create the admin token for the service and the `pmmds` commands.
+
+    Raises HomeNotWritableError if the home is not writable.
+    """
     from pmmds_core.config.admin_token import ensure_token
     from pmmds_core.errors import HomeNotWritableError
 
@@ -175,7 +178,7 @@ def _wait(is_done: Callable[[], bool], seconds: float, problem: str) -> None:
 
 
 def status(json: JsonOption = False) -> None:
-    """Show state, uptime and address of each process. Exits with code 1 if any process is down."""
+    """Show the state, uptime and address of each process. Exits with code 1 if any process is down."""
     from pmmds_cli.processes.definitions import local_processes
     from pmmds_cli.processes.supervisor import Supervisor
     from pmmds_core.config.settings import load_settings

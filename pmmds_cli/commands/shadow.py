@@ -1,4 +1,4 @@
-"""shadow: compare the challenger with the served predictions. Changes nothing.
+"""The `pmmds shadow` command, which compares the challenger with the served predictions. Changes nothing.
 
 Not here: the measures (pmmds_core/evaluation/shadow.py).
 """
@@ -53,7 +53,7 @@ def shadow(
 
 
 def _state(deployment: Deployment) -> dict[str, Any]:
-    """Return the last status that this home's shadow process wrote."""
+    """Return the most recent status that this home's shadow process wrote."""
     from pmmds_serving.shadow.status import ShadowFiles
 
     return ShadowFiles(deployment.settings.home_path / RUN_FOLDER).part(deployment.settings.shadow)

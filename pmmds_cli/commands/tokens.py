@@ -1,4 +1,4 @@
-"""tokens create, list, revoke: API tokens of users, for programs that call the console's API.
+"""The `pmmds tokens` commands, which manage API tokens for programs that call the console's API.
 
 Not here: checks of roles and lifetimes (pmmds_core/stores/identity/tokens.py).
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pmmds_core.stores.identity.tokens import ApiToken
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-tokens_app = typer.Typer(help="Create, list and revoke API tokens of users.", no_args_is_help=True)
+tokens_app = typer.Typer(help="Create, list and revoke users' API tokens.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -33,11 +33,11 @@ def create(
     name: NameArgument,
     role: RoleOption,
     expires: Annotated[
-        str, typer.Option("--expires", metavar="TIME", help="Lifetime, such as 90d or 12h; at most 366d.")
+        str, typer.Option("--expires", metavar="TIME", help="Lifetime, such as 90d or 12h, at most 366d.")
     ] = "90d",
     json: JsonOption = False,
 ) -> None:
-    """Create an API token of a user and print it; it cannot be shown again."""
+    """Create an API token for a user and print the token, which cannot be shown again."""
     from pmmds_cli.client.auditing import origin
     from pmmds_core.workflows.auditing import audited
 
@@ -49,7 +49,7 @@ def create(
         return
     print(secret)
     say(f"API token {token.token_id} of {token.owner}: {token.role.word}, until {token.expires_at:%Y-%m-%d %H:%M} UTC.")
-    say("Store it now; PMMDS keeps only its digest.")
+    say("Store the token now, because PMMDS keeps only its digest.")
 
 
 def list_tokens(json: JsonOption = False) -> None:
@@ -72,10 +72,10 @@ def list_tokens(json: JsonOption = False) -> None:
 
 
 def revoke(
-    token_id: Annotated[int, typer.Argument(metavar="TOKEN", help="Number of the token, see `pmmds tokens list`.")],
+    token_id: Annotated[int, typer.Argument(metavar="TOKEN", help="Number of the token. See `pmmds tokens list`.")],
     json: JsonOption = False,
 ) -> None:
-    """Revoke an API token; the next request with it is refused."""
+    """Revoke an API token. The next request with the token is rejected."""
     from pmmds_cli.client.auditing import origin
     from pmmds_core.workflows.auditing import audited
 
@@ -89,7 +89,7 @@ def revoke(
 
 
 def _lifetime(text: str) -> timedelta:
-    """`90d`, `12h` or `30m` as a duration. Raises UsageError."""
+    """Return a text such as `90d`, `12h` or `30m` as a duration. Raises UsageError if the text is not a duration."""
     from pmmds_core.errors import UsageError
 
     match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text.strip())

@@ -1,4 +1,4 @@
-"""traffic: send simulated requests to the service, optionally with labels.
+"""The `pmmds traffic` command, which sends simulated requests to the service, optionally with labels.
 
 Not here: the rows (pmmds_core/synthetic/).
 """
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class SentTraffic:
-    """The service's responses, and the labels that were sent."""
+    """The service's responses and the labels that were sent."""
 
     answers: list[Answer]
     labels: list[int]
@@ -78,7 +78,7 @@ def vars_or_none(feedback: Feedback | None) -> dict[str, int] | None:
 
 
 def _source(settings: Any, contract: Contract, path: str) -> Any:
-    """Return the rows of the file, or a generator: the packaged one or one fitted on the reference data."""
+    """Return the file's rows, or a generator, which is the packaged one or fitted on the reference data."""
     from pmmds_core.data.reader import read_source
     from pmmds_core.stores.files.reference_source import load_reference
     from pmmds_core.synthetic.generator import packaged_generator

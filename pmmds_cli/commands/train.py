@@ -1,4 +1,4 @@
-"""train: run train_job in this process."""
+"""The `pmmds train` command, which runs train_job in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""users add, list, set-role, set-password, disable, enable: who may sign in to the console with a password.
+"""The `pmmds users` commands, which manage who may sign in to the console with a password.
 
 Not here: checks of names, passwords and roles (pmmds_core/stores/identity/users.py).
 """
@@ -40,7 +40,7 @@ def add(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Add a user; the password comes from a prompt or standard input."""
+    """Add a user. The password is read from a prompt or from standard input."""
     from pmmds_cli.client.auditing import origin
     from pmmds_core.workflows.auditing import audited
 
@@ -71,7 +71,7 @@ def list_users(json: JsonOption = False) -> None:
 
 
 def set_role(name: NameArgument, role: RoleOption, json: JsonOption = False) -> None:
-    """Change a user's role, also in open sessions."""
+    """Change a user's role, including the role in open sessions."""
     from pmmds_cli.client.auditing import origin
     from pmmds_core.workflows.auditing import audited
 
@@ -95,7 +95,7 @@ def set_password(name: NameArgument, json: JsonOption = False) -> None:
 
 
 def disable(name: NameArgument, json: JsonOption = False) -> None:
-    """Disable a user: sessions end, and sign-ins and API tokens are refused."""
+    """Disable a user. The user's sessions end, and sign-ins and API tokens are rejected."""
     from pmmds_cli.client.auditing import origin
     from pmmds_core.workflows.auditing import audited
 
@@ -117,7 +117,7 @@ def enable(name: NameArgument, json: JsonOption = False) -> None:
 
 
 def role_named(word: str) -> Role:
-    """The role with this name. Raises UsageError for any other text."""
+    """Return the role with this name. Raises UsageError if there is no such role."""
     from pmmds_core.errors import UsageError
     from pmmds_core.policies.roles import Role
 
@@ -129,7 +129,7 @@ def role_named(word: str) -> Role:
 
 
 def _password() -> str:
-    """The password, from two prompts in a terminal, else the first line of standard input."""
+    """Return the password from two prompts in a terminal, or else from the first line of standard input."""
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     return sys.stdin.readline().rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""webhooks secret, test, list: the targets that receive signed events.
+"""The `pmmds webhooks` commands, which manage the targets that receive signed events.
 
 Not here: sending (pmmds_core/stores/lifecycle/webhook_sender.py).
 """
@@ -34,7 +34,7 @@ def new_secret() -> None:
 
 
 def send_test(json: JsonOption = False) -> None:
-    """Send the event `webhook.test` to every target now; exit 1 if one does not accept it."""
+    """Send the event `webhook.test` to every target now. Exits with code 1 if a target does not accept the event."""
     results = _results(_deployment())
     if json:
         print_json([{"target": name, "problem": problem} for name, problem in results.items()])
@@ -46,7 +46,10 @@ def send_test(json: JsonOption = False) -> None:
 
 
 def _results(deployment: Deployment) -> dict[str, str | None]:
-    """Target → why it did not accept the event; None if it did."""
+    """Return why each target did not accept the event, indexed by target.
+
+    The value is None if the target accepted the event.
+    """
     import asyncio
 
     from pmmds_core.config.webhooks import words_of

@@ -1,4 +1,4 @@
-"""celery-worker: start a Celery worker that executes Dagster steps and runs.
+"""The `pmmds celery-worker` command, which starts a Celery worker for Dagster steps and runs.
 
 Not here: the Celery application (pmmds_assets/executors.py).
 """

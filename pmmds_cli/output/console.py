@@ -20,7 +20,7 @@ def print_json(value: Any) -> None:
 
 
 def say(sentence: str, *, to: TextIO | None = None) -> None:
-    """Print progress to standard error; standard output is for results."""
+    """Print progress to standard error, because standard output is for results."""
     print(sentence, file=to or sys.stderr, flush=True)
 
 

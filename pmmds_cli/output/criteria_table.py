@@ -12,7 +12,7 @@ _COLUMNS = ("criterion", "value", "threshold", "verdict", "decides")
 
 
 def criteria_lines(document: Mapping[str, Any]) -> list[str]:
-    """Return a header and one line per criterion of a decision; empty if the decision has no criteria."""
+    """Return a header and one line per criterion of the decision, or an empty list if the decision has no criteria."""
     criteria = document.get("criteria") or []
     if not criteria:
         return []
@@ -22,7 +22,7 @@ def criteria_lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
-    """Return the cells of a criterion, with a dash for a value or threshold that was not recorded."""
+    """Return a criterion's cells, with a dash for a value or threshold that was not recorded."""
     verdict = criterion.get("verdict") or ("met" if criterion["passed"] else "not met")
     decides = "yes" if criterion["blocking"] else "advice"
     threshold = str(criterion.get("threshold", "–"))

@@ -17,7 +17,10 @@ from pmmds_core.runtime.plurals import counted
 
 
 class DemoOutcome(StrEnum):
-    """The outcome of the loop. The packaged sample must end as `promoted`; with other data every outcome is valid."""
+    """The outcome of the loop.
+
+    With the packaged sample it must be `promoted`. With other data, every outcome is valid.
+    """
 
     PROMOTED = "promoted"
     HELD = "held"
@@ -29,9 +32,10 @@ class DemoOutcome(StrEnum):
 
 @dataclass
 class DemoResult:
-    """Measurements that the demo's steps fill in; those of steps that did not run stay empty.
+    """The measurements that the demo's steps record.
 
-    `account` is the reason why the loop promoted no model; empty if it did.
+    Fields of steps that did not run stay empty. `account` is the reason why the loop promoted no model, or empty if a
+    model was promoted.
     """
 
     data: str = ""
@@ -95,7 +99,7 @@ def _retrained(result: DemoResult) -> list[str]:
     lines = [f"  alert         {result.alert_id}; its retraining started {started} later and took {took}"]
     if decision:
         lines.append(f"  decision      {decision['decision_id']}: {decision['promotion_reason']}")
-        lines += [f"    {line}" for line in criteria_lines(decision)]  # the indented table fits in 80 columns
+        lines += [f"    {line}" for line in criteria_lines(decision)]  # The indented table fits in 80 columns.
     requests = counted(result.n_requests_during_swap, "request")
     if not result.last_version:
         return [*lines, f"  traffic       {requests} during the retraining, {result.n_failed_requests} failed"]

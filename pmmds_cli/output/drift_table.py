@@ -19,7 +19,7 @@ _SEGMENT = 36
 
 
 def print_drift(document: Mapping[str, Any]) -> None:
-    """Print the features by descending PSI if there are enough rows, the verdict by rule, and the segments."""
+    """Print the features by descending PSI if there are enough rows, each rule's verdict, and the segments."""
     from pmmds_core.drift.few_rows import has_enough_rows
 
     if has_enough_rows(document):

@@ -6,7 +6,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes. A PMMDS error uses the `exit_code` of its class (pmmds_core/errors.py), which is 1 or 2."""
+    """The exit codes of the command.
+
+    A PMMDS error uses its class's `exit_code` (pmmds_core/errors.py), which is 1 or 2.
+    """
 
     FAILURE = 1
     USAGE = 2

@@ -28,7 +28,7 @@ _MEMORY = "Use fewer rows or a machine with more memory."
 
 
 class CommandErrors:
-    """A context manager around a command. On an exception, it prints a message to stderr and sets `exit_code`.
+    """A context manager around a command that prints a message to stderr and sets `exit_code` if there is an exception.
 
     SystemExit propagates after the output is flushed. A closed pipe sets exit code 1 without a message.
     """
@@ -43,7 +43,7 @@ class CommandErrors:
 
     def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         if error is None or isinstance(error, SystemExit):
-            if error is not None and error.code == ExitCode.INTERRUPTED:  # typer exits with this code on Ctrl-C
+            if error is not None and error.code == ExitCode.INTERRUPTED:  # typer exits with this code on Ctrl-C.
                 _say("Stopped.")
             return self._flush()
         self.exit_code = self._ended_by(error)
@@ -66,7 +66,7 @@ class CommandErrors:
 
     @property
     def _command(self) -> str:
-        """Return the command up to its first option or file, such as `pmmds alerts list`."""
+        """Return the command without its options and files, such as `pmmds alerts list`."""
         words = (word for word in self._arguments if word != DEBUG)
         names = takewhile(lambda word: word.replace("-", "").isalnum() and not word.startswith("-"), words)
         return " ".join(["pmmds", *names])
@@ -117,7 +117,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _logged(text: str, command: str) -> str:
-    """Append a traceback to the home's log file; return a sentence with the file's path."""
+    """Append a traceback to the home's log file, and return a sentence with the file's path."""
     try:
         from pmmds_core.config.settings import home_of_environment
     except ImportError:
@@ -151,6 +151,6 @@ def _discard_output() -> None:
 
 
 def _say(text: str) -> None:
-    """Print to standard error, if it is open."""
+    """Print to standard error if the stream is open."""
     with suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)

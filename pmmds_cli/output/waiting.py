@@ -21,8 +21,9 @@ def waiting(what: str | Callable[[], str], *, interval: float | None = None) -> 
     """Report the wait on standard error until the block ends, starting after the first interval.
 
     Args:
-        what: what the command waits for, such as `mlflow; log: …`, or a function that returns it.
-        interval: seconds between reports. None means 1 on a terminal and 10 otherwise.
+        what: a description of what the command waits for, such as `mlflow; log: …`, or a function that returns the
+            description.
+        interval: the number of seconds between reports. None means 1 on a terminal and 10 otherwise.
     """
     screen, done = sys.stderr, threading.Event()
     is_terminal = screen.isatty()

@@ -1,4 +1,6 @@
-"""The processes of one machine: command, address and readiness check. `pmmds up` starts every process listed here.
+"""The processes of one machine, with each one's command, address and readiness check.
+
+`pmmds up` starts every process listed here.
 
 Not here: the supervisor (supervisor.py).
 """
@@ -30,7 +32,7 @@ _PORT_VARIABLES = {
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running process. It is ready when `url` responds or, without a `url`, when it is running.
+    """A long-running process. It is ready when `url` responds or, without a `url`, when it is running.
 
     `grpc_health` is the service name for the gRPC health check on `port`.
     """
@@ -47,7 +49,7 @@ class Process:
 
     @property
     def command(self) -> str:
-        return shlex.join(self.argv).replace("%", "%%")  # supervisord expands percent signs
+        return shlex.join(self.argv).replace("%", "%%")  # supervisord expands percent signs.
 
 
 def local_processes(settings: Settings, *, with_console: bool = True) -> list[Process]:
@@ -90,7 +92,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     )
     for process in processes:
         merged.update(process.variables)
-    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set this variable to an empty value, which boto3 rejects
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set an empty value, which boto3 rejects.
         merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
 
@@ -116,14 +118,17 @@ def _serving(settings: Settings) -> Process:
 
 
 def _mlflow(settings: Settings) -> Process:
-    """Define the MLflow server. Its database URL contains a password, so it is passed in a private variable."""
+    """Define the MLflow server.
+
+    The server's database URL contains a password, so the URL is passed in a private variable.
+    """
     from pmmds_core.stores.artifacts.mlflow_app import APP_NAME, host_variables
 
     base = client_url(settings.mlflow_host, settings.mlflow_port)
     root = settings.resolved_artifact_root
     argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
     argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
-    # Clients of the server read artifacts through the server; clients of its database read the artifact root directly.
+    # Clients of the server read artifacts through the server. Clients of its database read the artifact root directly.
     argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
     variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url, **host_variables(settings)}
     return Process(

@@ -24,7 +24,7 @@ MIN_FREE_BYTES = 500 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check."""
+    """The result of a check."""
 
     part: str
     ok: bool
@@ -32,7 +32,7 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Run every check; a failed check does not stop the others."""
+    """Run every check. A failed check does not stop the others."""
     try:
         deployment = Deployment.from_environment()
     except PmmdsError as error:
@@ -172,7 +172,7 @@ def _undelivered(deployment: Deployment) -> str:
 
 
 def _targets(deployment: Deployment) -> str:
-    """Check the notification targets. Import apprise only if there are any."""
+    """Check the notification targets. Import apprise only if there are targets."""
     if not deployment.alert_urls:
         return "no notification targets configured (PMMDS_ALERT_URLS)"
     from pmmds_core.stores.lifecycle.notifier import unknown_urls

@@ -42,7 +42,7 @@ def main(name: str) -> int:
 
 
 def check_process(process: Process, settings: Settings) -> str:
-    """Return one sentence if the process is healthy. Raises ServiceUnavailableError with the problem otherwise."""
+    """Return one sentence if the process is healthy. Otherwise, raise ServiceUnavailableError with the problem."""
     if process.name == "serving":
         return _check_serving(process, settings.admin_token)
     if process.name == "dagster-daemon":
@@ -55,7 +55,7 @@ def check_process(process: Process, settings: Settings) -> str:
 
 def _get(name: str, url: str, token: str = "") -> Any:
     """Return the JSON or text of a GET response, even if its status is 503."""
-    # Ignore proxy variables of the environment; the process is on this machine.
+    # Ignore the environment's proxy variables, because the process is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     if token:
         opener.addheaders = [("Authorization", f"Bearer {token}")]
@@ -76,7 +76,10 @@ def _get(name: str, url: str, token: str = "") -> Any:
 
 
 def _check_serving(process: Process, token: str) -> str:
-    """Check the service. It may lack a model, as in a new deployment, but needs its database and spool."""
+    """Check the service.
+
+    A healthy service may lack a model, as in a new deployment, but needs its database and spool.
+    """
     document = _get(process.name, f"{process.page}healthz", token)
     parts = document["parts"] if isinstance(document, dict) else {}
     wrong = [
@@ -90,7 +93,10 @@ def _check_serving(process: Process, token: str) -> str:
 
 
 def _check_daemon(settings: Settings) -> str:
-    """Check the daemon's heartbeats in Dagster's storage, because it has no port. Each part writes one every 30 s."""
+    """Check the daemon's heartbeats in Dagster's storage, because the daemon has no port.
+
+    Each of its parts writes a heartbeat every 30 s.
+    """
     from pmmds_cli.client.job_runner import shared_instance
 
     instance = shared_instance(settings)
@@ -112,7 +118,7 @@ def _check_grpc(process: Process) -> str:
     target = authority(client_host(process.host), process.port)
     with grpc.insecure_channel(target) as channel:
         try:
-            stub: Any = health_pb2_grpc.HealthStub(channel)  # the type stubs lack the methods of HealthStub
+            stub: Any = health_pb2_grpc.HealthStub(channel)  # The type stubs lack the methods of HealthStub.
             said = stub.Check(health_pb2.HealthCheckRequest(service=process.grpc_health), timeout=_CHECK_SECONDS)
         except grpc.RpcError as error:
             raise ServiceUnavailableError(f"{process.name} did not respond at {target} ({error.code()}).") from None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Return True if the port is free now. Another process may still take it first."""
+    """Return True if the port is free now. Another process may still take the port first."""
     with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -44,7 +44,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Return True if a process or one of its descendants listens on a port; False if the process has exited."""
+    """Return True if the process or one of its descendants listens on the port, and False if the process has exited."""
     import psutil
 
     try:

@@ -62,7 +62,7 @@ def _state(supervisor: Supervisor, process: Process) -> ProcessState | None:
 
 
 def _is_ready(process: Process, state: ProcessState | None) -> bool:
-    """Return True if this process itself answers, not another program that took its port first."""
+    """Return True if this process itself responds, and not another program that took its port first."""
     from pmmds_cli.processes.ports import listens
 
     if state is None or not state.pid:
@@ -80,7 +80,8 @@ def _raise_if_failed(process: Process, state: ProcessState | None) -> None:
         return
     if process.port and not is_free(process.host, process.port) and not listens(state.pid, process.port):
         raise port_taken(process)
-    # Check this only after an exit, because a port that is bound but not yet listening looks the same.
+    # Check the port only after the process has exited, because a port that is bound but not yet listening looks the
+    # same.
     if process.grpc_port and state.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
         raise grpc_port_taken(process)
     if state.state == "FATAL":

@@ -26,7 +26,7 @@ _MAX_SOCKET = 100
 
 @dataclass(frozen=True)
 class ProcessState:
-    """The state of one process; `state` is supervisord's: RUNNING, BACKOFF, FATAL, ..."""
+    """The state of one process. `state` is supervisord's name for the state, such as RUNNING, BACKOFF or FATAL."""
 
     name: str
     state: str
@@ -53,7 +53,7 @@ class Supervisor:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Hold a lock that prevents concurrent starts. Raises AlreadyRunningError."""
+        """Hold a lock that prevents concurrent starts. Raises AlreadyRunningError if PMMDS is running."""
         try:
             make_private(self.folder.parent)
             self.folder.mkdir(exist_ok=True)
@@ -79,7 +79,10 @@ class Supervisor:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Return the variables that the configuration refers to. A path in the file itself could not contain " #"."""
+        """Return the variables that the configuration refers to.
+
+        A path in the configuration itself could not contain " #".
+        """
         logs = str(self.logs)
         return {
             "SUPERVISOR_RUN": str(self.folder),
@@ -93,7 +96,7 @@ class Supervisor:
         return [*argv, "-n"] if foreground else argv
 
     def start(self, processes: Sequence[Process], environment: Mapping[str, str]) -> None:
-        """Start in the background. Raises ServiceError if the supervisor does not start."""
+        """Start the supervisor in the background. Raises ServiceError if the supervisor does not start."""
         self.write_configuration(processes)
         started = subprocess.run(
             self.command(foreground=False),
@@ -120,7 +123,7 @@ class Supervisor:
         return self._call("getState", when_stopping={}) is not None
 
     def states(self) -> list[ProcessState]:
-        """Return the state of every process; empty if the supervisor is not running."""
+        """Return the state of every process, or an empty list if the supervisor is not running."""
         found = self._call("getAllProcessInfo", when_stopping=[]) or []
         return [
             ProcessState(
@@ -144,11 +147,11 @@ class Supervisor:
         return None if found is None else int(found)
 
     def shutdown(self) -> None:
-        """Ask the supervisor to stop all processes and exit; return immediately."""
+        """Ask the supervisor to stop all processes and exit, and return immediately."""
         self._call("shutdown")
 
     def _call(self, method: str, *, when_stopping: Any = None) -> Any:
-        """Return an RPC's result; None if the supervisor is not running, `when_stopping` during its shutdown."""
+        """Return an RPC's result, or None if the supervisor is not running, or `when_stopping` during a shutdown."""
         import xmlrpc.client
 
         from supervisor.xmlrpc import SupervisorTransport

@@ -1,4 +1,4 @@
-"""Settings (`PMMDS_*` variables), their types, secrets in files and the admin token.
+"""The settings (`PMMDS_*` variables), the types of settings, secrets in files and the admin token.
 
 Not here: the code that a setting controls, which reads it from `Settings`.
 """

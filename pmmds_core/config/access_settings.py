@@ -22,7 +22,7 @@ OptionalHeaderName = Annotated[
 
 
 class AccessSettings(LoopSettings, frozen=True, kw_only=True):
-    """Settings of access to the console. pmmds_console/sign_in parses the lists."""
+    """The settings that control access to the console. The lists are parsed by pmmds_console/sign_in."""
 
     console_sign_in: Annotated[
         Literal["off", "users", "proxy", "oidc"],

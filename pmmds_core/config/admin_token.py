@@ -1,7 +1,7 @@
 """The admin token that `pmmds up` generates: a file in PMMDS_HOME with mode 0600.
 
-The service and the client commands with the same PMMDS_HOME use it if PMMDS_ADMIN_TOKEN is not set.
-Not here: checking a request's token (pmmds_serving/access.py).
+The service and the client commands with the same PMMDS_HOME use this token if PMMDS_ADMIN_TOKEN is not set. Not here:
+checking a request's token (pmmds_serving/access.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OWN_USER_ONLY = 0o600
 
 
 def read_token(home: Path) -> str:
-    """Return the admin token in this PMMDS_HOME; empty if there is none.
+    """Return the admin token in this PMMDS_HOME, or an empty string if there is none.
 
     Raises:
         SettingError: the file exists but cannot be read or is not a single line of text.
@@ -32,18 +32,18 @@ def read_token(home: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"The admin token in {file} cannot be read ({type(error).__name__}).",
-            next_step="Run this as the user who owns PMMDS_HOME, or delete the file; `pmmds up` creates a new one.",
+            next_step="Run this as the user who owns PMMDS_HOME, or delete the file. `pmmds up` creates a new one.",
         ) from None
     if len(token.split()) > 1:
         raise SettingError(
             f"{file} must contain a single line with the token.",
-            next_step="Delete the file; `pmmds up` creates a new one.",
+            next_step="Delete the file. `pmmds up` creates a new one.",
         )
     return token
 
 
 def ensure_token(home: Path) -> Path:
-    """Return the token file in this PMMDS_HOME; create it with 256 random bits if it does not exist.
+    """Return the token file in this PMMDS_HOME. If the file does not exist, it is created with 256 random bits.
 
     Raises:
         SettingError: the file cannot be read.

@@ -39,12 +39,12 @@ class ConfigFile:
     """The settings in one `pmmds.toml`.
 
     Raises:
-        SettingError: the file cannot be read or is not TOML, or a table, a key or a value is not valid; the message
+        SettingError: the file cannot be read or is not TOML, or a table, a key or a value is not valid. The message
             names the line.
     """
 
     def __init__(self, path: Path, kinds: Mapping[str, Any]) -> None:
-        """Read the file. `kinds`: the type of each setting, by name."""
+        """Read the settings file. `kinds` maps the name of each setting to its type."""
         self.path = path
         self._kinds = kinds
         text = _text(path)
@@ -57,7 +57,9 @@ class ConfigFile:
         }
 
     def get(self, name: str) -> FileValue | None:
-        """The value of a setting; None if it is not set. A secret may also be in the file that its `_file` key names.
+        """Return the value of a setting, or None if the setting is not set.
+
+        The value of a secret may also be in the file that the setting's `_file` key names.
 
         Raises:
             SettingError: the file of a secret cannot be used.
@@ -69,14 +71,14 @@ class ConfigFile:
 
     @property
     def exposed_secrets(self) -> tuple[str, ...]:
-        """The secrets, as `table.key`, that other users of this machine can read in the file."""
+        """The secrets, as `table.key`, that are in the file and that other users of this machine can read."""
         if not self.path.stat().st_mode & _READABLE_BY_OTHERS:
             return ()
         places = {name: ".".join(place) for place, name in self._names.items()}
         return tuple(places[name] for name, given in self._values.items() if _is_secret(name, str(given.value)))
 
     def _entries(self, document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
-        """Yield the place and value of every key. Raises SettingError for an unknown table or key."""
+        """Yield the place and the value of every key. Raises SettingError for an unknown table or key."""
         tables = {place[0] for place in self._names if len(place) > 1}
         for key, value in document.items():
             if key in tables and isinstance(value, dict):
@@ -88,7 +90,10 @@ class ConfigFile:
                 yield self._known((key,)), value
 
     def _known(self, place: tuple[str, ...]) -> tuple[str, ...]:
-        """The place of a setting. For an unknown place, raises SettingError with the nearest known name."""
+        """Return the place of a setting.
+
+        Raises SettingError, which suggests the nearest known name, for an unknown place.
+        """
         if place not in self._names:
             self._reject_unknown(place)
         return place
@@ -100,7 +105,11 @@ class ConfigFile:
         self._reject(place, what, f"{advice}`pmmds config` lists all tables and keys.")
 
     def _nearest(self, place: tuple[str, ...]) -> str:
-        """Suggest the nearest key of the table, else the same or nearest key of any table, else the nearest table."""
+        """Return a suggestion for an unknown place.
+
+        The suggestion is the nearest key of the table, if there is one. Otherwise, it is the same key or the nearest
+        key of any table, or else the nearest table.
+        """
         known = {".".join(p): p for p in self._names}
         same_table = {p[-1]: text for text, p in known.items() if p[:-1] == place[:-1]}
         if near := nearest(place[-1], same_table):
@@ -112,7 +121,10 @@ class ConfigFile:
         return anywhere[near] if near else ""
 
     def _checked(self, place: tuple[str, ...], value: Any) -> FileValue:
-        """Convert the value at a known place to its setting's type. Raises SettingError if it is not allowed."""
+        """Convert the value at a known place to the type of its setting.
+
+        Raises SettingError if the value is not allowed.
+        """
         kind = self._kinds.get(self._names[place], str)
         try:
             converted = msgspec.convert(native(value, kind), kind, strict=True)
@@ -134,7 +146,7 @@ class ConfigFile:
 
 
 def warn_of_exposed_secrets(file: ConfigFile) -> None:
-    """Log one warning in each process if other users can read secrets in the file."""
+    """Log a warning, once per process, if other users can read the secrets in the file."""
     if file.path in _WARNED or not (exposed := file.exposed_secrets):
         return
     _WARNED.add(file.path)
@@ -177,12 +189,12 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """The value as it would be written in a TOML file, shortened and without passwords."""
+    """Return the value as it would be written in a TOML file, but shortened and without passwords."""
     text = repr(without_password(value)) if isinstance(value, str) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def _is_secret(name: str, value: str) -> bool:
-    """True for a token, notification URLs, or a URL with a password."""
+    """Return True if the value is a token, a list of notification URLs or a URL with a password."""
     return bool(value) and (name in HIDDEN or has_password(value))

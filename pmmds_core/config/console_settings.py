@@ -15,7 +15,7 @@ from pmmds_core.config.values import Port, WebUrl
 
 
 class ConsoleSettings(AccessSettings, frozen=True, kw_only=True):
-    """The second part of `Settings`."""
+    """The console's settings, which form the second part of `Settings`."""
 
     console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
     console_port: Annotated[Port, Meta(description="Port of the console")] = 8010

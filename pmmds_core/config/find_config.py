@@ -1,4 +1,4 @@
-"""Finds `pmmds.toml`: the file in PMMDS_CONFIG, else the one in the working directory or the nearest folder above.
+"""Finds `pmmds.toml`: the file in PMMDS_CONFIG, or the nearest one in the working directory and its parents.
 
 Not here: its content (config_file.py).
 """
@@ -19,7 +19,7 @@ _ROOT_USER = 0
 
 
 def find_config(environment: Mapping[str, str] | None) -> Path | None:
-    """Return the absolute path of the settings file; None if there is none.
+    """Return the absolute path of the settings file, or None if there is none.
 
     Args:
         environment: the variables to read. If None, those of this process are read, and folders are searched as well.
@@ -36,7 +36,7 @@ def find_config(environment: Mapping[str, str] | None) -> Path | None:
 
 
 def export_config() -> None:
-    """Set this process's PMMDS_CONFIG to the file in use, for child processes with another working directory."""
+    """Set PMMDS_CONFIG of this process to the file in use, for child processes that have another working directory."""
     file = find_config(None)
     if file is not None:
         os.environ[VARIABLE] = str(file)
@@ -53,7 +53,8 @@ def _named(path: Path) -> Path:
 def _found() -> Path | None:
     try:
         folder = Path.cwd()
-    except FileNotFoundError:  # the working directory was deleted
+    # The working directory was deleted.
+    except FileNotFoundError:
         return None
     file = next((f / FILE for f in (folder, *folder.parents) if (f / FILE).is_file()), None)
     if file is not None and file.stat().st_uid not in (_ROOT_USER, os.geteuid()):

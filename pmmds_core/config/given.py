@@ -19,7 +19,10 @@ DEFAULT = "default"
 
 
 class Given(msgspec.Struct, frozen=True):
-    """The value of a setting. `origin`: the variable, `FILE:LINE` or file that it comes from, or `default`."""
+    """The value of a setting.
+
+    `origin` says where the value comes from: the name of a variable, `FILE:LINE`, the path of a file, or `default`.
+    """
 
     value: Any
     origin: str
@@ -30,7 +33,7 @@ def variable_name(field: str) -> str:
 
 
 def read_given(types: Mapping[str, Any], source: Mapping[str, str], file: ConfigFile | None) -> dict[str, Given]:
-    """Read the settings that are set by a non-empty variable, else in the file.
+    """Read the settings that are set by a non-empty variable or, failing that, in the file.
 
     Raises:
         SettingError: a value is not valid, or the file of a secret cannot be read.

@@ -1,4 +1,4 @@
-"""Lists every setting with value, origin, place in `pmmds.toml` and description, for `pmmds config`.
+"""Lists every setting with its value, origin, place in `pmmds.toml` and description, for `pmmds config`.
 
 Not here: reading settings (settings.py).
 """
@@ -17,7 +17,10 @@ from pmmds_core.errors import UsageError
 
 
 class SettingInfo(msgspec.Struct, frozen=True):
-    """One row of `pmmds config`. `path` is `table.key` in pmmds.toml; `origin` is where the value comes from."""
+    """One row of `pmmds config`.
+
+    `path` is `table.key` in pmmds.toml, and `origin` says where the value comes from.
+    """
 
     variable: str
     path: str
@@ -29,7 +32,10 @@ class SettingInfo(msgspec.Struct, frozen=True):
 
 
 def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
-    """List every setting in the order of `Settings`, with secrets masked. Arguments and errors: see `load_settings`."""
+    """Return all settings in the order of `Settings`, with the secrets masked.
+
+    The arguments and errors are those of `load_settings`.
+    """
     given = given_values(environment)
     settings = Settings(**{name: g.value for name, g in given.items()})
     rows = []
@@ -51,10 +57,10 @@ def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
 
 
 def find_setting(rows: Sequence[SettingInfo], key: str) -> SettingInfo:
-    """Find the row of a setting by its variable or its place in pmmds.toml.
+    """Return the row of a setting, which is found by its variable or by its place in pmmds.toml.
 
     Raises:
-        UsageError: there is no such setting; the message suggests the nearest name.
+        UsageError: there is no such setting. The message suggests the nearest name.
     """
     by_key = {r.path: r for r in rows} | {r.variable: r for r in rows}
     if key in by_key:

@@ -28,7 +28,10 @@ from pmmds_core.config.values import (
 
 
 class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The first part of `Settings`, in the order of docs/settings.md."""
+    """The settings of the retraining loop, which form the first part of `Settings`.
+
+    They have the order of docs/settings.md.
+    """
 
     home: Annotated[
         PathText, Meta(description="Folder for all local state: embedded databases, spool, reports, admin token")

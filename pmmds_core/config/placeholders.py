@@ -20,8 +20,8 @@ def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -
     """Raise SettingError if a secret is still the placeholder of an example.
 
     Args:
-        source: environment variables; those of Dagster and MLflow are checked as well.
-        secrets: values by variable name; a value is a secret or a URL with a password.
+        source: the environment variables. The variables of Dagster and MLflow are also checked.
+        secrets: the values by variable name. A value is a secret or a URL with a password.
     """
     for variable, value in {**{v: source.get(v, "") for v in _FOREIGN_VARIABLES}, **secrets}.items():
         if _PLACEHOLDER.fullmatch(_secret_part(value)):
@@ -32,7 +32,7 @@ def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -
 
 
 def _secret_part(value: str) -> str:
-    """Return the decoded password of a URL, or any other text unchanged."""
+    """Return the decoded password if the text is a URL with a password, or the text unchanged."""
     if "://" not in value:
         return value.strip()
     try:

@@ -1,4 +1,4 @@
-"""Reads secrets from files, such as those that containers mount; PMMDS_<NAME>_FILE names the file.
+"""Reads secrets from files, such as the files that containers mount. The variable PMMDS_<NAME>_FILE names the file.
 
 Add a setting's name to SECRETS if its value is secret. Not here: reading the environment (settings.py).
 """
@@ -25,19 +25,21 @@ SECRETS = frozenset(
         "console_oidc_client_secret",
     }
 )
-# Settings whose file may be empty. For other settings an empty file would select the default, so it is an error.
+# Settings whose file may be empty. For all other settings, an empty file is an error, because it would select the
+# default.
 _MAY_BE_EMPTY = frozenset({"alert_urls", "webhook_urls", "webhook_secret"})
 _MAX_BYTES = 64 * 1024
 
 
 def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
-    """The raw value of a setting: its variable, else the content of the file that its `_FILE` variable names.
+    """Return the raw value of a setting.
 
-    Surrounding whitespace is removed. The variable takes precedence, because a process passes its settings to child
-    processes as variables.
+    The value is that of the setting's variable or, if the variable is not set, the content of the file that the `_FILE`
+    variable names, without surrounding whitespace. The variable takes precedence, because a process passes its settings
+    to child processes as variables.
 
     Raises:
-        SettingError: the file cannot be read, is empty or is not one line of text; the message never shows its content.
+        SettingError: the file cannot be read, is empty or is not one line of text. The message never shows its content.
     """
     given = source.get(variable, "")
     path = source.get(variable + SUFFIX, "") if name in SECRETS else ""
@@ -47,7 +49,7 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
 
 
 def secret_in(name: str, variable: str, path: str) -> str:
-    """The content of a secret's file, without surrounding whitespace.
+    """Return the content of a secret's file, without surrounding whitespace.
 
     Args:
         name: the setting.
@@ -55,7 +57,7 @@ def secret_in(name: str, variable: str, path: str) -> str:
         path: the file.
 
     Raises:
-        SettingError: as for `raw_value`.
+        SettingError: the file cannot be used, as described for `raw_value`.
     """
     value = _read(variable, Path(path).expanduser())
     if not value and name not in _MAY_BE_EMPTY:

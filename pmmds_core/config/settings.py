@@ -1,7 +1,5 @@
-"""Every PMMDS_* variable with its type, default and description. Only this module reads settings from variables.
+"""All PMMDS_* variables with their types, defaults and descriptions. Only this module reads settings from variables.
 
-    This class adds the settings of the service, Dagster and MLflow to the inherited ones of stores, drift, retraining,
-    promotion, rollback and the console.
 Not here: where a value comes from (given.py, config_file.py), options of one run (run configuration in pmmds_assets).
 """
 
@@ -50,10 +48,10 @@ _EARLIEST = date(1970, 1, 1)
 
 
 class Settings(ConsoleSettings, frozen=True, kw_only=True):
-    """All settings of one process. The `resolved_*` properties add defaults that depend on `home`.
+    """All settings of one process.
 
-    This class adds the settings of the service, Dagster and MLflow to the inherited ones of stores, drift, retraining,
-    promotion, rollback and the console.
+    This class adds the settings of the service, Dagster and MLflow to the inherited settings of the stores, drift,
+    retraining, promotion, rollback and the console. The `resolved_*` properties add the defaults that depend on `home`.
     """
 
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
@@ -182,7 +180,10 @@ class Settings(ConsoleSettings, frozen=True, kw_only=True):
 
     @property
     def resolved_database_url(self) -> str:
-        """URL of the PMMDS database; by default SQLite under `home`. The PostgreSQL driver is psycopg 3."""
+        """The URL of the PMMDS database, which is a SQLite file under `home` by default.
+
+        PostgreSQL uses the psycopg 3 driver.
+        """
         return with_driver(self.database_url or sqlite_url(self.home_path / "pmmds.db"), "psycopg")
 
     @property
@@ -195,25 +196,25 @@ class Settings(ConsoleSettings, frozen=True, kw_only=True):
 
     @property
     def has_tracking_server(self) -> bool:
-        """True if clients use an MLflow server over HTTP, False if they open its database."""
+        """True if clients use an MLflow server over HTTP, and False if they open its database directly."""
         return self.mlflow_tracking_uri.startswith(("http://", "https://"))
 
     @property
     def resolved_mlflow_database_url(self) -> str:
-        """Database URL of the MLflow server that PMMDS starts; empty if the server is external."""
+        """The database URL of the MLflow server that PMMDS starts, or an empty string if the server is external."""
         if self.mlflow_database_url:
             return with_driver(self.mlflow_database_url, "psycopg")
         return "" if self.has_tracking_server else self.resolved_tracking_uri
 
     @property
     def resolved_artifact_root(self) -> str:
-        """URI of the folder or bucket of MLflow's artifacts, without a trailing slash."""
+        """The URI of the folder or bucket in which MLflow stores artifacts, without a trailing slash."""
         root = self.mlflow_artifact_root.rstrip("/") or str(self.home_path / "mlartifacts")
         return root if "://" in root else file_url(Path(root).expanduser().absolute())
 
     @property
     def resolved_dagster_database_url(self) -> str:
-        """URL of Dagster's storage, with the driver psycopg2; empty for the embedded SQLite."""
+        """The URL of Dagster's storage, with the psycopg2 driver, or an empty string for the embedded SQLite."""
         return with_driver(self.dagster_database_url, "psycopg2")
 
     @property
@@ -234,7 +235,7 @@ class Settings(ConsoleSettings, frozen=True, kw_only=True):
         return comma_list(self.drift_segment_features)
 
     def web_hosts(self, bound_to: str) -> frozenset[str]:
-        """The lower-case host names that a web server accepts in addition to loopback.
+        """Return the lower-case host names that a web server accepts in addition to loopback.
 
         Args:
             bound_to: the address it listens on, which is accepted as well unless it is the wildcard address.
@@ -243,12 +244,15 @@ class Settings(ConsoleSettings, frozen=True, kw_only=True):
         return frozenset(names if is_every_address(bound_to) else names | {bound_to.lower()})
 
     def to_environment(self) -> dict[str, str]:
-        """The PMMDS_* variables that pass these settings to a child process, which then reads no `pmmds.toml`."""
+        """Return the variables that pass these settings to a child process.
+
+        A child process with these PMMDS_* variables does not read `pmmds.toml`.
+        """
         return {**{variable_name(n): str(getattr(self, n)) for n in self.__struct_fields__}, VARIABLE: NO_FILE}
 
 
 def home_of_environment() -> Path:
-    """The absolute PMMDS_HOME, even if another setting is invalid."""
+    """Return the absolute path of PMMDS_HOME, even if another setting is invalid."""
     home = os.environ.get(variable_name("home")) or Settings().home
     with suppress(SettingError):
         path = find_config(None)
@@ -260,14 +264,14 @@ def home_of_environment() -> Path:
 
 
 def setting_types() -> dict[str, Any]:
-    """The type of each setting, by name, in the order of `Settings`."""
+    """Return the type of each setting by the setting's name, in the order of `Settings`."""
     return {field.name: field.type for field in msgspec.structs.fields(Settings)}
 
 
 def given_values(environment: Mapping[str, str] | None = None) -> dict[str, Given]:
-    """The settings from variables and `pmmds.toml` with their origins; PMMDS_HOME is by default next to the file.
+    """Return the settings from variables and `pmmds.toml`, with their origins.
 
-    Args and errors: as for `load_settings`.
+    By default, PMMDS_HOME is a folder next to the file. The arguments and errors are those of `load_settings`.
     """
     source = os.environ if environment is None else environment
     types = setting_types()
@@ -287,11 +291,12 @@ def given_values(environment: Mapping[str, str] | None = None) -> dict[str, Give
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings: a variable takes precedence over `pmmds.toml`, and that over the default.
+    """Read the settings. A variable takes precedence over `pmmds.toml`, which takes precedence over the default.
 
     Args:
-        environment: the variables to read; None: those of this process. Only for None are the working directory and the
-            folders above it searched for `pmmds.toml`; otherwise PMMDS_CONFIG must name it.
+        environment: the variables to read, or None for the variables of this process. Only with None, the working
+            directory and the folders above it are searched for `pmmds.toml`. Otherwise, PMMDS_CONFIG must name the
+            file.
 
     Raises:
         SettingError: a variable or a line of the file is not valid, the file of a secret cannot be read, or a secret is

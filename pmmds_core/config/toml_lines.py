@@ -12,7 +12,10 @@ _KEY = re.compile(r"\s*([^#=\[\]{}]+?)\s*=")
 
 
 class KeyLines:
-    """The line of each key and table of a valid TOML text; a key in an inline table has the line of the table."""
+    """The line of each key and table of a valid TOML text.
+
+    A key in an inline table has the line of the inline table.
+    """
 
     def __init__(self, text: str) -> None:
         self._lines: dict[tuple[str, ...], int] = {}
@@ -29,7 +32,7 @@ class KeyLines:
             self._lines.setdefault(path[:length], number)
 
     def line(self, path: tuple[str, ...]) -> int:
-        """The line, counted from 1, of the longest prefix of `path` with a known line."""
+        """Return the line, counted from 1, of the longest prefix of `path` whose line is known."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
                 return self._lines[path[:length]]

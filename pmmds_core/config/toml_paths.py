@@ -1,7 +1,7 @@
-"""Derives the place of a setting in `pmmds.toml`, its table and key, from its name.
+"""Derives the table and the key of a setting in `pmmds.toml` from the name of the setting.
 
-Add the first word of a new setting to `_TABLES` if the table's name differs from that word.
-Not here: reading the file (config_file.py).
+Add the first word of a new setting to `_TABLES` if the table's name differs from that word. Not here: reading the file
+(config_file.py).
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ _TABLES = {
 
 
 def toml_path(name: str) -> tuple[str, ...]:
-    """Table and key of a setting, or only the key at the top of the file.
+    """Return the table and the key of a setting, or only the key if the setting is at the top of the file.
 
-    The first word of the name selects the table; without an entry in `_TABLES` it is the table. The key is the name,
-    without the first word if the table's name begins with it: `drift_psi_threshold` is `psi_threshold` in `[drift]`.
+    The first word of the setting's name selects the table. If `_TABLES` has no entry for the word, the word is the name
+    of the table. The key is the setting's name, without the first word if the table's name begins with that word. For
+    example, `drift_psi_threshold` is `psi_threshold` in `[drift]`.
     """
     word, _, rest = name.partition("_")
     table = _TABLES.get(word, word)
@@ -45,12 +46,12 @@ def toml_path(name: str) -> tuple[str, ...]:
 
 
 def path_text(name: str) -> str:
-    """The place of a setting as one word, such as `drift.psi_threshold` or `home`."""
+    """Return the place of a setting as a single word, such as `drift.psi_threshold` or `home`."""
     return ".".join(toml_path(name))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that is spelled most like `word`; empty if none is close."""
+    """Return the known word whose spelling is closest to `word`, or an empty string if none is close."""
     from difflib import get_close_matches  # rarely needed
 
     return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), "")

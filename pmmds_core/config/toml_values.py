@@ -26,7 +26,7 @@ _SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///)(?!/|:memory:|file:)([^?].*)$", re
 
 
 def native(value: Any, kind: Any) -> Any:
-    """Convert a TOML value to its setting's form: true becomes "on", and a list becomes comma-separated text."""
+    """Convert a TOML value to the form of its setting. True becomes "on", and a list becomes comma-separated text."""
     if isinstance(value, bool) and {"on", "off"} <= set(_choices(kind)):
         return "on" if value else "off"
     if isinstance(value, list) and _extra(kind, "is_list") and all(isinstance(part, str) for part in value):
@@ -35,14 +35,14 @@ def native(value: Any, kind: Any) -> Any:
 
 
 def expected_form(kind: Any, message: str) -> str:
-    """Reword a msgspec message, such as `expected a whole number without quotes, not text in quotes`."""
+    """Reword a msgspec message, for example as `expected a whole number without quotes, not text in quotes`."""
     text = expected(kind, message)
     text = re.sub(r", got (\w+)$", lambda m: f", not {_KINDS.get(m[1], m[1])}".removesuffix(_UNQUOTED), text)
     return re.sub(r"^expected (int|float|str|bool|date)\b", lambda m: f"expected {_KINDS[m[1]]}", text)
 
 
 def with_absolute_path(value: Any, kind: Any, folder: Path, *, is_path: bool) -> Any:
-    """Make a relative path or the path in a relative SQLite URL absolute; return any other value unchanged.
+    """Make a relative path, or the path in a relative SQLite URL, absolute. Any other value is returned unchanged.
 
     Args:
         value: the value of a setting.

@@ -1,4 +1,4 @@
-"""Builds URLs from paths, hosts and ports. Every other module uses these functions to do so.
+"""Builds URLs from paths, hosts and ports. All other modules use these functions for this purpose.
 
 Not here: parsing the URL of a setting (stores/database/urls.py), Host headers (runtime/web_requests.py).
 """
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 
 def sqlite_url(file: Path) -> str:
-    """The SQLAlchemy URL of a SQLite file; characters such as %, ?, # and spaces are escaped."""
+    """Return the SQLAlchemy URL of a SQLite file. Characters such as %, ?, # and spaces are escaped."""
     escaped = quote(str(file))
     # For the scheme `sqlite`, and only for this scheme, MLflow would create a folder with the escaped name.
     scheme = "sqlite" if escaped == str(file) else "sqlite+pysqlite"
@@ -19,27 +19,30 @@ def sqlite_url(file: Path) -> str:
 
 
 def file_url(path: Path) -> str:
-    """The file: URL of an absolute path."""
+    """Return the `file:` URL of an absolute path."""
     return "file://" + quote(str(path))
 
 
 def authority(host: str, port: int) -> str:
-    """Host and port for gRPC and messages, such as `127.0.0.1:8000` or `[::1]:8000`."""
+    """Return the host and port as used for gRPC and in messages, such as `127.0.0.1:8000` or `[::1]:8000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def http_url(host: str, port: int, path: str = "") -> str:
-    """The URL of a server at the address it listens on. `path` is empty or begins with a slash, and is escaped."""
+    """Return the URL of a server at the address it listens on.
+
+    `path` is empty or begins with a slash. It is escaped in the URL.
+    """
     return f"http://{authority(host.replace('%', '%25'), port)}{path}"  # a zone id begins with %25 (RFC 6874)
 
 
 def client_url(host: str, port: int, path: str = "") -> str:
-    """The URL for a client on the same machine: loopback instead of the wildcard addresses 0.0.0.0 and ::."""
+    """Return the URL for a client on the same machine, with loopback in place of the wildcard addresses."""
     return http_url(client_host(host), port, path)
 
 
 def client_host(host: str) -> str:
-    """The address at which a client on the same machine can reach a server that listens on `host`."""
+    """Return the address at which a client on the same machine can reach a server that listens on `host`."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

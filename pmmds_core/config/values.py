@@ -35,7 +35,7 @@ RuleNames = Annotated[
     ),
 ]
 TextList = Annotated[str, Meta(extra={"is_list": True})]
-# A path; in pmmds.toml it is relative to the file's folder.
+# A path. In pmmds.toml, it is relative to the folder of the file.
 PathText = Annotated[str, Meta(extra={"path": True})]
 BrokerUrl = Annotated[
     str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
@@ -73,7 +73,7 @@ _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def parse(variable: str, raw: str, kind: Any) -> Any:
-    """Parse `raw` as `kind`. Raises SettingError with the allowed values; passwords in URLs are masked."""
+    """Parse `raw` as `kind`. Raises SettingError, which states the allowed values and masks the passwords in URLs."""
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -84,7 +84,7 @@ def parse(variable: str, raw: str, kind: Any) -> Any:
 
 
 def expected(kind: Any, message: str) -> str:
-    """The allowed values of a type as `expected …`; if they are not known, msgspec's own message."""
+    """Return the allowed values of a type as `expected …`, or msgspec's own message if they are not known."""
     literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
     if literal is not None:
         return "expected one of " + ", ".join(get_args(literal))
@@ -96,17 +96,17 @@ def expected(kind: Any, message: str) -> str:
 
 
 def metas(kind: Any) -> list[Meta]:
-    """The msgspec constraints of an Annotated type, including those of nested Annotated types."""
+    """Return the msgspec constraints of an Annotated type, including the constraints of nested Annotated types."""
     return [m for m in get_args(kind) if isinstance(m, Meta)]
 
 
 def comma_list(text: str) -> tuple[str, ...]:
-    """The stripped, non-empty parts of a comma-separated list, without duplicates."""
+    """Return the parts of a comma-separated list, stripped and without empty parts and duplicates."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def is_every_address(host: str) -> bool:
-    """True for the wildcard addresses `0.0.0.0` and `::`."""
+    """Return True if the host is one of the wildcard addresses `0.0.0.0` and `::`."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -114,12 +114,12 @@ def is_every_address(host: str) -> bool:
 
 
 def without_brackets(name: str) -> str:
-    """Remove the brackets of an IPv6 address such as `[fd00::5]`; a name with a port is unchanged."""
+    """Remove the brackets from an IPv6 address such as `[fd00::5]`. A name with a port is returned unchanged."""
     return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 
 def with_driver(url: str, driver: str) -> str:
-    """Add the driver to a PostgreSQL URL that names none; return any other URL unchanged."""
+    """Add the driver to a PostgreSQL URL that does not name one. Any other URL is returned unchanged."""
     for plain in ("postgresql://", "postgres://"):
         if url.startswith(plain):
             return f"postgresql+{driver}://" + url.removeprefix(plain)
@@ -127,20 +127,20 @@ def with_driver(url: str, driver: str) -> str:
 
 
 def masked(name: str, value: str) -> str:
-    """A setting's value for display: secrets and passwords are masked."""
+    """Return a setting's value for display, with secrets and passwords masked."""
     if name in HIDDEN:
         return "(set)" if value else ""
     return without_password(value)
 
 
 def has_password(value: str) -> bool:
-    """True for a URL with a password."""
+    """Return True if the text is a URL with a password."""
     user = value.partition("://")[2].rpartition("@")[0]
     return ":" in user or bool(_PASSWORD_OPTION.search(value))
 
 
 def without_password(value: str) -> str:
-    """Return a URL with its passwords masked, or any other text unchanged."""
+    """Return a URL with its passwords masked. Any other text is returned unchanged."""
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)
         user, host = rest.rsplit("@", 1)

@@ -1,4 +1,4 @@
-"""Checks of the webhook settings: addresses and signing secrets. A message never contains a value, which is secret.
+"""Checks the addresses and signing secrets in the webhook settings. No message contains a value, because it is secret.
 
 Not here: sending (stores/lifecycle/webhook_sender.py), the settings (settings.py, loop_settings.py).
 """
@@ -20,7 +20,7 @@ _MIN_BYTES, _MAX_BYTES = 24, 64
 
 
 def words_of(setting: str) -> tuple[str, ...]:
-    """The parts of a list separated by commas or blanks, without duplicates."""
+    """Return the parts of a list that is separated by commas or blanks, without duplicates."""
     return tuple(dict.fromkeys(part for part in _BETWEEN.split(setting) if part))
 
 
@@ -29,13 +29,13 @@ def check_webhooks(urls: str, secret: str) -> None:
 
     Raises:
         SettingError: a URL is not https (http is allowed for loopback), a secret has another form, or there are URLs
-            without a secret.
+            but no secret.
     """
     for place, url in enumerate(words_of(urls), start=1):
         if not _is_allowed(url):
             raise SettingError(
                 f"URL {place} of PMMDS_WEBHOOK_URLS is not an https:// address with a host.",
-                next_step="Use https://; http:// is allowed only for localhost and loopback addresses.",
+                next_step="Use https://. http:// is allowed only for localhost and loopback addresses.",
             )
     for place, word in enumerate(words_of(secret), start=1):
         if not is_secret(word):
@@ -46,7 +46,7 @@ def check_webhooks(urls: str, secret: str) -> None:
     if words_of(urls) and not words_of(secret):
         raise SettingError(
             "PMMDS_WEBHOOK_URLS is set without PMMDS_WEBHOOK_SECRET, and events are sent only with a signature.",
-            next_step="`pmmds webhooks secret` prints a new secret; set it here and in the receiver.",
+            next_step="`pmmds webhooks secret` prints a new secret. Set it here and in the receiver.",
         )
 
 
@@ -62,7 +62,7 @@ def _is_allowed(url: str) -> bool:
 
 
 def is_secret(word: str) -> bool:
-    """True for whsec_ followed by 24 to 64 bytes in base64."""
+    """Return True if the word is whsec_ followed by 24 to 64 bytes in base64."""
     if not word.startswith(_PREFIX):
         return False
     text = word.removeprefix(_PREFIX)

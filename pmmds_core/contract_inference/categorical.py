@@ -19,17 +19,20 @@ from pmmds_core.runtime.plurals import counted
 if TYPE_CHECKING:
     from pmmds_core.data.text_table import Cells
 
-# Limited because each allowed value is a line of the contract and an input of the model.
+# The number is limited because each allowed value is a line of the contract and an input of the model.
 MAX_VALUES = 2000
 # Words that mean blank in numeric columns but are often a category in text columns.
 WORDS_FOR_CATEGORIES = frozenset({"none", "nil"})
-# NA is also a country code: it remains a category if all other values have two letters as well.
+# NA is also a country code, so it remains a category if all other values also have two letters.
 _CODE_LENGTH = 2
 
 
 @dataclass(frozen=True)
 class Categories:
-    """The values of a categorical column by frequency, and its words for blank cells with their counts."""
+    """The values of a categorical column in order of frequency.
+
+    The column's words for blank cells are included with their counts.
+    """
 
     counts: Counter[str]
     words: Counter[str]
@@ -45,7 +48,7 @@ class Categories:
 
 
 def describe(cells: Cells, na: Collection[str]) -> Categories:
-    """Count a column's values. `na`: additional words for a blank cell, case-insensitive."""
+    """Count the values of a column. `na` has additional words for a blank cell, which match in any case."""
     found = Counter(cells)
     n_empty = found.pop("", 0)
     others = [cell for cell in found if cell.lower() not in WORDS_FOR_NULL]
@@ -57,7 +60,7 @@ def describe(cells: Cells, na: Collection[str]) -> Categories:
 
 
 def _one_spelling(found: Counter[str]) -> Counter[str]:
-    """Merge equal values: booleans become true and false, and decimal numbers take their shortest text."""
+    """Merge values that are equal. Booleans become true and false, and decimal numbers get their shortest form."""
     lowered = {value.lower() for value in found}
     spelling = (
         "boolean" if lowered <= {"true", "false"} else spelling_of({category_of(v, "decimal") or "" for v in found})
@@ -69,7 +72,7 @@ def _one_spelling(found: Counter[str]) -> Counter[str]:
 
 
 def reason_to_leave_out(found: Categories) -> str:
-    """The reason why a categorical column cannot be a feature; empty if it can."""
+    """Return the reason why a categorical column cannot be a feature, or an empty string if it can."""
     if found.counts.total() < MIN_KNOWN_SHARE * found.n_rows:
         return too_blank(found.n_blank, found.n_rows)
     if len(found.counts) == 1:
@@ -80,7 +83,7 @@ def reason_to_leave_out(found: Categories) -> str:
 
 
 def categorical_feature(found: Categories, name: str, source: str, file_name: str) -> Feature:
-    """The feature for a categorical column, with its values in order of frequency."""
+    """Return the feature for a categorical column, with its values in order of frequency."""
     return Feature(
         name=name,
         source=source,
@@ -94,7 +97,7 @@ def categorical_feature(found: Categories, name: str, source: str, file_name: st
 
 
 def evidence_of(found: Categories) -> str:
-    """Describe what was observed in one sentence without a period."""
+    """Describe the observed values in one sentence without a period."""
     most = ", ".join(f"{value!r} {n:,}" for value, n in found.counts.most_common(3))
     rare = sum(n == 1 for n in found.counts.values())
     words = ", ".join(f"{word!r} {n:,}" for word, n in sorted(found.words.items()))

@@ -21,7 +21,7 @@ _WIDTH = 116
 
 
 def contract_text(draft: ContractDraft) -> str:
-    """The file contract.yaml."""
+    """Return the file contract.yaml."""
     contract, label = draft.contract, draft.contract.label
     lines = [
         *_comments(
@@ -50,7 +50,7 @@ def contract_text(draft: ContractDraft) -> str:
 
 
 def scalar(text: str) -> str:
-    """Text as a YAML scalar: plain if it is a simple word, else in double quotes."""
+    """Return the text as a YAML scalar, which is plain for a simple word and in double quotes otherwise."""
     if _PLAIN.fullmatch(text) and text.lower() not in {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}:
         return text
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
@@ -89,7 +89,7 @@ def _number(value: float) -> str:
 
 
 def _comments(indent: str, text: str, mark: str = "# ") -> Iterator[str]:
-    """Comment lines of at most 120 characters. Line ends in a column's name never end a comment."""
+    """Return comment lines of at most 120 characters. A line end in a column's name never ends a comment."""
     import textwrap
 
     more = mark if mark == "# " else f"{mark}  "

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pmmds_core.contracts.contract import Contract, Feature, FeatureValue, Label
 
-# Evidence for a column that identifies each row.
+# The evidence for a column that identifies each row.
 UNIQUE = "a different value in every row"
 
 
@@ -18,8 +18,8 @@ UNIQUE = "a different value in every row"
 class ColumnDraft:
     """A column of the file.
 
-    `feature`: None if the column is left out. `evidence`: one sentence without a period. `is_row_id`: its values differ
-    in every row and none is blank, so that it can identify rows.
+    `feature` is None if the column is left out. `evidence` is one sentence without a period. `is_row_id` is True if the
+    column can identify rows, because its values differ in every row and none of them is blank.
     """
 
     source: str
@@ -30,7 +30,10 @@ class ColumnDraft:
 
 @dataclass(frozen=True)
 class LabelDraft:
-    """The inferred label. `evidence`: one sentence without a period. `codes`: the class for each cell text."""
+    """The inferred label.
+
+    `evidence` is one sentence without a period. `codes` maps the text of a cell to the class.
+    """
 
     label: Label
     evidence: str

@@ -35,7 +35,7 @@ from pmmds_core.stores.files.file_options import FileOptions, listed, reject_unk
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Each feature is a column of the prediction log; PostgreSQL allows 1,600 columns in a table.
+# Each feature is a column of the prediction log, and PostgreSQL allows at most 1,600 columns in a table.
 MAX_FEATURES = 1500
 _N_EXAMPLE_ROWS = 100
 _NEXT_KIND = "Pass words for missing values with --na, or the column's name with --categorical, --numeric or --ignore."
@@ -45,8 +45,9 @@ _NEXT_KIND = "Pass words for missing values with --na, or the column's name with
 class InferenceOptions:
     """The user's options for a file.
 
-    `columns`: candidates for features; empty: all. `positive`: the label's value for class 1; empty: guessed.
-    `file`: kinds, words for missing values, columns to leave out.
+    `columns` has the candidates for features. If it is empty, all columns are candidates. `positive` is the label's
+    value for class 1. If it is empty, the value is guessed. `file` has the kinds of columns, the words for missing
+    values and the columns to leave out.
     """
 
     columns: tuple[str, ...] = ()
@@ -89,13 +90,13 @@ def _check(path: Path, file: DataFile, label: str, options: InferenceOptions) ->
         raise InputFileError(f"The column {label!r} is the label.", next_step="Pass it only with --label.")
     if file.n_rows < MIN_ROWS:
         raise InputFileError(
-            f"{path} has {counted(file.n_rows, 'row')}; training needs at least {MIN_ROWS}.",
+            f"{path} has {counted(file.n_rows, 'row')}. Training needs at least {MIN_ROWS}.",
             next_step="Use a file with more rows.",
         )
     n = len(_candidates(file, label, options))
     if n > MAX_FEATURES:
         raise InputFileError(
-            f"{path} has {n:,} columns besides the label; a contract has at most {MAX_FEATURES:,} features.",
+            f"{path} has {n:,} columns besides the label. A contract has at most {MAX_FEATURES:,} features.",
             next_step="Select the important ones with --columns A,B,C or leave some out with --ignore.",
         )
 
@@ -106,7 +107,7 @@ def _candidates(file: DataFile, label: str, options: InferenceOptions) -> list[F
 
 
 class _Columns:
-    """Create drafts of all columns except the label."""
+    """Create the drafts of all columns except the label."""
 
     def __init__(
         self,
@@ -139,7 +140,10 @@ class _Columns:
         return tuple(found[c.name] for c in self._file.columns if c.name in found)
 
     def _find_kinds(self) -> None:
-        """Raise InputFileError for the first column whose kind is unclear; the message also names the others."""
+        """Raise InputFileError for the first column whose kind is unclear.
+
+        The message also names the other such columns.
+        """
         problems: dict[str, InputFileError] = {}
         for column in self._candidates:
             try:
@@ -211,7 +215,11 @@ def _assembled(path: Path, table: TextTable, label: LabelDraft, columns: Sequenc
 
 
 def _row_id(columns: Sequence[ColumnDraft]) -> str:
-    """The first column that identifies rows and has `id` in its name, else the first that identifies rows."""
+    """Return the column to use as the row id.
+
+    This is the first column that identifies rows and has `id` in its name or, if there is none, the first column that
+    identifies rows.
+    """
     candidates = [c.source for c in columns if c.is_row_id]
     named = [source for source in candidates if "id" in snake_name(source, "").split("_")]
     return next(iter(named or candidates), "")

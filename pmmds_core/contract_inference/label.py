@@ -1,6 +1,7 @@
-"""Infers which of the label's two values is class 1. For any other label, the error shows a command that creates one.
+"""Infers which of the label's two values is class 1.
 
-Not here: the words for each class that files may use (contracts/label_words.py).
+For any other label, the error shows a command that creates a label with two values. Not here: the words for each class
+that files may use (contracts/label_words.py).
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -
         table: the file's cells.
         path: the file, for messages.
         column: the label's column in the file.
-        positive: the value of class 1; empty: a usual word for it such as yes, otherwise the rarer value.
+        positive: the value of class 1. If it is empty, a usual word for this class, such as yes, is looked for, and
+            otherwise the rarer value is used.
 
     Raises:
         InputFileError: the column is missing, has blank cells, does not have exactly two values, or does not have the
@@ -74,7 +76,7 @@ def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
     raise InputFileError(
         f"{path}: {len(blank):,} of {counted(table.n_rows, 'row')} ({len(blank) / table.n_rows:.0%}) have no label in "
         f"{column!r} ({table.row_word} {places}).",
-        next_step="Use only the rows with a label; this command writes them to a file: "
+        next_step="Use only the rows with a label. This command writes them to a file: "
         + _pandas_line(path, "labeled", f'd[~d[{_literal(column)}].fillna("").isin({_literal(["", *words])})]'),
     )
 
@@ -82,13 +84,13 @@ def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
 def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError:
     if len(values) == 1:
         return InputFileError(
-            f"{path}: the label {column!r} is {next(iter(values))!r} in every row; a model needs rows of both classes.",
+            f"{path}: the label {column!r} is {next(iter(values))!r} in every row. A model needs rows of both classes.",
             next_step="Use a file with both classes, or pass another column as --label.",
         )
     common = [value for value, _ in values.most_common(4)]
     shown = ", ".join(map(repr, common)) + (", …" if len(values) > len(common) else "")
     return InputFileError(
-        f"{path}: the label {column!r} has {len(values):,} values ({shown}); PMMDS trains binary classifiers.",
+        f"{path}: the label {column!r} has {len(values):,} values ({shown}). PMMDS trains binary classifiers.",
         next_step="Pass a column with two values as --label. This command writes a file whose label is "
         f"{common[-1]!r} or not: "
         + _pandas_line(
@@ -98,7 +100,10 @@ def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError
 
 
 def _pandas_line(path: Path, suffix: str, expression: str) -> str:
-    """A shell command that reads the file as `d` and writes `expression` to a CSV file in the working directory."""
+    """Return a shell command that writes `expression` to a CSV file in the working directory.
+
+    In the expression, `d` is the data frame with the content of the file.
+    """
     name = _literal(str(path))
     if path.suffix in {".parquet", ".pq"}:
         read = f"p.read_parquet({name})"
@@ -109,12 +114,12 @@ def _pandas_line(path: Path, suffix: str, expression: str) -> str:
 
 
 def _literal(value: str | Sequence[str]) -> str:
-    """A Python literal with double quotes, which need no escaping within single quotes in a shell."""
+    """Return a Python literal with double quotes, because these need no escaping within single quotes in a shell."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _values(cells: Cells) -> Counter[str]:
-    """Count the values; equal values are counted under their most frequent spelling."""
+    """Count the values. Values that are equal are counted under their most frequent spelling."""
     written = Counter(decimal_text(cell) for cell in cells)
     spelling: dict[str, str] = {}
     counts: Counter[str] = Counter()

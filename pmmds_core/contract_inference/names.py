@@ -14,7 +14,9 @@ _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def snake_name(text: str, otherwise: str) -> str:
-    """Convert a name to snake case, starting with a letter: `Seats sold (%)` and `SeatsSold` become `seats_sold`.
+    """Convert a name to snake case.
+
+    The result starts with a letter. For example, `Seats sold (%)` becomes `seats_sold`, as does `SeatsSold`.
 
     Args:
         text: any name.
@@ -29,9 +31,10 @@ def snake_name(text: str, otherwise: str) -> str:
 
 
 def unique_names(sources: Sequence[str], taken: Collection[str]) -> list[str]:
-    """A valid name for each source column; a taken name gets the suffix `_value`, a repeated name a number.
+    """Return a valid name for each source column.
 
-    `taken`: names that no feature may have.
+    A name that is in `taken`, which has the names that no feature may have, gets the suffix `_value`. A repeated name
+    gets a number.
     """
     found: list[str] = []
     for i, source in enumerate(sources):

@@ -1,4 +1,4 @@
-"""Infers numeric features: whether they are whole numbers, and a range with slack.
+"""Infers numeric features: whether the values are whole numbers, and a range with some slack.
 
 Not here: deciding that a column is numeric (file_drift/column_kinds.py).
 """
@@ -19,7 +19,7 @@ from pmmds_core.data.expectations import MIN_KNOWN_SHARE
 from pmmds_core.file_drift.column_kinds import MIN_IDS, is_running_id
 from pmmds_core.runtime.plurals import counted
 
-# Largest magnitude up to which a float represents every integer.
+# The largest magnitude up to which a float represents every integer.
 _EXACT = 2**53
 _ID_NAME = re.compile(r"(^|_)(id|ids|uuid|guid|key|no|nr|num|number|code)$")
 # A column that is named like an identifier is treated as one if at least this share of its values is distinct.
@@ -28,7 +28,7 @@ MIN_DISTINCT_ID_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Numbers:
-    """Statistics of a numeric column. `example`: a value of the column near its median."""
+    """The statistics of a numeric column. `example` is a value of the column near its median."""
 
     n_rows: int
     n_blank: int
@@ -42,7 +42,7 @@ class Numbers:
 
 
 def describe(values: NDArray[np.float64]) -> Numbers:
-    """Compute statistics of the values, (n_rows,), with NaN for blank cells."""
+    """Compute the statistics of the values, an array of shape (n_rows,) with NaN for blank cells."""
     known = np.sort(values[~np.isnan(values)])
     n_blank = len(values) - len(known)
     if not len(known) or not np.isfinite(known[[0, -1]]).all():
@@ -61,7 +61,10 @@ def describe(values: NDArray[np.float64]) -> Numbers:
 
 
 def reason_to_leave_out(numbers: Numbers, name: str) -> str:
-    """The reason why a numeric column cannot be a feature; empty if it can. `name`: its name in the contract."""
+    """Return the reason why a numeric column cannot be a feature, or an empty string if it can.
+
+    `name` is the column's name in the contract.
+    """
     if not numbers.is_finite:
         return "infinite numbers"
     n_known = numbers.n_rows - numbers.n_blank
@@ -78,16 +81,17 @@ def reason_to_leave_out(numbers: Numbers, name: str) -> str:
 
 
 def too_blank(n_blank: int, n_rows: int) -> str:
-    """The reason why a column with many blank cells cannot be a feature."""
+    """Return the reason why a column with many blank cells cannot be a feature."""
     return f"blank in {n_blank:,} of {counted(n_rows, 'row')}; at least {MIN_KNOWN_SHARE:.0%} must have values"
 
 
 def numeric_feature(
     numbers: Numbers, name: str, source: str, file_name: str, words: tuple[str, ...], is_float: bool
 ) -> Feature:
-    """The feature of a numeric column.
+    """Return the feature for a numeric column.
 
-    `words`: the column's own words for a blank cell. `is_float`: the file writes whole numbers with decimals.
+    `words` has the column's own words for a blank cell. `is_float` is True if the file writes whole numbers with
+    decimals.
     """
     is_integer = numbers.is_whole and not is_float
     low, high = slack_range(numbers.low, numbers.high)
@@ -105,9 +109,11 @@ def numeric_feature(
 
 
 def slack_range(low: float, high: float) -> tuple[float, float]:
-    """The observed range with its width added on both sides, rounded outward to two digits.
+    """Return a range for the feature that is wider than the observed one.
 
-    0 stays the minimum if no value is negative and the maximum if no value is positive. 0 to 1 stays as it is.
+    The width of the observed range is added on both sides, and the limits are rounded outward to two digits. If no
+    value is negative, the minimum stays 0. If no value is positive, the maximum stays 0. The range 0 to 1 is not
+    changed.
 
     Args:
         low: the smallest value.
@@ -131,7 +137,7 @@ def _outward(value: float, rounded_off: Callable[[float], int]) -> float:
 
 
 def evidence_of(numbers: Numbers, feature: Feature, kind_reason: str) -> str:
-    """Describe what was observed in one sentence without a period."""
+    """Describe the observed values in one sentence without a period."""
     kind = "whole numbers" if feature.type == "integer" else "numbers"
     blank = f"{numbers.n_blank:,} blank" if numbers.n_blank else "none blank"
     return f"{numbers.n_distinct:,} different {kind}, {numbers.low:.10g} to {numbers.high:.10g}, {blank}{kind_reason}"

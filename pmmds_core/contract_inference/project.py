@@ -25,7 +25,7 @@ CONTRACT, SETTINGS, README, REQUEST = "contract.yaml", "pmmds.toml", "README.md"
 
 @dataclass(frozen=True)
 class Project:
-    """The absolute paths of a project folder."""
+    """The absolute paths of the files in a project folder."""
 
     folder: Path
     data: Path
@@ -40,7 +40,7 @@ class Project:
 
 
 def check_free(folder: Path, *, force: bool) -> None:
-    """Raise UsageError if `folder` is a file, or contains files of a project and `force` is not given."""
+    """Raise UsageError if `folder` is a file, or if it contains files of a project and `force` is False."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder.", next_step="Pass a folder with --into.")
     present = [name for name in (CONTRACT, SETTINGS, README, REQUEST) if os.path.lexists(folder / name)]

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def reasons_to_leave_out(columns: Mapping[str, Cells], names: Sequence[str], label: LabelDraft) -> dict[str, str]:
-    """The reason for each redundant column among `names`.
+    """Return the reason for each redundant column among `names`.
 
-    A column with two values leaks the label if each of them occurs with one class only.
+    A column with two values leaks the label if each of the two values occurs with only one class.
     """
     classes = [label.codes[cell] for cell in columns[label.label.source]]
     reasons: dict[str, str] = {}

@@ -1,8 +1,8 @@
 """Defines the number or category that a cell of a file contains, the same for every format and engine.
 
-This is the definition in Python. stores/files/column_sql.py translates it for DuckDB and stores/files/spark_counts.py
-for Spark, and both are tested against it. Not here: numbers in local form (data/number_style.py) and the contract's
-own words for blanks (data/reader.py).
+This module has the definition in Python. It is translated for DuckDB by stores/files/column_sql.py and for Spark by
+stores/files/spark_counts.py, and both translations are tested against it. Not here: numbers in local form
+(data/number_style.py) and the contract's own words for blanks (data/reader.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Literal
 
 # A number in a text file. Python and the engines each accept different additional forms (1_000, 0x10, ١٢).
 NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-# A number whose text may differ between files: 1, 1.0, +1 and 1.50 are 1, 1, 1 and 1.5; 007 and 1e3 are codes.
+# A number whose text may differ between files. For example, 1, 1.0, +1 and 1.50 are the numbers 1, 1, 1 and 1.5, but
+# 007 and 1e3 are codes.
 DECIMAL_PATTERN = r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?"
 WORDS_FOR_INFINITY = frozenset({"inf", "infinity"})
 WORDS_FOR_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", "t": "true", "f": "false"} | {
@@ -23,13 +24,13 @@ WORDS_FOR_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", 
     "y": "true",
     "n": "false",
 }
-# Words for a missing value in a numeric column, in lower case: those of pandas, R, SQL, SAS and spreadsheets.
+# The words for a missing value in a numeric column, in lower case. They come from pandas, R, SQL, SAS and spreadsheets.
 WORDS_FOR_NULL = frozenset(
     {"", "nan", "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "missing", "-", "--", ".", "?", "nat"}
     | {"-nan", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#div/0!", "#value!", "#ref!", "#num!"}
     | {"#name?", "#null!", "n.a.", "\\n", "(null)", "[null]", "(blank)", "–", "—", "..", "..."}
 )
-# Characters that str.strip() removes and that occur in text files; the no-break spaces come from spreadsheets.
+# Characters that str.strip() removes and that occur in text files. The no-break spaces come from spreadsheets.
 BLANKS = " \t\r\n\f\x0b\u00a0\u202f\ufeff"
 
 # Dates and times as text. Without a contract, columns that contain them are left out, like columns with a date type.
@@ -49,7 +50,7 @@ _PERIOD = (
 _DURATION = r"-?[0-9]+ days?,?( [+-]?[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?)?"
 DATE_PATTERN = rf"(({_DAY}|{_NAMED_DAY}|[0-9]{{1,2}}\. {_MONTH} {_Y})([t ,]+{_CLOCK})?|{_CLOCK}|{_PERIOD}|{_DURATION})"
 
-# How the text of a categorical column is read: exactly, or by one spelling for equal values.
+# How the text of a categorical column is read: unchanged, or with the same spelling for equal values.
 Spelling = Literal["exact", "trimmed", "decimal", "boolean"]
 
 _NUMBER = re.compile(NUMBER_PATTERN)
@@ -58,9 +59,10 @@ _DATE = re.compile(DATE_PATTERN)
 
 
 def number_of(value: object, missing: Collection[str] = WORDS_FOR_NULL) -> float | None:
-    """The number in a cell: NaN for a missing value, None for text that is not a number.
+    """Return the number in a cell.
 
-    `missing`: words for a missing value, in lower case.
+    The result is NaN for a missing value and None for text that is not a number. `missing` has the words for a missing
+    value, in lower case.
     """
     if value is None:
         return math.nan
@@ -75,12 +77,15 @@ def number_of(value: object, missing: Collection[str] = WORDS_FOR_NULL) -> float
 
 
 def is_date(text: str) -> bool:
-    """True for a date, a time or a calendar period, in ISO 8601 or a usual local form."""
+    """Return True if the text is a date, a time or a calendar period, in ISO 8601 or a common local form."""
     return _DATE.fullmatch(text.strip(BLANKS).lower()) is not None
 
 
 def category_of(text: str, spelling: Spelling) -> str | None:
-    """The category in a text cell; None for a blank cell and, among booleans, for a word that means missing."""
+    """Return the category in a text cell, or None if the cell is blank.
+
+    In a column of booleans, the result is also None for a word that means missing.
+    """
     if spelling == "exact":
         return text
     trimmed = text.strip(BLANKS)
@@ -92,7 +97,10 @@ def category_of(text: str, spelling: Spelling) -> str | None:
 
 
 def decimal_text(text: str) -> str:
-    """The shortest text of a decimal number: 1 for 1.0, +1 and 1.; other text is unchanged."""
+    """Return the shortest form of a decimal number: 1 for 1.0, +1 and 1., for example.
+
+    Other text is returned unchanged.
+    """
     if not _DECIMAL.fullmatch(text):
         return text
     digits = text.lstrip("+")
@@ -101,15 +109,19 @@ def decimal_text(text: str) -> str:
 
 
 def are_booleans(texts: Collection[str]) -> bool:
-    """True for true and false in any case, or t and f, as PostgreSQL writes them. Yes and No are ordinary text."""
+    """Return True if the text is a boolean.
+
+    The booleans are true and false in any case, and t and f, as PostgreSQL writes them. Yes and No are ordinary text.
+    """
     lowered = {text.strip(BLANKS).lower() for text in texts}
     return bool(lowered) and (lowered <= {"true", "false"} or lowered == {"t", "f"})
 
 
 def spelling_of(categories: Collection[str]) -> Spelling:
-    """The spelling for reading a column with these categories, in which equal values have one text.
+    """Return the spelling for reading a column with these categories.
 
-    `exact` if a category has blanks around it, because it could never equal a trimmed cell.
+    In this spelling, equal values have the same text. It is `exact` if a category has blanks around it, because such a
+    category could never equal a trimmed cell.
     """
     if any(category != category.strip(BLANKS) or not category for category in categories):
         return "exact"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Problem = tuple[str, str]
 
-# Columns of prediction_logs and of tables joined with it; no feature may have one of these names.
+# The columns of prediction_logs and of the tables that are joined with it. No feature may have one of these names.
 RESERVED_NAMES = frozenset(
     {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
     | {"latency_ms", "client_request_id", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
@@ -24,7 +24,7 @@ MISSING = "missing"
 
 
 def first_problem(contract: Contract) -> Problem | None:
-    """Return the path and message of the first mistake in a well-typed contract; None for a correct contract."""
+    """Return the path and the message of the first mistake in a well-typed contract, or None if there is none."""
     for problem in (*_label_problems(contract), *_feature_problems(contract), *_row_id_problems(contract)):
         return problem
     return None
@@ -128,7 +128,7 @@ def _spaces_in_values(feature: Feature) -> Iterator[Problem]:
 
 
 def _spaces(path: str, text: str) -> Iterator[Problem]:
-    """Report text with surrounding spaces, which would never match, because file cells are stripped."""
+    """Report text with surrounding spaces. It would never match, because the cells of files are stripped."""
     if text != text.strip() or not text:
         yield path, f"expected text without leading or trailing spaces, found {text!r}"
 

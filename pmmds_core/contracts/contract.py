@@ -43,9 +43,10 @@ PACKAGED = "telco_churn.yaml"
 
 
 class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Meaning of an empty cell in the source file: a value, or `missing`, which makes the feature nullable.
+    """The meaning of an empty cell in the source file.
 
-    `written_as`: other texts that mean an empty cell, such as NA.
+    The meaning is either a value or `missing`, which makes the feature nullable. `written_as` has other texts that mean
+    an empty cell, such as NA.
     """
 
     means: str
@@ -59,8 +60,8 @@ class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One input column.
 
-    `values`: allowed values of a categorical feature, in order; `also_accepted`: further valid values.
-    `minimum` and `maximum`: inclusive, in `unit`.
+    `values` has the allowed values of a categorical feature, in order, and `also_accepted` has further valid values.
+    `minimum` and `maximum` are inclusive and in units of `unit`.
     """
 
     name: Name
@@ -95,18 +96,21 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def blank_value(self) -> FeatureValue:
-        """The typed value of an empty cell; None if it means missing or is not allowed."""
+        """The typed value of an empty cell, or None if an empty cell means missing or is not allowed."""
         return None if self.blank is None or self.blank.is_missing else self.typed(self.blank.means)
 
     def typed(self, text: str) -> FeatureValue:
-        """Convert `text` to this feature's type. Raises ValueError if a numeric feature gets text."""
+        """Convert `text` to the type of this feature.
+
+        Raises ValueError if the feature is numeric and the text is not a number.
+        """
         if self.type == "integer":
             return int(text)
         return float(text) if self.type == "float" else text
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The label column: `positive` is class 1, `negative` is class 0."""
+    """The label column. `positive` is the value for class 1, and `negative` is the value for class 0."""
 
     name: Name
     source: Text
@@ -118,7 +122,8 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class OpenML(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The OpenML data set that `pmmds data download` fetches.
 
-    `content_sha256`: expected `data.digests.unordered_digest` of the normalized rows; empty: not checked.
+    `content_sha256` is the expected `data.digests.unordered_digest` of the normalized rows. If it is empty, the digest
+    is not checked.
     """
 
     name: Text
@@ -127,7 +132,7 @@ class OpenML(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """A complete contract. Every table, message and vector keeps the order of `features`."""
+    """A complete contract. All tables, messages and vectors use the order of `features`."""
 
     name: Name
     model_name: ModelName
@@ -156,7 +161,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the contract's content, independent of comments and layout."""
+        """The sha256 of the contract's content, which does not depend on comments and layout."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     @cached_property
@@ -165,7 +170,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.digest == load_contract("").digest
 
     def example(self) -> dict[str, FeatureValue]:
-        """One valid row with typed values."""
+        """Return one valid row with typed values."""
         return {f.name: f.typed_example for f in self.features}
 
 
@@ -191,7 +196,10 @@ def load_contract(path: str | Path) -> Contract:
 
 @lru_cache(maxsize=8)
 def parse_contract(text: str, name: str) -> Contract:
-    """Parse YAML text. `name`: the file name for messages. Equal texts give the same object. Raises ContractError."""
+    """Parse YAML text and return the contract, which is the same object for equal texts. Raises ContractError.
+
+    `name` is the file name used in messages.
+    """
     document = read_lined(text, name)
     try:
         contract = msgspec.convert(document.data, Contract, strict=False)
@@ -208,7 +216,7 @@ def _error(document: LinedDocument, name: str, path: str, message: str) -> Contr
     owner = _feature_name(document, path)
     return ContractError(
         f"{name}, line {document.line_of(path)}: {field}{owner}: {message}.",
-        next_step="Fix the contract; see docs/contract.md.",
+        next_step="Fix the contract as described in docs/contract.md.",
     )
 
 

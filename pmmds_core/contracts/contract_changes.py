@@ -1,6 +1,6 @@
 """Lists the differences between two contracts and how `pmmds db migrate` handles them, without using a database.
 
-The rules for columns are those of stores/database/schema.py. Not here: applying the changes.
+The rules for columns are defined in stores/database/schema.py. Not here: applying the changes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class Effect(StrEnum):
     """The effect of a change.
 
-    `migrated`: `pmmds db migrate` adds a column. `refused`: `pmmds db migrate` rejects it if prediction_logs has rows.
-    `retrain`: no migration, but a new model is needed. `none`: only documentation changed.
+    - `migrated`: `pmmds db migrate` adds a column.
+    - `refused`: `pmmds db migrate` rejects the change if prediction_logs has rows.
+    - `retrain`: no migration is needed, but a new model is.
+    - `none`: only the documentation changed.
     """
 
     MIGRATED = "migrated"
@@ -29,7 +31,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class ContractChange:
-    """A difference between two contracts. `subject`: the feature or field that differs."""
+    """A difference between two contracts. `subject` is the feature or the field that differs."""
 
     subject: str
     change: str
@@ -37,7 +39,10 @@ class ContractChange:
 
 
 def contract_changes(old: Contract, new: Contract) -> list[ContractChange]:
-    """The differences from `old` to `new`: removed, changed and new features, then fields of the contract."""
+    """Return the differences between the contracts `old` and `new`.
+
+    Removed features come first, followed by changed features, new features and the fields of the contract.
+    """
     return [*_removed(old, new), *_kept(old, new), *_added(old, new), *_fields(old, new)]
 
 

@@ -11,7 +11,7 @@ from pmmds_core.contracts.contract import Contract, Feature
 
 
 def features_schema(contract: Contract) -> dict[str, Any]:
-    """Schema of the `features` object that compile_validator accepts, with the contract's example."""
+    """Return the schema of the `features` object that compile_validator accepts, with the contract's example."""
     return {
         "type": "object",
         "title": "Features",

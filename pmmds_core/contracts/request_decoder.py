@@ -1,7 +1,7 @@
-"""Fast path from a request's bytes to a row: decode and validate a valid body in one pass.
+"""A fast path from the bytes of a request to a row, which decodes and validates a valid body in one pass.
 
-request_validator.py handles rejected bodies and produces the messages. The decoder may therefore reject a
-valid body, but must never accept an invalid one or read a different value. Not here: error messages.
+request_validator.py handles rejected bodies and produces the messages. The decoder may therefore reject a valid body,
+but must never accept an invalid one or read a different value. Not here: error messages.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class RowDecoder:
-    """Decodes `{"features": {…}}` and `{"instances": [{…}, …]}` into rows in the contract's order.
+    """A decoder that turns `{"features": {…}}` and `{"instances": [{…}, …]}` into rows in the contract's order.
 
     A body is accepted if it has every feature with an allowed value and nothing else. JSON decoders silently take the
-    last of duplicate keys; counting quotation marks detects them.
+    last of several duplicate keys, so duplicates are detected by counting quotation marks.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -46,7 +46,7 @@ class RowDecoder:
         self._quotes = 2 * (len(features) + len(texts))
 
     def row(self, body: bytes) -> Row | None:
-        """The row of `{"features": {…}}`; None if the body is invalid or needs the validator."""
+        """Return the row of `{"features": {…}}`, or None if the body is invalid or needs the validator."""
         try:
             decoded = self._one.decode(body)
         except _DECODE_ERRORS:
@@ -55,7 +55,7 @@ class RowDecoder:
         return row if body.count(b'"') == 2 + self._quotes_of(row) else None
 
     def rows(self, body: bytes) -> Sequence[Row] | None:
-        """The rows of `{"instances": [{…}, …]}`; None under the same conditions as in `row`."""
+        """Return the rows of `{"instances": [{…}, …]}`, or None if the body is invalid or needs the validator."""
         try:
             decoded = self._many.decode(body)
         except _DECODE_ERRORS:
@@ -64,7 +64,7 @@ class RowDecoder:
         return rows if body.count(b'"') == 2 + sum(map(self._quotes_of, rows)) else None
 
     def _quotes_of(self, row: Row) -> int:
-        """Number of quotation marks in the row if it has no duplicate keys and no escaped text."""
+        """Return the number of quotation marks in the row if the row has no duplicate keys and no escaped text."""
         return self._quotes - 2 * sum(row[i] is None for i in self._may_be_null)
 
 

@@ -16,7 +16,7 @@ from pmmds_core.runtime.plurals import counted
 
 MESSAGE = "Inference payload validation failed"
 
-# Error messages repeat the rejected value, cut to this many characters.
+# The rejected value in an error message is cut to this many characters.
 _MAX_ECHO = 80
 
 # The numbers that both databases store exactly: 64-bit integers and finite doubles.
@@ -29,7 +29,7 @@ class InvalidValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """A validated payload. `row` is in the contract's order; None if there are errors."""
+    """A validated payload. `row` is in the contract's order, or None if there are errors."""
 
     row: tuple[FeatureValue, ...] | None
     errors: tuple[str, ...]
@@ -41,10 +41,10 @@ RowValidator = Callable[[Any], CheckedRow]
 
 
 def compile_validator(contract: Contract) -> RowValidator:
-    """Compile a function from the decoded `features` object to a CheckedRow.
+    """Compile a function that converts the decoded `features` object to a CheckedRow.
 
-    A missing feature is an error even if it is nullable: an omitted column is not a missing value. An unknown feature
-    is a warning. Booleans, numbers as text and non-finite numbers are errors in numeric features.
+    A missing feature is an error even if the feature is nullable, because an omitted column is not a missing value. An
+    unknown feature is a warning. For a numeric feature, booleans, numbers as text and non-finite numbers are errors.
     """
     checks = tuple((feature.name, _check_of(feature)) for feature in contract.features)
     known = frozenset(contract.feature_names)
@@ -88,7 +88,8 @@ def _categorical_check(feature: Feature) -> Check:
     def check(value: Any) -> FeatureValue:
         if isinstance(value, str) and value in allowed:
             return value
-        # As in files, true, "True" and 1 are one category if all are booleans, and 1 and "1.0" if all are numbers.
+        # As in files, true, "True" and 1 are the same category if all values are booleans, and 1 and "1.0" are the same
+        # category if all values are numbers.
         if spelling in ("boolean", "decimal") and isinstance(value, str | int | float):
             text = str(int(value) if isinstance(value, bool) and spelling == "decimal" else value)
             known = written.get(category_of(text, spelling))
@@ -116,7 +117,10 @@ def _numeric_check(feature: Feature) -> Check:
 
 
 def number_range(feature: Feature) -> tuple[float, float]:
-    """Return the inclusive range of a numeric feature by the contract, limited to numbers that both databases store."""
+    """Return the inclusive range of a numeric feature.
+
+    The range is that of the contract, limited to the numbers that both databases can store.
+    """
     largest = _MAX_INTEGER if feature.type == "integer" else _MAX_FLOAT
     low = -largest if feature.minimum is None else max(feature.minimum, -largest)
     high = largest if feature.maximum is None else min(feature.maximum, largest)
@@ -124,7 +128,7 @@ def number_range(feature: Feature) -> tuple[float, float]:
 
 
 def expected_number(feature: Feature) -> str:
-    """The allowed numbers as text, such as `a whole number from 0 to 100 (months)`."""
+    """Return a description of the allowed numbers, such as `a whole number from 0 to 100 (months)`."""
     text = "a whole number" if feature.type == "integer" else "a number"
     if feature.minimum is not None and feature.maximum is not None:
         text += f" from {feature.minimum:g} to {feature.maximum:g}"
@@ -140,7 +144,7 @@ def _invalid(feature: Feature, value: Any, expected: str) -> InvalidValueError:
 
 
 def _echo(value: Any) -> str:
-    """The value as JSON, shortened, and with text in single quotes."""
+    """Return the value as shortened JSON, with text in single quotes."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return _short(repr(value))

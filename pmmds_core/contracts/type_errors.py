@@ -18,7 +18,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
 
 def explain(error: msgspec.ValidationError, kind: type, data: Any) -> tuple[str, str]:
-    """The path of the mistake, such as `$.features[3].kind`, and a message.
+    """Return the path of the mistake, such as `$.features[3].kind`, and a message.
 
     Args:
         error: raised by msgspec.convert(data, kind).
@@ -61,7 +61,7 @@ def _inside(owner: inspect.Type, step: str | int) -> inspect.Type:
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:
-    """The type without annotations; X for `X | None`."""
+    """Return the type without annotations. For `X | None`, return X."""
     if isinstance(kind, inspect.Metadata):
         return _bare(kind.type)
     if isinstance(kind, inspect.UnionType):

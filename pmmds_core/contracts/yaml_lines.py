@@ -1,6 +1,6 @@
 """Parses YAML with line numbers for error messages about contracts.
 
-Scalars stay text (`No` is not a boolean); the contract's types convert them (contract.py).
+Scalars stay text, so `No` is not a boolean. They are converted by the types of the contract (contract.py).
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pmmds_core.errors import ContractError
 
 @dataclass(frozen=True)
 class LinedDocument:
-    """Plain data with the line number (from 1) of each path, such as `$.features[3].minimum`."""
+    """Plain data with the line number, counted from 1, of each path, such as `$.features[3].minimum`."""
 
     data: Any
     lines: dict[str, int] = field(default_factory=dict)
 
     def line_of(self, path: str) -> int:
-        """The line of `path`, or of its nearest ancestor with a line."""
+        """Return the line of `path`, or the line of its nearest ancestor whose line is known."""
         while path and path not in self.lines:
             cut = max(path.rfind("."), path.rfind("["))
             path = path[:cut] if cut > 0 else ""
         return self.lines.get(path, 1)
 
 
-# Deeper than any real contract. The limit is needed because an alias that contains itself is infinitely deep.
+# This is deeper than any real contract. The limit is needed because an alias that contains itself is infinitely deep.
 MAX_DEPTH = 12
 # Nested aliases can expand to billions of values.
 MAX_VALUES = 100_000
@@ -38,7 +38,7 @@ def read_lined(text: str, name: str) -> LinedDocument:
     """Parse `text`.
 
     Raises:
-        ContractError: the YAML is invalid or has a duplicate key; the message names the file and line.
+        ContractError: the YAML is invalid or has a duplicate key. The message names the file and line.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -60,7 +60,7 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 class _Reader:
-    """Converts YAML nodes to plain data and records the line of each."""
+    """A constructor that converts YAML nodes to plain data and records the line of each node."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, cast
 Compression = Literal["none", "gzip", "zstd"]
 
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-# Formats that people rename to .csv or export by mistake, by their first bytes.
+# File formats that people rename to .csv or export by mistake, with the first bytes of such files.
 _OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -29,14 +29,17 @@ _OTHER_FORMATS = {
 
 
 def compression_of(path: Path) -> Compression:
-    """Detect the compression from the file's first bytes. Raises OSError if the file cannot be read."""
+    """Detect the compression from the first bytes of the file. Raises OSError if the file cannot be read."""
     with path.open("rb") as file:
         start = file.read(4)
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "none")
 
 
 def open_decompressed(path: Path) -> BinaryIO:
-    """Open the file for reading. Raises OSError if it cannot be opened; reading raises OSError if it is damaged."""
+    """Open the file for reading.
+
+    Raises OSError if the file cannot be opened. Reading from it raises OSError if the file is damaged.
+    """
     match compression_of(path):
         case "none":
             return path.open("rb")
@@ -53,5 +56,5 @@ DAMAGED = (OSError, EOFError, zlib.error)
 
 
 def other_format(start: bytes) -> str:
-    """The file format that these first bytes indicate; empty if it may be CSV or Parquet."""
+    """Return the file format that the first bytes indicate, or an empty string if the file may be CSV or Parquet."""
     return next((name for magic, name in _OTHER_FORMATS.items() if start.startswith(magic)), "")

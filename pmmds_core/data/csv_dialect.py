@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 DELIMITERS = (",", ";", "\t", "|")
-# Number of rows that are compared with the header to choose the delimiter.
+# The number of rows that are compared with the header to choose the delimiter.
 N_SAMPLED_ROWS = 20
 # The line that specifies the delimiter for Excel.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
@@ -22,9 +22,9 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 class CsvDialect:
     """The delimiter and the header of a CSV file.
 
-    `names`: stripped; empty for a column without a name. `n_header_lines`: number of lines up to the end of the header,
-    which may contain line ends in quotes. `n_skipped`: number of lines before the header (blank lines and `sep=;`).
-    `n_blank`: number of empty lines among these.
+    `names` has the stripped column names, which are empty for columns without a name. `n_header_lines` is the number of
+    lines up to the end of the header, which may contain line ends in quotes. `n_skipped` is the number of lines before
+    the header, which are blank lines and `sep=;`. `n_blank` is the number of these lines that are empty.
     """
 
     delimiter: str
@@ -35,14 +35,16 @@ class CsvDialect:
 
 
 def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
-    """Choose the delimiter that gives the first rows as many cells as the header, and of several the one with most.
+    """Choose the delimiter by comparing the header with the first rows.
 
-    If every row has one cell more than the header, that cell is the last if it is always empty (a delimiter ends the
-    lines), or the first if it holds row names, as R's write.table writes them. Either column has no name.
+    The best delimiter gives the rows as many cells as the header. If there are several such delimiters, the one with
+    the most cells is chosen. If every row has one cell more than the header, one column has no name. This is the last
+    column if its cells are always empty, because a delimiter ends the lines. Otherwise it is the first column, which
+    holds row names, as in files that R's write.table creates.
 
     Args:
         lines: the first lines with their line ends, the header first.
-        delimiter: the delimiter to use; empty: detect it.
+        delimiter: the delimiter to use. If it is empty, the delimiter is detected.
 
     Raises:
         csv.Error: a quote in the header is not closed.
@@ -57,7 +59,8 @@ def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
     for mark in delimiters:
         try:
             candidates.append(_candidate(lines[n_skipped:], mark))
-        except csv.Error as error:  # a quoted name followed by another delimiter
+        # A quoted name is followed by another delimiter.
+        except csv.Error as error:
             problem = error
     if not candidates:
         raise problem
@@ -67,7 +70,10 @@ def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """The first lines split at a delimiter. `fit`: 2 if rows have the header's number of cells, 1 with row names."""
+    """The first lines of a file, split at a delimiter.
+
+    `fit` is 2 if the rows have as many cells as the header, and 1 if the rows also have row names.
+    """
 
     delimiter: str
     names: tuple[str, ...]
@@ -76,7 +82,10 @@ class _Candidate:
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """A file without the delimiter always fits as a single column, so a single column is the last choice."""
+        """The rank of this candidate among the delimiters.
+
+        A file without the delimiter always fits as a single column, so a single column is the last choice.
+        """
         n_names = len(self.names)
         return (self.fit if n_names > 1 else 0, n_names, self.fit)
 
@@ -92,7 +101,8 @@ def _candidate(lines: Sequence[str], delimiter: str) -> _Candidate:
     try:
         for _, row in zip(range(N_SAMPLED_ROWS), (row for row in reader if row), strict=False):
             rows.append(row)
-    except csv.Error:  # the sample may end inside a quoted cell
+    # The sample may end inside a quoted cell.
+    except csv.Error:
         pass
     widths = {len(row) for row in rows}
     if widths == {len(names) + 1} and all(names):
@@ -105,9 +115,10 @@ def _candidate(lines: Sequence[str], delimiter: str) -> _Candidate:
 
 
 def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> bool:
-    """True for cells that all differ and are quoted, text, or ascending whole numbers.
+    """Return True if the cells could be row names.
 
-    Numbers next to a single column must ascend by 1, because the 1 of an unquoted 1,5 is not a row name.
+    The cells must all differ, and they must be quoted, text, or ascending whole numbers. If there is only one other
+    column, the numbers must ascend by 1, because the 1 of an unquoted 1,5 is not a row name.
     """
     if len(set(cells)) < len(cells):
         return False
@@ -120,7 +131,7 @@ def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> b
 
 
 def name_problem(names: Sequence[str]) -> str:
-    """The problem with the column names; empty if there is none."""
+    """Return the problem with the column names, or an empty string if there is none."""
     if not any(names):
         return "line 1 has no column names"
     return ""

@@ -1,6 +1,6 @@
-"""Computes digests of a data frame, of its rows in any order, and of each row; they are the same on every machine.
+"""Computes digests of a data frame, of its rows in any order, and of each row.
 
-Not here: which digest identifies a row (row_identity.py).
+The digests are the same on every machine. Not here: which digest identifies a row (row_identity.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NULL = np.uint64(0x9E3779B97F4A7C15)
 
 
 def content_digest(frame: pd.DataFrame) -> str:
-    """sha256 of column names, types (number or text), values and row order; the index is ignored."""
+    """Return the sha256 of the column names, types (number or text), values and row order. The index is ignored."""
     whole = hashlib.sha256()
     for column in frame.columns:
         values = frame[column]
@@ -30,18 +30,18 @@ def content_digest(frame: pd.DataFrame) -> str:
 
 
 def unordered_digest(frame: pd.DataFrame) -> str:
-    """sha256 of column names and sorted rows, so that row order does not matter."""
+    """Return the sha256 of the column names and the sorted rows, which does not depend on the order of the rows."""
     lines = sorted("\x1f".join(map(_canonical, row)) for row in frame.itertuples(index=False, name=None))
     header = "\x1f".join(map(str, frame.columns))
     return hashlib.sha256("\n".join([header, *lines]).encode()).hexdigest()
 
 
 def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
-    """A stable 64-bit hash of each row's `columns`; result: (n_rows,).
+    """Return a stable 64-bit hash of the `columns` of each row, as an array of shape (n_rows,).
 
-    Equal content gives equal digests, even if whole numbers are int in one frame and float in the other. The
-    probability of any collision among a million distinct rows is about 3e-8. Each value is mixed with SplitMix64's
-    finalizer (Steele, Lea and Flood 2014).
+    Equal rows have equal digests, even if whole numbers are int in one frame and float in the other. The probability of
+    any collision among a million distinct rows is about 3e-8. Each value is mixed with SplitMix64's finalizer (Steele,
+    Lea and Flood 2014).
     """
     digests = np.zeros(len(frame), dtype=np.uint64)
     for column in columns:
@@ -52,7 +52,7 @@ def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64
 
 
 def extended_digests(digests: NDArray[np.int64], numbers: NDArray[np.int64], name: str) -> NDArray[np.int64]:
-    """Row digests extended by one more integer column. `digests` and `numbers`: (n,); result: (n,)."""
+    """Return the row digests extended by one more integer column. All arrays have shape (n,)."""
     mixed = _mix(digests.view(np.uint64) ^ _mix(numbers.view(np.uint64) ^ _hash(name)))
     return mixed.view(np.int64)
 

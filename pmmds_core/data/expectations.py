@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 50
-# Minimum share of each class; below it, most classification metrics are noise.
+# The minimum share of each class. With a smaller share, most classification metrics are noise.
 MIN_CLASS_SHARE = 0.01
-# Minimum share of rows in which a nullable feature has a value.
+# The minimum share of rows in which a nullable feature has a value.
 MIN_KNOWN_SHARE = 0.5
 N_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class ExpectationOutcome:
-    """Result of one expectation, as text. `column`: "" for the whole table."""
+    """The result of one expectation, as text. `column` is empty if the expectation is about the whole table."""
 
     column: str
     expected: str
@@ -36,7 +36,10 @@ class ExpectationOutcome:
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """Result of a suite. `document`: Great Expectations' JSON result; `html`: a self-contained page."""
+    """The result of a suite.
+
+    `document` is the JSON result of Great Expectations, and `html` is a self-contained page.
+    """
 
     passed: bool
     n_expectations: int
@@ -47,9 +50,10 @@ class SuiteResult:
 
 
 def run_suite(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
-    """Validate `frame` (as SourceData.frame, with the label) against the contract's suite.
+    """Validate `frame` against the contract's suite.
 
-    Uses an in-memory context: writes no files and sends no analytics.
+    The frame is that of SourceData, with the label. The suite runs in an in-memory context, which writes no files and
+    sends no analytics.
     """
     result = _validate(frame, contract)
     document = result.to_json_dict()
@@ -60,7 +64,7 @@ def run_suite(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
 
 
 def build_suite(contract: Contract) -> Any:
-    """The great_expectations.ExpectationSuite derived from the contract."""
+    """Return the great_expectations.ExpectationSuite derived from the contract."""
     import great_expectations as gx
 
     expectations = [*_about_the_table(contract), *_about_the_label(contract)]
@@ -89,7 +93,7 @@ def _validate(frame: pd.DataFrame, contract: Contract) -> Any:
 
 
 def _expectation_types() -> Any:
-    """The module of expectation classes; a type checker cannot follow its exports."""
+    """Return the module that has the expectation classes. A type checker cannot follow the module's exports."""
     import great_expectations.expectations
 
     return great_expectations.expectations
@@ -175,7 +179,10 @@ def _shortened(value: Any, at_most: int = 120) -> str:
 
 
 def _exception(info: Mapping[str, Any]) -> str:
-    """The first error of an expectation, such as a missing column. Great Expectations reports errors per metric."""
+    """Return the first error of an expectation, such as a missing column.
+
+    Great Expectations reports the errors separately for each metric.
+    """
     nested = [i for i in info.values() if isinstance(i, Mapping)] or [info]
     messages = [str(i["exception_message"]) for i in nested if i.get("exception_message")]
     return f"not evaluated: {_shortened(messages[0])}" if messages else ""

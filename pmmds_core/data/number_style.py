@@ -22,7 +22,7 @@ _CORE = re.compile(
 # Currencies before a number: EUR, Rs., kr.
 _CURRENCY = re.compile(r"[A-Z]{3}|[^\W\d_]{1,4}\.")
 _UNIT = re.compile(r"([^\W\d_]|[°²³/%‰^. ]){1,12}")
-# One decimal number with other text around it; not a version or an address such as 10.0.0.1.
+# A decimal number with other text around it, but not a version or an address such as 10.0.0.1.
 _DECORATED = re.compile(
     rf"([^\d.,]{{0,6}}|[^\W\d_]{{1,4}}\.[{SPACES}]*)\d[\d'’{SPACES}]*[.,]\d+([.,]\d{{1,3}})?([^\d.,].{{0,12}})?"
 )
@@ -30,11 +30,12 @@ _DECORATED = re.compile(
 
 @dataclass(frozen=True)
 class NumberStyle:
-    """How a column's numbers are written.
+    """The way in which the numbers of a column are written.
 
-    `decimal`: "." or ",". `thousands`: "" or the thousands separator; " " stands for any space. `prefix`,
-    `suffix`: text that may surround a number, such as $ or %. `is_plain`: True if none of these is used. In other
-    styles, parentheses or a minus sign at the end mean a negative number, and − is a minus sign.
+    `decimal` is "." or ",". `thousands` is the thousands separator, or empty. A space stands for any kind of space.
+    `prefix` and `suffix` are the text that may surround a number, such as $ or %. `is_plain` is True if none of these
+    is used. In all other styles, a number is negative if it is in parentheses or has a minus sign at the end, and − is
+    accepted as a minus sign.
     """
 
     decimal: str = "."
@@ -45,7 +46,10 @@ class NumberStyle:
 
     @cached_property
     def pattern(self) -> str:
-        """A regular expression, for RE2 and Python, that matches a whole lower-case cell without surrounding blanks."""
+        """A regular expression that matches a whole cell in lower case without surrounding blanks.
+
+        The expression has the same meaning in RE2 and Python.
+        """
         d = re.escape(self.decimal)
         grouped = rf"[1-9][0-9]{{0,2}}({_mark(self.thousands)}[0-9]{{2,3}})*{_mark(self.thousands)}[0-9]{{3}}|"
         whole = rf"({grouped if self.thousands else ''}[0-9]+)"
@@ -57,16 +61,16 @@ class NumberStyle:
 
     @property
     def thousands_marks(self) -> str:
-        """Every character that separates groups of digits."""
+        """All characters that separate groups of digits."""
         return "".join(_marks(self.thousands))
 
     @property
     def example(self) -> str:
-        """The number 1234.5 written in this style, for messages."""
+        """The number 1234.5 written in this style, for use in messages."""
         return f"{self.prefix}1{self.thousands}234{self.decimal}5{self.suffix}"
 
     def number_of(self, text: str) -> float | None:
-        """The number in a cell; None if it is not written in this style."""
+        """Return the number in a cell, or None if the cell is not a number in this style."""
         if self.is_plain:
             return number_of(text)
         cell = text.strip(BLANKS).lower()
@@ -81,15 +85,17 @@ class NumberStyle:
 
 
 def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> list[NumberStyle]:
-    """The styles in which all texts are numbers; plain numbers have only the plain style. Empty if there is none.
+    """Return the styles in which all texts are numbers, or an empty list if there is no such style.
 
-    Two styles mean that the texts are ambiguous: 1,234 may be 1.234 or 1234.
+    If the texts are plain numbers, only the plain style is returned. If there are two styles, the texts are ambiguous.
+    For example, 1,234 may be 1.234 or 1234.
 
     Args:
-        texts: cells without blank ones and words for missing values.
-        decimal: the only decimal mark to consider; empty: both. Plain numbers remain plain even if they use the other
-            mark.
-        thousands: the only thousands separator to consider; empty: all of them, or none.
+        texts: the cells, without blank cells and words for missing values.
+        decimal: the only decimal mark to consider. If it is empty, both marks are considered. Plain numbers remain
+            plain even if they use the other mark.
+        thousands: the only thousands separator to consider. If it is empty, all separators and no separator are
+            considered.
     """
     cells = [text.strip(BLANKS) for text in texts]
     if cells and (decimal or thousands):
@@ -99,7 +105,7 @@ def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> l
 
 
 def looks_like_number(text: str) -> bool:
-    """True for a decimal number in any form with text around it."""
+    """Return True if the text is a decimal number in any form, with or without text around it."""
     return _DECORATED.fullmatch(text.strip(BLANKS)) is not None
 
 
@@ -120,7 +126,10 @@ def _decorated_styles(cells: Sequence[str], decimal: str, thousands: str) -> lis
 
 
 def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tuple[str, str]]:
-    """Pairs of decimal mark and thousands separator that fit all bodies, without separators that never occur."""
+    """Return the pairs of decimal mark and thousands separator that are consistent with all the numbers.
+
+    Pairs whose thousands separator never occurs are left out.
+    """
     used = "".join(bodies)
     marks = [thousands] if thousands else ["", *(t for t in (",", ".", " ", "'") if any(m in used for m in _marks(t)))]
     pairs = [(d, t) for d in ([decimal] if decimal else [".", ","]) for t in marks if t != d]
@@ -129,12 +138,16 @@ def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tup
         for pair in pairs
         if all(re.fullmatch(NumberStyle(*pair, is_plain=False).pattern, b.strip(SPACES)) for b in bodies)
     ]
-    # If no mark occurs, both decimal marks fit. 1.5 is a plain number, not 15 with a thousands separator.
+    # If no mark occurs, both decimal marks are consistent. The text 1.5 is a plain number, not 15 with a thousands
+    # separator.
     return fitting[:1] if any(pair == (".", "") for pair in fitting) else fitting
 
 
 def _common(texts: Iterable[str]) -> str | None:
-    """The only non-empty text, without surrounding blanks; None if there are several, empty if there is none."""
+    """Return the only non-empty text without surrounding blanks.
+
+    The result is an empty string if all texts are empty, and None if there are several different texts.
+    """
     distinct = {text.strip(BLANKS) for text in texts} - {""}
     return None if len(distinct) > 1 else next(iter(distinct), "")
 

@@ -21,7 +21,7 @@ N_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class SchemaFailure:
-    """A failed check of one column. `examples`: up to five failing values, as text."""
+    """A failed check of one column. `examples` has up to five failing values as text."""
 
     column: str
     check: str
@@ -31,7 +31,7 @@ class SchemaFailure:
 
 @dataclass(frozen=True)
 class SchemaCheck:
-    """Result of a schema check; `failures` is empty if it passed."""
+    """The result of a schema check. If the check passed, `failures` is empty."""
 
     passed: bool
     n_rows: int
@@ -40,7 +40,10 @@ class SchemaCheck:
 
 
 def pandera_schema(contract: Contract, *, has_label: bool = True) -> pa.DataFrameSchema:
-    """Schema with column order, types, allowed values, ranges and nulls; values are not coerced."""
+    """Return a schema that checks the order and types of the columns, allowed values, ranges and nulls.
+
+    The schema does not coerce values.
+    """
     import pandera.pandas as pa
 
     columns = {f.name: _column(f) for f in contract.features}
@@ -54,7 +57,7 @@ def check_frame(frame: pd.DataFrame, contract: Contract) -> SchemaCheck:
     """Check every column and report all failures together.
 
     Args:
-        frame: as SourceData.frame; with or without the label column.
+        frame: a frame like SourceData.frame, with or without the label column.
         contract: the contract to check against.
     """
     from pandera.errors import SchemaErrors
@@ -80,7 +83,7 @@ def _column(feature: Feature) -> pa.Column:
 
 
 def pandas_dtype(feature: Feature) -> str:
-    """The dtype of a feature in SourceData.frame; nullable integers are float64 with NaN."""
+    """Return the dtype of a feature in SourceData.frame. Nullable integers are float64 with NaN."""
     if feature.type == "string":
         return "object"
     return "int64" if feature.type == "integer" and not feature.is_nullable else "float64"

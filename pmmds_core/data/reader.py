@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 __all__ = ["SourceData", "content_digest", "read_source", "row_digests", "source_from_frame", "to_columns"]
 
-# Largest magnitude up to which a float represents every integer.
+# The largest magnitude up to which a float represents every integer.
 _EXACT = 2**53
 
 
 @dataclass(frozen=True)
 class SourceData:
-    """Rows as the contract defines them.
+    """Rows as defined by the contract.
 
-    `frame`: the features in the contract's order, then the label as 0 or 1 (if requested). Integers are int64
-    (float64 with NaN if nullable), other numbers float64, text is object with None.
-    `row_ids`: (n_rows,) text of the contract's `row_id` column; None if the file does not have it.
-    `digest`: content_digest(frame). `ignored_columns`: columns of the file that are not in the contract. `notes`:
-    sentences about columns with numbers in a local form.
+    `frame` has the features in the contract's order, followed by the label as 0 or 1 if it was requested. Integers are
+    int64, or float64 with NaN if the feature is nullable. Other numbers are float64, and text is object with None.
+    `row_ids` is an array of shape (n_rows,) with the text of the contract's `row_id` column, or None if the file does
+    not have this column. `digest` is the content digest of the frame. `ignored_columns` has the columns of the file
+    that are not in the contract. `notes` has sentences about columns with numbers in a local form.
     """
 
     name: str
@@ -55,8 +55,8 @@ def read_source(path: str | Path, contract: Contract, *, needs_label: bool = Tru
 
     Args:
         path: the file.
-        contract: names, types, allowed values and the meaning of blanks.
-        needs_label: False for rows without labels; the frame then has no label column.
+        contract: the names, types, allowed values and the meaning of blanks.
+        needs_label: False for rows without labels. The frame then has no label column.
 
     Raises:
         DataError: the file is unreadable, a column is missing or a value is invalid. The message lists all problems
@@ -66,12 +66,15 @@ def read_source(path: str | Path, contract: Contract, *, needs_label: bool = Tru
 
 
 def source_from_frame(frame: pd.DataFrame, contract: Contract, name: str, *, needs_label: bool = True) -> SourceData:
-    """Normalize rows in memory, as read_source does; messages count rows from 1."""
+    """Normalize rows in memory, as `read_source` does for files. Messages count the rows from 1."""
     return _normalize(table_from_frame(frame, name), contract, needs_label)
 
 
 def to_columns(frame: pd.DataFrame, contract: Contract) -> dict[str, NDArray[Any]]:
-    """Feature columns for reference_profile.fit_profile: float64 with NaN, or object with None; each (n_rows,)."""
+    """Return the feature columns for `reference_profile.fit_profile`.
+
+    Each column has shape (n_rows,) and is float64 with NaN or object with None.
+    """
     return {f.name: frame[f.name].to_numpy(dtype=np.float64 if f.is_numeric else object) for f in contract.features}
 
 
@@ -98,7 +101,10 @@ def _normalize(table: TextTable, contract: Contract, needs_label: bool) -> Sourc
 
 
 def _find_columns(table: TextTable, contract: Contract, needs_label: bool) -> dict[str, str]:
-    """The file's column for each feature and the label: its source name, else its name in the contract."""
+    """Return the file's column for each feature and the label.
+
+    A column has its source name or, failing that, its name in the contract.
+    """
     wanted: dict[str, str] = {f.name: f.source for f in contract.features}
     if needs_label:
         wanted[contract.label.name] = contract.label.source
@@ -128,7 +134,7 @@ def _shortened(names: list[str], at_most: int = 25) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """Converts one text column to typed values; appends its problems to `problems` and remarks to `notes`."""
+    """A converter from one text column to typed values. It appends problems to `problems` and remarks to `notes`."""
 
     table: TextTable
     name: str
@@ -188,7 +194,7 @@ class _Column:
     def _styled(
         self, texts: pd.Series[Any], blank: NDArray[np.bool_], plain: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Numbers in a local or decorated form, if the whole column has one form; else `plain`."""
+        """Return the numbers if the whole column uses a single local or decorated form. Otherwise, return `plain`."""
         styles = styles_of(texts[~blank].unique())
         if len(styles) != 1 or styles[0].is_plain:
             return plain
@@ -217,7 +223,7 @@ class _Column:
 def _filled(
     feature: Feature, numbers: NDArray[np.float64], finite: NDArray[np.bool_], blank: NDArray[np.bool_]
 ) -> NDArray[Any]:
-    """Replace blanks by the contract's value. Integers become int64 unless the feature is nullable."""
+    """Replace blanks with the contract's value. Integers become int64 unless the feature is nullable."""
     fill = feature.blank_value
     values = np.where(blank, np.nan if fill is None else float(fill), numbers)
     if feature.type == "integer" and not feature.is_nullable:

@@ -1,8 +1,8 @@
 """Runs the Great Expectations suite in a separate process, so that its import does not delay a command.
 
-The import takes seconds. `start` begins it in the background while the command imports Dagster and reads the data;
-`validate` calls a function while it waits for the result. Not here: the expectations (expectations.py), what is called
-(workflows/training_preparation.py).
+The import takes seconds. `start` begins the import in the background, while the command imports Dagster and reads the
+data. `validate` calls a function while it waits for the result. Not here: the expectations (expectations.py), what is
+called (workflows/training_preparation.py).
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ _started: list[ProcessPoolExecutor] = []
 
 
 def start() -> None:
-    """Start the process and its import; `validate` uses it once."""
+    """Start the process, which then imports the library. `validate` uses the process once."""
     pool = ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
     pool.submit(_import_library)
     _started.append(pool)
 
 
 def validate(frame: pd.DataFrame, contract: Contract, meanwhile: Callable[[], object] = lambda: None) -> SuiteResult:
-    """Run the suite like `run_suite`: in the started process, or in this one if none was started or it was killed.
+    """Run the suite like `run_suite`, but in the process that `start` created.
+
+    The suite runs in this process if no other process was started or if that process was killed.
 
     Args:
-        frame: rows as in `run_suite`.
-        contract: their contract.
-        meanwhile: called in this process while the started process works; not called if no process was started.
+        frame: the rows, as in `run_suite`.
+        contract: the contract of the rows.
+        meanwhile: called in this process while the started process works. It is not called if no process was started.
 
     Raises the same errors as `run_suite`, and those of `meanwhile`.
     """

@@ -32,10 +32,10 @@ Cells = Sequence[str]
 
 @dataclass(frozen=True)
 class TextTable:
-    """Columns of stripped text of equal length.
+    """Columns of stripped text, all of the same length.
 
-    `row_numbers`: the line of each row (the header is line 1), or the row number from 1 if the source has no lines.
-    `row_word`: "line" or "row" accordingly, for messages.
+    `row_numbers` has the line of each row, where the header is line 1, or the row number counted from 1 if the source
+    has no lines. `row_word` is "line" or "row" accordingly, for use in messages.
     """
 
     name: str
@@ -49,9 +49,10 @@ class TextTable:
 
 
 def read_table(path: Path) -> TextTable:
-    """Read a file, which may be compressed, as Parquet if it starts with Parquet's magic bytes, else as CSV.
+    """Read a file, which may be compressed.
 
-    A column without a name, such as an unnamed pandas index or row names, is left out.
+    The file is read as Parquet if it starts with Parquet's magic bytes, and as CSV otherwise. Columns without a name,
+    such as an unnamed pandas index or row names, are left out.
 
     Raises:
         DataError: the file is unreadable, empty, or not valid in its format.
@@ -65,9 +66,9 @@ def read_table(path: Path) -> TextTable:
 
 
 def table_from_frame(frame: pd.DataFrame, name: str) -> TextTable:
-    """Convert a data frame to text; missing values become empty cells, whole floats lose their `.0`.
+    """Convert a data frame to text.
 
-    A named index is a column like any other.
+    Missing values become empty cells, and whole floats lose their `.0`. A named index is treated like any other column.
     """
     if any(level is not None for level in frame.index.names):
         frame = frame.reset_index(level=[level for level in frame.index.names if level is not None])

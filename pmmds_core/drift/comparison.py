@@ -1,7 +1,8 @@
-"""Compares a window's counts with the reference's, with every measure and a statement per feature and for the score.
+"""Compares the counts of a window with the counts of the reference.
 
-Pure functions over counts in the reference's frozen bins. Not here: the measures (measures.py), rules and
-verdicts (policy.py, rules/) and counting (profiling/bins.py, stores/).
+The result has all measures and a statement for each feature and for the score. All functions are pure functions of
+counts in the frozen bins of the reference. Not here: the measures (measures.py), rules and verdicts (policy.py, rules/)
+and counting (profiling/bins.py, stores/).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ __all__ = [
 
 
 class Band(StrEnum):
-    """Severity of a PSI value; `undetermined` if there were no rows to compare."""
+    """The severity of a PSI value. It is `undetermined` if there were no rows to compare."""
 
     NONE = "none"
     MODERATE = "moderate"
@@ -63,7 +64,7 @@ class Band(StrEnum):
 
 @dataclass(frozen=True)
 class BinShare:
-    """One bin and the share of rows in it, 0–1; None without rows."""
+    """One bin and the share of rows in it, as a number from 0 to 1. A share is None if that side has no rows."""
 
     label: str
     reference_share: float | None
@@ -72,14 +73,16 @@ class BinShare:
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """One feature, or the score as `__score__`, compared with the reference. Measures are None if a side has no rows.
+    """One feature, or the score as `__score__`, compared with the reference.
 
-    `wasserstein_distance` and `ks_distance` are None for categorical features. `p_value`: of the hypothesis that both
-    sides have the same distribution (statistics/homogeneity.py). `q_value`: Benjamini–Hochberg over the features; the
-    score is not part of that family. `psi_expected_by_chance`: mean PSI of two samples of these sizes without drift.
-    `unseen_share`: current rows with a value that is not in the reference. `lost_share`: reference rows with a value
-    that no current row has; None for numeric features. `out_of_range_share`: current rows outside the contract's
-    range; None for categorical features. `statement`: the largest change as a sentence without a period.
+    The measures are None if a side has no rows. `wasserstein_distance` and `ks_distance` are also None for categorical
+    features. `p_value` is for the hypothesis that both sides have the same distribution (statistics/homogeneity.py).
+    `q_value` is the p-value adjusted by the Benjamini–Hochberg method over all features, which do not include the
+    score. `psi_expected_by_chance` is the mean PSI of two samples of these sizes without drift. `unseen_share` is the
+    share of current rows with a value that is not in the reference. `lost_share` is the share of reference rows with a
+    value that no current row has, or None for numeric features. `out_of_range_share` is the share of current rows
+    outside the contract's range, or None for categorical features. `statement` describes the largest change in a
+    sentence without a period.
     """
 
     feature: str
@@ -105,7 +108,10 @@ class FeatureDrift:
 
 
 def band(value: float | None) -> Band:
-    """The band of a PSI: none below 0.1, moderate below 0.2, significant below 0.25, else major."""
+    """Return the band of a PSI.
+
+    The band is none below 0.1, moderate below 0.2, significant below 0.25, and major from there on.
+    """
     if value is None or math.isnan(value):
         return Band.UNDETERMINED
     limits = ((0.1, Band.NONE), (0.2, Band.MODERATE), (0.25, Band.SIGNIFICANT))
@@ -115,12 +121,13 @@ def band(value: float | None) -> Band:
 def compare(
     profile: ReferenceProfile, current_counts: Mapping[str, Counts], n_current: int
 ) -> tuple[FeatureDrift, ...]:
-    """Compare every feature in the profile's order, then the score.
+    """Compare every feature in the order of the profile, then the score.
 
     Args:
         profile: the reference profile of the model version that served the current rows.
-        current_counts: counts in the profile's bins by feature and `__score__`; may be empty without rows.
-        n_current: number of current rows.
+        current_counts: the counts in the profile's bins by feature and `__score__`, which may be empty if there are no
+            rows.
+        n_current: the number of current rows.
 
     Raises:
         DataError: counts are missing or have the wrong number of bins.
@@ -129,7 +136,7 @@ def compare(
 
 
 def with_q_values(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
-    """Add q-values over all features with a p-value; the score's q-value is its p-value."""
+    """Add the q-values of all features that have a p-value. The q-value of the score is its p-value."""
     judged = {f.feature: f.p_value for f in features if f.p_value is not None and f.feature != SCORE}
     q_values = dict(zip(judged, map(float, benjamini_hochberg(list(judged.values()))), strict=True))
     return tuple(replace(f, q_value=f.p_value if f.feature == SCORE else q_values.get(f.feature)) for f in features)
@@ -150,7 +157,10 @@ def _counts_of(feature: FeatureProfile, current_counts: Mapping[str, Counts], n_
 
 
 def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
-    """Compare one feature, without a q-value. `current`: (n_bins,) counts in the profile's bins, all 0 without rows."""
+    """Compare one feature without computing a q-value.
+
+    `current` has the counts in the profile's bins, with shape (n_bins,). Without rows, all counts are 0.
+    """
     bins, reference = feature.bins, np.asarray(feature.counts, dtype=np.int64)
     n_reference, n_current = int(reference.sum()), int(current.sum())
     is_comparable = n_reference > 0 and n_current > 0
@@ -202,7 +212,7 @@ def _share(counts: Counts, index: int | None) -> float | None:
 
 
 def _lost_share(reference: Counts, current: Counts, special: Collection[int]) -> float | None:
-    """Share of reference rows whose value no current row has; None if a side has no rows."""
+    """Return the share of reference rows whose value no current row has, or None if a side has no rows."""
     if not reference.any() or not current.any():
         return None
     lost = sum(int(reference[i]) for i in range(len(reference)) if i not in special and current[i] == 0)

@@ -14,7 +14,7 @@ from pmmds_core.drift.comparison import Band, FeatureDrift
 from pmmds_core.drift.rules import calibrated, spec
 from pmmds_core.statistics.verdict import Verdict
 
-# Rules that are in every report and whose only requirement is a minimum number of rows.
+# Rules that are in every report and require only a minimum number of rows.
 _NEED_ONLY_ROWS = (spec.RULE, calibrated.RULE)
 _WITHHELD: Mapping[str, Any] = {
     **dict.fromkeys(("psi", "kl_divergence", "js_divergence", "js_distance", "wasserstein_distance", "ks_distance")),
@@ -27,21 +27,21 @@ _WITHHELD: Mapping[str, Any] = {
 
 
 def without_measures(feature: FeatureDrift) -> FeatureDrift:
-    """The feature with the shares of its bins, but without measures."""
+    """Return the feature with the shares of its bins, but without its measures."""
     withheld = {name: value for name, value in _WITHHELD.items() if name not in ("band", "moved_bins")}
     return replace(feature, **withheld, band=Band.UNDETERMINED, moved_bins=())
 
 
 def has_enough_rows(document: Mapping[str, Any]) -> bool:
-    """False if the report has too few rows for a verdict, so that no feature may be shown as drifted."""
+    """Return False if the report has too few rows for a verdict, so that no feature may be shown as drifted."""
     verdicts = [r["verdict"] for r in document["rules"] if r["rule"] in _NEED_ONLY_ROWS]
     return not verdicts or any(v != Verdict.INSUFFICIENT_DATA for v in verdicts)
 
 
 def without_findings(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Remove the measures of features and pairs from a `policy.report_document` if it has too few rows.
+    """Remove the measures of features and pairs from a `policy.report_document` that has too few rows.
 
-    Bands become `undetermined`, as in a report without current rows.
+    The bands become `undetermined`, as in a report without current rows.
     """
     if has_enough_rows(document):
         return dict(document)

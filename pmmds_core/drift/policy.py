@@ -1,7 +1,7 @@
-"""The drift policy: combines the verdicts of the named rules into one and builds the report document.
+"""The drift policy: combines the verdicts of the named rules into a single verdict and builds the report document.
 
-Not here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict
-(workflows/monitoring.py, the drift alert sensor).
+Not here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict (workflows/monitoring.py,
+the drift alert sensor).
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band
 class DriftRule:
     """The settings of all rules.
 
-    `psi_threshold`, `min_features`, `feature_thresholds`: settings of the rule `spec`. `min_samples`: minimum rows on
-    each side for a verdict. `false_alarm_rate`: rate per window, 0–1, of the rules `calibrated` and `joint`.
-    `alert_rules`: the rules that determine the verdict.
+    `psi_threshold`, `min_features` and `feature_thresholds` are settings of the rule `spec`. `min_samples` is the
+    minimum number of rows on each side for a verdict. `false_alarm_rate` is the rate per window, from 0 to 1, of the
+    rules `calibrated` and `joint`. `alert_rules` has the rules that determine the verdict.
     """
 
     psi_threshold: float
@@ -62,10 +62,12 @@ class DriftRule:
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """The combined verdict. `rules`: every evaluated rule; `alert_rules`: names of rules that determine the verdict.
+    """The combined verdict.
 
-    `drifted_features`: above the PSI threshold, largest PSI first; none without a verdict. `severity`: worst band
-    of these features and of those flagged by the alerting rules; at least moderate if drifted.
+    `rules` has every evaluated rule, and `alert_rules` has the names of the rules that determine the verdict.
+    `drifted_features` has the features above the PSI threshold, largest PSI first. It is empty without a verdict.
+    `severity` is the worst band of these features and of the features flagged by the alerting rules. It is at least
+    moderate if the verdict is drifted.
     """
 
     verdict: Verdict
@@ -92,15 +94,15 @@ def judge(
 ) -> DriftVerdict:
     """Combine the verdicts of the rules on a comparison.
 
-    The verdict is drifted if an alerting rule detected drift; stable if none did and at least one was evaluated; else
-    insufficient_data.
+    The verdict is drifted if an alerting rule detected drift. It is stable if no alerting rule detected drift and at
+    least one was evaluated. Otherwise, it is insufficient_data.
 
     Args:
-        features: result of `comparison.compare`; the score is never counted as a feature.
-        n_reference: rows of the reference.
-        n_current: rows of the window.
-        rule: thresholds and alerting rules.
-        further: verdicts of the rules that need more than the counts (joint, sequential).
+        features: the result of `comparison.compare`. The score is never counted as a feature.
+        n_reference: the number of rows in the reference.
+        n_current: the number of rows in the window.
+        rule: the thresholds and the alerting rules.
+        further: the verdicts of the rules that need more than the counts (joint, sequential).
     """
     verdicts = (
         judge_spec(features, n_reference, n_current, rule.spec),
@@ -109,7 +111,7 @@ def judge(
     )
     alerting = [r for r in verdicts if r.rule in rule.alert_rules]
     verdict = _combined({r.verdict for r in alerting})
-    # With too few rows, no feature must be reported as drifted.
+    # If there are too few rows, no feature must be reported as drifted.
     over = [] if verdict is Verdict.INSUFFICIENT_DATA else over_threshold(features, rule.spec)
     moved = {name for r in alerting if r.verdict is Verdict.DRIFTED for name in r.flagged} | {f.feature for f in over}
     severity = max((f.band for f in features if f.feature in moved), key=_SEVERITY.index, default=Band.NONE)
@@ -132,15 +134,15 @@ def report_document(
     segments: Sequence[SegmentDrift] = (),
     pairs: Sequence[PairDrift] = (),
 ) -> dict[str, Any]:
-    """The stored report, as plain JSON values in the format of `pmmds drift compare --json`.
+    """Return the report document to store, as plain JSON values in the format of `pmmds drift compare --json`.
 
     Args:
         profile: the reference profile.
-        features: result of `comparison.compare`.
-        n_current: rows of the window.
-        verdict: result of `judge`.
-        segments: comparisons within segments, if requested.
-        pairs: feature pairs measured by the joint rule, if it was evaluated.
+        features: the result of `comparison.compare`.
+        n_current: the number of rows in the window.
+        verdict: the result of `judge`.
+        segments: the comparisons within segments, if requested.
+        pairs: the feature pairs measured by the joint rule, if it was evaluated.
     """
     return {
         "n_reference": profile.n_rows,

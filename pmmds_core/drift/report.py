@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DriftReport:
-    """Report on the window [window_start, window_end). `document` has the format of `drift compare --json`."""
+    """A report on the window [window_start, window_end). `document` has the format of `drift compare --json`."""
 
     report_id: int
     model_name: str

@@ -27,7 +27,10 @@ from pmmds_core.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class SegmentCounts:
-    """Current rows of one segment. `value`: a bin label of `feature`; `counts`: (n_bins,) counts by feature."""
+    """The current rows of one segment.
+
+    `value` is a bin label of `feature`. `counts` maps each feature to counts of shape (n_bins,).
+    """
 
     feature: str
     value: str
@@ -37,9 +40,9 @@ class SegmentCounts:
 
 @dataclass(frozen=True)
 class SegmentDrift:
-    """Verdict on one segment, with the feature that changed most among its rows.
+    """The verdict on one segment, with the feature that changed most among the segment's rows.
 
-    `worst_q_value`: Benjamini–Hochberg over all features of all segments with enough rows.
+    `worst_q_value` is adjusted by the Benjamini–Hochberg method over all features of all segments with enough rows.
     """
 
     feature: str
@@ -58,7 +61,7 @@ def check_segment_features(contract: Contract, features: Sequence[str]) -> None:
     for name in features:
         if name not in contract.categorical_names:
             raise UsageError(
-                f"The report cannot be split by {name!r}: not a categorical feature of the contract.",
+                f"The report cannot be split by {name!r}, which is not a categorical feature of the contract.",
                 next_step=f"Allowed: {', '.join(contract.categorical_names)}.",
             )
 
@@ -71,16 +74,16 @@ def compare_segments(
     false_alarm_rate: float,
     min_samples: int,
 ) -> tuple[SegmentDrift, ...]:
-    """Test each segment: drifted if one of its features has a q-value of at most `false_alarm_rate`.
+    """Test each segment, which has drifted if one of its features has a q-value of at most `false_alarm_rate`.
 
     Without drift, the probability that any segment is called drifted is at most that rate.
 
     Args:
         profile: the profile whose bins are used.
-        reference: (N, n_features) bin numbers of reference rows.
-        current: every segment with rows on either side.
-        false_alarm_rate: 0–1.
-        min_samples: minimum rows of a segment on each side.
+        reference: an array of shape (N, n_features) with bin numbers of reference rows.
+        current: all segments with rows on either side.
+        false_alarm_rate: the rate, from 0 to 1.
+        min_samples: the minimum number of rows of a segment on each side.
     """
     columns = {f.bins.feature: i for i, f in enumerate(profile.with_score)}
     sides: list[tuple[SegmentCounts, int, list[FeatureDrift]]] = []
@@ -98,7 +101,7 @@ def compare_segments(
 
 
 def _compared(profile: ReferenceProfile, rows: Codes, segment: SegmentCounts) -> list[FeatureDrift]:
-    """All features except the score and the segment's own feature, which is constant within it."""
+    """Return all features except the score and the segment's own feature, which is constant within the segment."""
     compared = []
     for i, f in enumerate(profile.with_score):
         if f.bins.feature not in (SCORE, segment.feature):

@@ -1,7 +1,7 @@
 """One-sentence statements of the largest change in a feature, and the bins that changed most.
 
-For readers who know the data but not statistics: "contract: Month-to-month 55% → 71% of rows", "tenure: at most 12 in
-31% → 45% of rows". Not here: measures (measures.py) and verdicts (policy.py).
+The statements are for readers who know the data but not statistics, for example "contract: Month-to-month 55% → 71% of
+rows", "tenure: at most 12 in 31% → 45% of rows". Not here: measures (measures.py) and verdicts (policy.py).
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ MAX_MOVED_BINS = 3
 
 
 def moved_bins(reference: Shares, current: Shares) -> list[int]:
-    """Indices of the bins whose share of rows changed most, largest first, at most MAX_MOVED_BINS."""
+    """Return the indices of the bins whose share of rows changed most, largest change first.
+
+    There are at most MAX_MOVED_BINS indices.
+    """
     change = np.abs(current - reference)
     order = np.argsort(-change, kind="stable")[:MAX_MOVED_BINS]
     return [int(i) for i in order if change[i] > 0]
 
 
 def statement(bins: FeatureBins, reference: Shares | None, current: Shares | None) -> str:
-    """The largest change of a share, as one sentence without a period.
+    """Describe the largest change of a share in one sentence without a period.
 
     Args:
         bins: the bins of the feature.
-        reference: (n_bins,) shares of rows; None without rows.
-        current: same as `reference`.
+        reference: an array of shape (n_bins,) with the shares of rows, or None if there are no rows.
+        current: the same for the current rows.
     """
     name = "score" if bins.feature == SCORE else bins.feature
     if reference is None or current is None:
@@ -47,7 +50,7 @@ def statement(bins: FeatureBins, reference: Shares | None, current: Shares | Non
 
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
-    """Indices of the bins null, unseen, out of range and not a number, if the layout has them."""
+    """Return the indices of the bins null, unseen, out of range and not a number, if the layout has these bins."""
     return frozenset(range(bins.n_values, bins.n_bins))
 
 
@@ -72,14 +75,15 @@ def _value(name: str, bins: FeatureBins, index: int, reference: Shares, current:
 
 
 def _ordered(name: str, bins: FeatureBins, reference: Shares, current: Shares) -> Sequence[tuple[float, str]]:
-    """Changes of the rows below or above each limit, and of each single inner bin."""
+    """Return the changes in the share of rows below and above each limit, and in each single inner bin."""
     n_ordered = bins.n_ordered
     shares = [(bins.labels[i], float(reference[i]), float(current[i])) for i in range(1, n_ordered - 1)]
     moves = [(abs(c - r), f"{name}: {label} in {percent(r)} → {percent(c)} of rows") for label, r, c in shares]
     for i, limit in enumerate(bins.upper_limits[:-1]):
         below = float(reference[: i + 1].sum()), float(current[: i + 1].sum())
         above = float(reference[i + 1 : n_ordered].sum()), float(current[i + 1 : n_ordered].sum())
-        # State the side that grew: the rows above the edge if values increased, below it if they decreased.
+        # State the side that grew. This is the rows above the edge if the values increased, and the rows below it if
+        # they decreased.
         side, (before, after) = ("at most", below) if below[1] - below[0] >= above[1] - above[0] else ("over", above)
         shares_text = f"{percent(before)} → {percent(after)} of rows"
         moves.append((abs(after - before), f"{name}: {side} {number_text(limit)} in {shares_text}"))
@@ -87,11 +91,12 @@ def _ordered(name: str, bins: FeatureBins, reference: Shares, current: Shares) -
 
 
 def percent(share: float) -> str:
-    """A share as text: "55%", with one decimal below 10% and above 90% unless it is whole.
+    """Format a share as text, such as "55%".
 
-    "0%" and "100%" mean exactly none and all.
+    A share below 10% or above 90% has one decimal unless it is whole. "0%" and "100%" mean exactly none and all.
     """
-    value = round(100 * float(share), 9)  # a sum of shares may be 0.9999999999999999
+    # A sum of shares may be 0.9999999999999999.
+    value = round(100 * float(share), 9)
     if value in (0.0, 100.0) or 10 <= value <= 90:
         return f"{value:.0f}%"
     if value < 0.1:

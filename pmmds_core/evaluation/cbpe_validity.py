@@ -1,6 +1,6 @@
-"""Validity of a CBPE estimate: it is valid only inside the support of the reference.
+"""The validity of a CBPE estimate, which is valid only inside the support of the reference.
 
-Pure functions over counts. Not here: the estimate (models/calibration.py).
+All functions are pure functions of counts. Not here: the estimate (models/calibration.py).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.arrays import Probabilities
 
-# A bin with a smaller share of the reference is too rare for the calibration.
+# A bin with a smaller share of the reference is too rare for the calibration to be valid.
 RARE_SHARE = 0.001
 MAX_UNSUPPORTED = 0.01
-# From this PSI on, drift is major (drift/comparison.py): the calibration was fitted on a different score distribution.
+# From this PSI on, drift is major (drift/comparison.py), and the calibration was fitted on a different score
+# distribution.
 MAX_SCORE_PSI = 0.25
 MAX_REASONS = 3
 
@@ -32,16 +33,17 @@ def why_invalid(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> tuple[str, ...]:
-    """Reasons why the estimate is invalid; empty if the rows are inside the reference's support.
+    """Return the reasons why the estimate is invalid, or none if the rows are inside the support of the reference.
 
-    Concept drift (same rows, different labels) cannot be detected without labels.
+    Concept drift, where the same rows have different labels, cannot be detected without labels.
 
     Args:
-        profile: profile of the version that served the rows.
-        calibration: None for a version without one.
-        scores: (n,) of the rows.
-        counts: the rows' counts in the profile's bins, by feature and `__score__`; empty if not counted yet.
-        min_rows: minimum number of rows.
+        profile: the profile of the version that served the rows.
+        calibration: the calibration, or None if the version has none.
+        scores: an array of shape (n,) with the scores of the rows.
+        counts: the rows' counts in the profile's bins, by feature and `__score__`, or empty if the rows have not been
+            counted yet.
+        min_rows: the minimum number of rows.
     """
     if calibration is None:
         return ("this model version has no calibration",)
@@ -85,7 +87,10 @@ def _feature_reasons(profile: ReferenceProfile, counts: Mapping[str, NDArray[np.
 
 
 def unsupported_share(reference: NDArray[np.int64], current: NDArray[np.int64]) -> float:
-    """Share of current rows in bins that hold less than RARE_SHARE of the reference; both (B,)."""
+    """Return the share of current rows in bins that hold less than RARE_SHARE of the reference.
+
+    Both arguments have shape (B,).
+    """
     n_reference, n_current = int(reference.sum()), int(current.sum())
     if n_reference == 0 or n_current == 0:
         return 0.0 if n_current == 0 else 1.0

@@ -1,4 +1,4 @@
-"""Measures champion and challenger on the same holdout rows, in one process.
+"""Measures the champion and the challenger on the same holdout rows, in one process.
 
 Add a measurement here. Not here: the decision (policies/promotion.py), the page (reports/evaluation_page.py).
 """
@@ -37,13 +37,12 @@ class CandidateModel:
 class ModelEvaluation:
     """The measurements of an evaluation.
 
-    Without a champion, the champion's fields are None. Latencies are in milliseconds per row.
-
-    `*_measures`: value and 95% interval of each measure. `score_table`, `champion_score_table`: reliability tables.
-    `segments`, `small_segments`, `worst_segment`: fields of evaluation/segments.py. `replay`: fields of
-    evaluation/replay.py, or only `n_rows` (0) without traffic. `shadow`: fields of shadow.ShadowAgreement, if the
-    challenger scored live traffic before the evaluation. `challenger_files`: `Bundle.files_digest` of the evaluated
-    files; no other files may be promoted.
+    Without a champion, the champion's fields are None. Latencies are in milliseconds per row. The fields `*_measures`
+    have the value and the 95% interval of each measure. `score_table` and `champion_score_table` are reliability
+    tables. `segments`, `small_segments` and `worst_segment` have the fields defined in evaluation/segments.py. `replay`
+    has the fields defined in evaluation/replay.py, or only `n_rows` (0) without traffic. `shadow` has the fields of
+    shadow.ShadowAgreement if the challenger scored live traffic before the evaluation. `challenger_files` is the
+    `Bundle.files_digest` of the evaluated files. No other files may be promoted.
     """
 
     challenger_version: str
@@ -105,13 +104,13 @@ def evaluate(
 
     Args:
         challenger: the new model.
-        champion: the production model; None for the first model.
-        rows: (n, features) holdout rows in the contract's order.
-        labels: (n,) labels of both classes (see holdout_checks).
+        champion: the production model, or None for the first model.
+        rows: an array of shape (n, features) with holdout rows in the contract's order.
+        labels: an array of shape (n,) with labels of both classes (see holdout_checks).
         primary_metric: the metric that the promotion policy compares.
-        holdout_kind: source of the rows, `reference` or `production`.
-        segments: masks of rows to measure separately.
-        recent_rows: recent production rows for the traffic replay; labels are not needed.
+        holdout_kind: the source of the rows, `reference` or `production`.
+        segments: the masks of rows to measure separately.
+        recent_rows: recent production rows for the traffic replay, which do not need labels.
 
     Raises:
         EvaluationError: a model returned a score that is not a probability.

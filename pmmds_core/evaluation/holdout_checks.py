@@ -48,6 +48,6 @@ def check_holdout(frame: pd.DataFrame, contract: Contract) -> None:
 
 def _rejected(why: str) -> EvaluationError:
     return EvaluationError(
-        f"Champion and challenger cannot be compared: {why}.",
+        f"The champion and the challenger cannot be compared: {why}.",
         next_step="No decision was made. Send more labels and run `pmmds retrain` again.",
     )

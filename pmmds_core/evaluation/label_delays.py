@@ -19,21 +19,25 @@ _STEPS = {"within an hour": _HOUR, "within a day": _DAY, "within a week": 7 * _D
 
 @dataclass(frozen=True)
 class LabelDelays:
-    """Delays in seconds, (n,) each, one entry per labeled request; negative if the clocks differ.
+    """The delays of the labels in seconds, with one entry per labeled request in arrays of shape (n,).
 
-    `to_observation`: until the current label was observed. `to_arrival`: until the first label of the request arrived.
+    A delay is negative if the clocks differ. `to_observation` is the time until the current label was observed.
+    `to_arrival` is the time until the first label of the request arrived.
     """
 
     to_observation: Seconds
     to_arrival: Seconds
 
     def rows(self) -> list[dict[str, Any]]:
-        """Table rows: quantiles of each delay in hours, and the number of labels dated before their prediction."""
+        """Return table rows with quantiles of each delay in hours.
+
+        The rows also have the number of labels that are dated before their prediction.
+        """
         named = {"observed": self.to_observation, "received": self.to_arrival}
         return [{"delay": name, **_quantiles(values)} for name, values in named.items()]
 
     def shares(self) -> dict[str, float]:
-        """Share of labels that arrived within each period; empty without labels."""
+        """Return the share of labels that arrived within each period, or an empty dictionary if there are no labels."""
         if not self.to_arrival.size:
             return {}
         return {name: float(np.mean(self.to_arrival <= seconds)) for name, seconds in _STEPS.items()}

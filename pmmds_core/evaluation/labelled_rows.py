@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Logged rows with their labels, oldest prediction first; every array is (n_rows,).
+    """Logged rows with their labels, oldest prediction first.
 
-    `predicted_at`: datetime64[us] in UTC. `columns`: the values of each feature, float64 with NaN or object with None.
+    Every array has shape (n_rows,). `predicted_at` is datetime64[us] in UTC. `columns` has the values of each feature,
+    as float64 with NaN or object with None.
     """
 
     request_ids: NDArray[np.object_]
@@ -37,7 +38,7 @@ class LabelledRows:
         return len(self.labels)
 
     def to_frame(self, contract: Contract) -> pd.DataFrame:
-        """Features and label with the column types of `source_data.SourceData.frame`."""
+        """Return the features and the label with the column types of `source_data.SourceData.frame`."""
         import pandas as pd
 
         columns = {f.name: _as_integers(f, self.columns[f.name]) for f in contract.features}
@@ -45,6 +46,9 @@ class LabelledRows:
 
 
 def _as_integers(feature: Feature, values: NDArray[Any]) -> NDArray[Any]:
-    """int64 for a non-nullable integer feature without missing values; other columns are unchanged."""
+    """Convert the column to int64 if its feature is a non-nullable integer and no value is missing.
+
+    Other columns are returned unchanged.
+    """
     is_integer = feature.type == "integer" and not feature.is_nullable and not np.isnan(values).any()
     return values.astype(np.int64) if is_integer else values

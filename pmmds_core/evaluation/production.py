@@ -19,7 +19,10 @@ from pmmds_core.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class VersionPerformance:
-    """The performance of one model version. With too few rows, or too few of a class, metrics are None, never zero."""
+    """The performance of one model version.
+
+    If there are too few rows, or too few of one class, the metrics are None and never zero.
+    """
 
     model_version: str
     n_rows: int

@@ -1,6 +1,6 @@
-"""Traffic replay: scores recent requests with champion and challenger to show how many predictions would change.
+"""Traffic replay: scores recent requests with both models to show how many predictions would change.
 
-Needs no labels. Not here: selecting recent rows (stores); a person evaluates the change.
+The replay needs no labels. Not here: selecting recent rows (stores); a person evaluates the change.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.statistics.intervals import wilson
 
 HOURS = 24
-# Enough for a busy day: with 5,000 rows a share is accurate to ± 0.014.
+# This is enough for a busy day. With 5,000 rows, a share is accurate to ± 0.014.
 MAX_ROWS = 5_000
-# With fewer requests the share of changed predictions is accurate to 0.1 at best.
+# With fewer requests, the share of changed predictions is accurate to 0.1 at best.
 MIN_ROWS = 100
 _N_BINS = 10
 
 
 @dataclass(frozen=True)
 class Replay:
-    """How predictions would change with the challenger. Shares are of `n_rows`.
+    """The change in predictions if the challenger were promoted.
 
-    `shift`: mean of challenger minus champion. `bins`: shares of rows in each tenth of the score range, for champion
-    and challenger.
+    All shares are relative to `n_rows`. `shift` is the mean of challenger minus champion. `bins` has the share of rows
+    in each tenth of the score range, for the champion and the challenger.
     """
 
     n_rows: int
@@ -46,7 +46,10 @@ class Replay:
 
 
 def replay(challenger: Scorer, champion: Scorer, rows: Rows) -> Replay | None:
-    """Score the rows with both models. None if there are no rows, which is not the same as no change."""
+    """Score the rows with both models.
+
+    Returns None if there are no rows, which does not mean that nothing would change.
+    """
     if not rows:
         return None
     new, old = score_rows(challenger, rows), score_rows(champion, rows)

@@ -1,6 +1,8 @@
-"""Compares champion and challenger per segment (value of a categorical feature): an overall gain can hide a regression.
+"""Compares the champion and the challenger in each segment.
 
-Pure functions. Not here: blocking a promotion because of a worse segment (policies/promotion.py).
+A segment has the rows with one value of a categorical feature. The segments are compared because an overall gain can
+hide a regression. All functions are pure. Not here: blocking a promotion because of a worse segment
+(policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pmmds_core.statistics.arrays import Labels, Probabilities
 from pmmds_core.statistics.classification import auc_interval, paired_auc
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
 
-# With fewer rows of a class the normal approximation of DeLong's test does not hold.
+# With fewer rows of a class, the normal approximation of DeLong's test does not hold.
 MIN_ROWS_A_CLASS = 20
 _MISSING = "(missing)"
 Segments = Mapping[tuple[str, str], NDArray[np.bool_]]
@@ -25,10 +27,11 @@ Segments = Mapping[tuple[str, str], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class SegmentPerformance:
-    """ROC-AUC in one segment. The champion's fields are None without a champion.
+    """The ROC-AUC in one segment.
 
-    `p_value`: DeLong, one-sided; the null hypothesis is that the challenger is not worse in this segment. `q_value`:
-    adjusted for the number of segments (Benjamini–Hochberg).
+    The champion's fields are None without a champion. `p_value` is the one-sided p-value of DeLong's test, where the
+    null hypothesis is that the challenger is not worse in this segment. `q_value` is adjusted for the number of
+    segments by the Benjamini–Hochberg method.
     """
 
     feature: str
@@ -56,7 +59,7 @@ class SmallSegment:
 
 
 def segments_of(rows: Rows, contract: Contract) -> Segments:
-    """The mask of each segment's rows, by (feature, value), in the contract's order of values."""
+    """Return the mask of each segment's rows by feature and value, in the contract's order of values."""
     masks: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for position, feature in enumerate(contract.features):
         if feature.is_numeric:
@@ -72,13 +75,15 @@ def segments_of(rows: Rows, contract: Contract) -> Segments:
 def measure_segments(
     segments: Segments, labels: Labels, challenger: Probabilities, champion: Probabilities | None
 ) -> tuple[tuple[SegmentPerformance, ...], tuple[SmallSegment, ...]]:
-    """Measure every segment with at least `MIN_ROWS_A_CLASS` rows of each class; other segments are returned as small.
+    """Measure every segment with at least `MIN_ROWS_A_CLASS` rows of each class.
+
+    The other segments are returned as small segments.
 
     Args:
-        segments: result of `segments_of`, masks of shape (n,).
-        labels: (n,) labels.
-        challenger: (n,) probabilities of the challenger.
-        champion: (n,) probabilities of the champion; None for the first model.
+        segments: the result of `segments_of`, which has masks of shape (n,).
+        labels: an array of shape (n,) with the labels.
+        challenger: an array of shape (n,) with the probabilities of the challenger.
+        champion: an array of shape (n,) with the probabilities of the champion, or None for the first model.
     """
     measured: list[SegmentPerformance] = []
     small: list[SmallSegment] = []
@@ -94,7 +99,10 @@ def measure_segments(
 
 
 def worst_segment(segments: Sequence[SegmentPerformance]) -> SegmentPerformance | None:
-    """The segment with the most significant loss; without a champion, the lowest ROC-AUC. None without segments."""
+    """Return the segment with the most significant loss, or None if there are no segments.
+
+    Without a champion, return the segment with the lowest ROC-AUC.
+    """
     if not segments:
         return None
     return min(segments, key=lambda s: (-1.0 if s.p_value is None else s.p_value, s.difference or 0.0, s.challenger))

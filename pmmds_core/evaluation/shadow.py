@@ -1,4 +1,4 @@
-"""Agreement of a shadow challenger with the served predictions, on rows that both scored.
+"""Agreement of a shadow challenger with the served predictions, on rows that were scored by both.
 
 Add a measure here. Not here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py); a person evaluates
 the difference.
@@ -24,9 +24,10 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class ShadowedRows:
-    """Logged rows that a challenger scored as well; every array is (n,).
+    """Logged rows that were also scored by a challenger.
 
-    `predicted_at`: datetime64[us] in UTC. `versions`: the serving versions. `labels`: -1 for a missing label.
+    Every array has shape (n,). `predicted_at` is datetime64[us] in UTC. `versions` has the versions that served the
+    rows. A missing label is -1 in `labels`.
     """
 
     predicted_at: NDArray[np.datetime64]
@@ -42,8 +43,9 @@ class ShadowedRows:
 class LabelledDisagreement:
     """The comparison on labeled rows.
 
-    `p_value`: two-sided sign test (exact McNemar) of "both are correct equally often". The ROC-AUCs and `auc_p_value`
-    (DeLong, one-sided: the challenger is not better) are None with too few labels of a class.
+    `p_value` is that of a two-sided sign test (exact McNemar) of the hypothesis that both are correct equally often.
+    The ROC-AUCs and `auc_p_value` are None if there are too few labels of a class. `auc_p_value` is that of a one-sided
+    DeLong test of the hypothesis that the challenger is not better.
     """
 
     n_labelled: int
@@ -58,11 +60,12 @@ class LabelledDisagreement:
 
 @dataclass(frozen=True)
 class ShadowAgreement:
-    """Challenger compared with the served predictions; differences are challenger minus served.
+    """The challenger compared with the served predictions.
 
-    `answered_by`: number of rows by serving version. `changed_low`, `changed_high`: 95% interval (Wilson). `quantiles`:
-    the difference at each quantile. `correlation`: Pearson; None if either is constant. `labelled`: None without
-    labels.
+    All differences are challenger minus served. `answered_by` has the number of rows for each serving version.
+    `changed_low` and `changed_high` are the limits of a 95% interval (Wilson). `quantiles` has the difference at each
+    quantile. `correlation` is Pearson's correlation, or None if either side is constant. `labelled` is None if there
+    are no labels.
     """
 
     challenger_version: str
@@ -84,7 +87,10 @@ class ShadowAgreement:
 
 
 def agreement(challenger_version: str, rows: ShadowedRows) -> ShadowAgreement | None:
-    """Compare the challenger with the served predictions. None if there are no rows, which does not mean agreement."""
+    """Compare the challenger with the served predictions.
+
+    Returns None if there are no rows, which does not mean that the two agree.
+    """
     n = len(rows.shadow)
     if not n:
         return None
@@ -137,7 +143,10 @@ def _labelled(rows: ShadowedRows) -> LabelledDisagreement | None:
 
 
 def _sign_test(k: int, n: int) -> float:
-    """The exact two-sided p-value P(|X - n/2| >= |k - n/2|) for n fair coin flips; log sums avoid overflow."""
+    """Return the exact two-sided p-value P(|X - n/2| >= |k - n/2|) for n fair coin flips.
+
+    The sum is computed with logarithms to avoid overflow.
+    """
     tail = min(k, n - k)
     logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(tail + 1)]
     return min(1.0, 2.0 * math.fsum(math.exp(x) for x in logs))

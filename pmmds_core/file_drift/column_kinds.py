@@ -29,22 +29,23 @@ if TYPE_CHECKING:
     from pmmds_core.stores.files.duckdb_counts import CategoryCounts, FileCounter
     from pmmds_core.stores.files.file_options import FileOptions
 
-# Without a contract, at most this many of a column's categories, the most frequent ones, have their own bin.
+# Without a contract, only this many of a column's most frequent categories have their own bin.
 MAX_CATEGORIES = 100
-# A column whose most frequent values cover a smaller share of the rows is an identifier.
+# A column is an identifier if its most frequent values cover a smaller share of the rows.
 MIN_SHARE_IN_BINS = 0.1
 # With fewer values, a column may have no duplicates without being an identifier.
 MIN_IDS = 20
-# A text column with more distinct numbers is numeric with unknown words, unlike categories such as 1, 2, 3, 4+.
+# A text column with more distinct numbers is numeric and has unknown words. A column with fewer has categories such as
+# 1, 2, 3 and 4+.
 MAX_NUMBERS_AMONG_CATEGORIES = 10
 _A_FEW = 4096
 
 
 @dataclass(frozen=True)
 class ColumnNote:
-    """The kind of a column (None if the column is left out) and the reason for it.
+    """The kind of a column, or None if the column is left out, and the reason for the kind.
 
-    `is_notable`: a reader of the result should see the reason.
+    `is_notable` is True if a reader of the result should see the reason.
     """
 
     column: str
@@ -54,7 +55,7 @@ class ColumnNote:
 
     @property
     def remark(self) -> str:
-        """The reason as a sentence without a period, for readers of the result; empty if it is not notable."""
+        """The reason as a sentence without a period, or an empty string if the reason is not notable."""
         if self.kind is None:
             return f"{self.column}: left out, {self.why}"
         return f"{self.column}: {self.why}" if self.is_notable else ""
@@ -62,7 +63,7 @@ class ColumnNote:
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A text column's values: the most frequent ones, without blank cells."""
+    """The most frequent values of a text column, without blank cells."""
 
     counter: FileCounter
     file: DataFile
@@ -72,7 +73,7 @@ class TextColumn:
 
     @property
     def present(self) -> list[str]:
-        """The values that are not words for missing."""
+        """The values that are not words for a missing value."""
         return self._without_missing(self.values.counts)
 
     def _without_missing(self, values: Iterable[str]) -> list[str]:
@@ -81,7 +82,10 @@ class TextColumn:
 
     @property
     def missing(self) -> str:
-        """The words that mean missing in a numeric column, as text for the reason; empty if only blank cells do."""
+        """A description of the words that mean missing in a numeric column, for use in the reason.
+
+        It is empty if only blank cells mean missing.
+        """
         present = set(self.present)
         words = [f"{v!r} ({n:,} rows)" for v, n in self.values.counts.items() if v not in present]
         return f"; missing: {', '.join(words[:5])}" if words else ""
@@ -95,9 +99,9 @@ class TextColumn:
         return bool(self.present) and not self.values.n_other_values and are_booleans(self.present)
 
     def style(self, preferred: NumberStyle | None = None) -> NumberStyle | None:
-        """How the column's numbers are written; None if it has other text too.
+        """Return the style in which the column's numbers are written, or None if the column also has other text.
 
-        `preferred`: the style of the column in the other file, used if it fits.
+        `preferred` is the style of the column in the other file, which is used if it fits.
 
         Raises:
             InputFileError: two styles fit, and neither is `preferred`.
@@ -114,7 +118,7 @@ class TextColumn:
         return styles[0] if styles else None
 
     def style_with(self, decimal: str, thousands: str) -> NumberStyle | None:
-        """The style with these marks, if the column fits it and has thousands separators."""
+        """Return the style with these marks if the column fits it and has thousands separators, or None."""
         style = NumberStyle(decimal, thousands, is_plain=False)
         return style if any(thousands in v for v in self.present) and self._fits(style) else None
 
@@ -124,7 +128,10 @@ class TextColumn:
         return not self.values.n_other_values or not self.n_texts_and_numbers(style)[0]
 
     def _fitting(self, sample: Sequence[str]) -> list[NumberStyle]:
-        """The styles of the sample that fit the column. Thousands separators may occur only in the longest values."""
+        """Return the styles of the sample that fit the whole column.
+
+        The whole column is checked because thousands separators may occur only in the longest values.
+        """
         styles = styles_of(sample, self.options.decimal, self.options.thousands)
         if not self.values.n_other_values or not styles:
             return styles
@@ -135,7 +142,10 @@ class TextColumn:
         return self._fitting([*sample, *longest])
 
     def n_texts_and_numbers(self, style: NumberStyle | None = None) -> tuple[int, int]:
-        """The number of cells with other text, and of cells with a number in the style (None: plain)."""
+        """Return the number of cells with other text, and the number of cells with a number in the style.
+
+        If the style is None, numbers are plain numbers.
+        """
         reading = read_number(self.column, self.column.name, style=style, na=self.options.na)
         return self.counter.texts_among_numbers(reading)
 
@@ -155,7 +165,7 @@ def text_column(counter: FileCounter, file: DataFile, column: FileColumn, option
 
 
 def kind_of_type(column: FileColumn) -> ColumnNote | None:
-    """The kind by type alone; None for text, whose kind depends on its values."""
+    """Return the kind of a column by its type alone, or None for text, whose kind depends on its values."""
     if is_number(column):
         return ColumnNote(column.name, "numeric", column.type.lower())
     if column.type == "BOOLEAN":
@@ -168,7 +178,7 @@ def kind_of_type(column: FileColumn) -> ColumnNote | None:
 
 
 def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
-    """The kind of a text column by its values, and how its numbers are written.
+    """Return the kind of a text column, which depends on its values, and the way in which its numbers are written.
 
     Raises:
         InputFileError: numbers mixed with other text, or ambiguous numbers, so that the intended kind is unclear.
@@ -187,10 +197,10 @@ def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
 
 
 def is_running_id(values: NDArray[np.float64]) -> bool:
-    """True for whole numbers, such as sequential ids, that differ in all rows although random ones would repeat.
+    """Return True if the values are whole numbers like sequential ids, which differ in all rows.
 
-    n random numbers from a range of r numbers contain about n² / 2r repeats; at least 5 must be expected.
-    `values`: (n,), NaN for null.
+    Random numbers would repeat: n random numbers from a range of r numbers contain about n² / 2r repeats. The result is
+    True only if at least 5 repeats would be expected. `values` has shape (n,), with NaN for null.
     """
     few = values[:_A_FEW]
     if len(values) < MIN_IDS or not np.array_equal(few, np.floor(few)) or np.unique(few).size < len(few):
@@ -209,7 +219,7 @@ def _number_note(text: TextColumn, style: NumberStyle) -> ColumnNote:
 
 
 def _reject_mixed(text: TextColumn) -> None:
-    """Raise InputFileError if most values are numbers, because the meaning of the other text is then unknown."""
+    """Raise InputFileError if most of the values are numbers, because the meaning of the other text is then unknown."""
     numbers = [value for value in text.present if styles_of([value], text.options.decimal, text.options.thousands)]
     if text.values.n_other_values:
         n_texts, n_numbers = text.n_texts_and_numbers()

@@ -48,10 +48,11 @@ _N_STEPS = 4
 
 @dataclass(frozen=True)
 class FileComparison:
-    """Comparison of a current file with a reference.
+    """The comparison of a current file with a reference.
 
-    `features`: in the reference's order. `notes`: the kind of each column. `profile`: the reference's profile, which
-    can be saved and used instead of the reference. `warnings`: sentences about what was not compared.
+    `features` is in the order of the reference. `notes` has the kind of each column. `profile` is the reference's
+    profile, which can be saved and used in place of the reference. `warnings` has sentences about what was not
+    compared.
     """
 
     reference: str
@@ -71,12 +72,12 @@ class FileComparison:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Remarks on columns that were left out or interpreted specially, then the warnings."""
+        """The remarks on columns that were left out or interpreted specially, followed by the warnings."""
         return (*(note.remark for note in self.notes if note.remark), *self.warnings)
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """Plain JSON values, in the format of `pmmds drift compare --json` and of a stored drift report."""
+        """Return plain JSON values in the format of `pmmds drift compare --json` and of a stored drift report."""
         document = report_document(self.profile, self.features, self.n_current, self.verdict)
         notes = [asdict(note) for note in self.notes]
         return {
@@ -88,14 +89,17 @@ class FileComparison:
         }
 
     def to_html(self) -> str:
-        """The report as a self-contained HTML page."""
+        """Return the report as a self-contained HTML page."""
         from pmmds_core.reports.drift_page import FilesHead, render_page
 
         head = FilesHead(self.reference, self.current, self.rule.psi_threshold, datetime.now(UTC), self.remarks)
         return render_page(self.document, head)
 
     def _repr_html_(self) -> str:
-        """The verdict and a row per feature, largest PSI first, for notebooks; `to_html` has the charts."""
+        """Return the verdict and a table of the features, largest PSI first, for notebooks.
+
+        The page that `to_html` returns also has the charts.
+        """
         from pmmds_core.reports.notebook import html_table
 
         ordered = sorted(self.features, key=lambda f: (f.psi is None, -(f.psi or 0.0)))
@@ -125,14 +129,15 @@ def compare_files(
     options: FileOptions | None = None,
     on_progress: Progress = no_progress,
 ) -> FileComparison:
-    """Compare two CSV or Parquet files; the format is detected from the content.
+    """Compare two CSV or Parquet files, whose format is detected from the content.
 
     A path may also name a folder of Parquet files or a pattern such as `2026-*/*.parquet`.
 
     Args:
-        reference: the accepted data, on which the bins are frozen, or a saved profile.
+        reference: the accepted data, from which the bins are computed, or a saved profile.
         current: the data to compare with it.
-        contract: names, kinds, ranges and the meaning of blanks; None: inferred from the reference.
+        contract: the names, kinds, ranges and the meaning of blanks. If it is None, the contract is inferred from the
+            reference.
         columns: without a contract, compare only these columns.
         score: column of the model's score, 0–1, in both files; reported but not counted as a feature.
         rule: thresholds; None: the defaults of the settings.
@@ -174,18 +179,18 @@ def judged(
     rule: DriftRule | None,
     warning: str,
 ) -> FileComparison:
-    """Count the current rows in the reference's bins, measure, and apply the rules.
+    """Count the current rows in the bins of the reference, compute the measures, and apply the rules.
 
     Args:
         connection: the connection that `now` was opened with.
-        reference: path or name of the reference, for messages.
+        reference: the path or the name of the reference, for use in messages.
         now: the current rows.
         made: the reference's profile.
         contract: see `compare_files`.
         score: see `compare_files`.
         options: see `compare_files`.
         rule: see `compare_files`.
-        warning: a warning about columns that are not compared; may be empty.
+        warning: a warning about columns that are not compared, which may be empty.
 
     Raises:
         InputFileError: the current rows do not match the reference, the contract or the options.
@@ -211,7 +216,7 @@ def profile_of(
     score: str,
     options: FileOptions,
 ) -> tuple[FileProfile, str]:
-    """The reference's profile, and a warning if the current file has additional columns."""
+    """Return the reference's profile, and a warning if the current file has additional columns."""
     if contract is not None:
         _reject_kinds(options, "With a contract, the kinds and bins come from the contract")
         return profile_by_contract(connection, file, contract, score, options), ""
@@ -244,7 +249,7 @@ def _reject_kinds(options: FileOptions, why: str) -> None:
 
 
 def contract_of(given: Contract | str | Path | None) -> Contract | None:
-    """Load the contract of a file or of the packaged name; return a contract or None unchanged."""
+    """Load the contract from a file or by its packaged name. A contract or None is returned unchanged."""
     if given is None or not isinstance(given, str | Path):
         return given
     from pmmds_core.contracts.contract import PACKAGED, load_contract
@@ -254,7 +259,7 @@ def contract_of(given: Contract | str | Path | None) -> Contract | None:
 
 
 def _saved_profile(path: Path) -> ReferenceProfile | None:
-    """The profile saved at `path`; None if the file contains rows or does not exist."""
+    """Return the profile saved at `path`, or None if the file contains rows or does not exist."""
     if not path.is_file() or path.stat().st_size > MAX_PROFILE_BYTES:
         return None
     with path.open("rb") as file:
@@ -264,7 +269,8 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
     try:
         return ReferenceProfile.from_json(raw)
     except msgspec.DecodeError as error:
-        if not raw[1:].lstrip().startswith(b'"'):  # a CSV file whose first name starts with a brace
+        # The file is a CSV file whose first name starts with a brace.
+        if not raw[1:].lstrip().startswith(b'"'):
             return None
         raise InputFileError(
             f"{path} is not a saved profile: {str(error).rstrip('.')}.",
@@ -273,7 +279,7 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
 
 
 def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contract | None) -> Contract | None:
-    """The contract that the profile was created with; the packaged one is the default.
+    """Return the contract with which the profile was created. The packaged contract is the default.
 
     Raises:
         InputFileError: the given contract is a different one, or one is required.

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CurrentCounts:
-    """Counts in the profile's bins, (n_bins,) by feature and `__score__`. `notes`: on numbers in local form."""
+    """The counts in the bins of a profile, with shape (n_bins,), by feature and `__score__`.
+
+    `notes` has remarks on numbers in a local form.
+    """
 
     counts: Mapping[str, list[int]]
     notes: tuple[ColumnNote, ...]
@@ -34,7 +37,7 @@ class CurrentCounts:
 
 @dataclass(frozen=True)
 class CurrentFile:
-    """The current file of a comparison. `where`: the name of the profile's file, for messages."""
+    """The current file of a comparison. `where` is the name of the profile's file, for use in messages."""
 
     connection: DuckDBPyConnection
     file: DataFile
@@ -44,7 +47,7 @@ class CurrentFile:
     where: str
 
     def count(self, made: FileProfile) -> CurrentCounts:
-        """Count the file in the profile's bins.
+        """Count the rows of the file in the bins of the profile.
 
         Raises:
             InputFileError: a column of the profile is missing, its numbers are ambiguous, or the file is damaged.
@@ -109,7 +112,7 @@ class CurrentFile:
         again: dict[str, Reading],
         styles: dict[str, NumberStyle],
     ) -> None:
-        """Read a text column again if all its text is numbers in local form, or true and false."""
+        """Read a text column again if all of its text is numbers in a local form, or if all of it is true and false."""
         text = text_column(counter, self.file, column, self.options)
         rules = self._rules(name)
         if text.is_boolean:

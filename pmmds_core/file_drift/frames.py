@@ -38,7 +38,11 @@ def compare_frames(
     rule: DriftRule | None = None,
     options: FileOptions | None = None,
 ) -> FileComparison:
-    """The comparison of both frames, equal to that of their Parquet files. Arguments and errors: `compare_files`."""
+    """Compare two data frames.
+
+    The result is the same as for the Parquet files of the two frames. The arguments and errors are those of
+    `compare_files`.
+    """
     given, chosen = contract_of(contract), options or FileOptions()
     connection = connect()
     try:

@@ -1,4 +1,4 @@
-"""Determines the kinds of a file's columns from the user's options, else from types, else from values.
+"""Determines the kinds of a file's columns from the user's options, the types and the values, in this order.
 
 Not here: the rules for one column (column_kinds.py), bins (profile.py).
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ColumnKinds:
-    """The kinds of a file's columns, by the options, the types and the values."""
+    """The kinds of a file's columns, which are determined by the options, the types and the values."""
 
     def __init__(self, counter: FileCounter, file: DataFile, options: FileOptions) -> None:
         self._counter = counter
@@ -97,13 +97,13 @@ class ColumnKinds:
             self.styles[name] = style
 
     def text(self, column: FileColumn) -> TextColumn:
-        """The column's values as text; counted once."""
+        """Return the values of the column as text. They are counted only once."""
         if column.name not in self._texts:
             self._texts[column.name] = text_column(self._counter, self._file, column, self._options)
         return self._texts[column.name]
 
     def categories(self) -> dict[str, CategoryCounts]:
-        """Counts of the categorical columns' values, in one spelling for equal values."""
+        """Return the counts of the values of the categorical columns, with a single spelling for equal values."""
         found = {}
         for name, note in self.notes.items():
             if note.kind == "categorical":

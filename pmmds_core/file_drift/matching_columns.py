@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileColumn]:
-    """The file's column for each feature: its source name, else its name in the contract.
+    """Return the file's column for each feature.
+
+    A column has the feature's source name or, failing that, its name in the contract.
 
     Raises:
         InputFileError: a column is missing.
@@ -27,15 +29,15 @@ def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileCol
     missing = [f.source for f in contract.features if found[f.name] is None]
     if missing:
         raise InputFileError(
-            f"{file.path} does not match the contract {contract.name!r}: missing columns {listed(missing)}; "
-            f"the file has {listed(present)}.",
+            f"{file.path} does not match the contract {contract.name!r}. Missing columns: {listed(missing)}. "
+            f"The file has {listed(present)}.",
             next_step="Use a file and a contract that match.",
         )
     return {name: column for name, column in found.items() if column is not None}
 
 
 def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[str, FileColumn]:
-    """The columns named `wanted`. `where`: the file that has them, for messages.
+    """Return the columns named `wanted`. `where` is the file that has these columns, for use in messages.
 
     Raises:
         InputFileError: a column is missing.
@@ -51,7 +53,10 @@ def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[s
 
 
 def additional_columns(reference: DataFile, current: DataFile) -> str:
-    """A warning that names the columns of the current file that the reference lacks; empty if there are none."""
+    """Return a warning that names the columns of the current file that the reference lacks.
+
+    The warning is empty if there are no such columns.
+    """
     more = [c.name for c in current.columns if c.name not in reference.by_name]
     if not more:
         return ""

@@ -1,4 +1,4 @@
-"""The reference profile of a file, by a contract or inferred from its values.
+"""The reference profile of a file, which is created from a contract or inferred from the values.
 
 Not here: the kinds of columns (inferred_kinds.py), the counts of the current file (current_counts.py), comparison and
 verdict (compare.py).
@@ -36,7 +36,10 @@ N_BINS = 10
 
 @dataclass(frozen=True)
 class FileProfile:
-    """A profile, with the kind of each column and the reason for it. `styles`: the number styles of text columns."""
+    """A profile with the kind of each column and the reason for the kind.
+
+    `styles` has the number styles of text columns.
+    """
 
     profile: ReferenceProfile
     notes: tuple[ColumnNote, ...]
@@ -46,7 +49,7 @@ class FileProfile:
 def profile_by_contract(
     connection: DuckDBPyConnection, file: DataFile, contract: Contract, score: str, options: FileOptions
 ) -> FileProfile:
-    """Freeze the bins of the contract's features, and of the score if its column is given.
+    """Freeze the bins of the contract's features and, if the column of the score is given, the bins of the score.
 
     Raises:
         InputFileError: a column is missing, or none of its values is valid by the contract.
@@ -83,7 +86,9 @@ def profile_by_contract(
 def profile_by_values(
     connection: DuckDBPyConnection, file: DataFile, columns: Sequence[FileColumn], score: str, options: FileOptions
 ) -> FileProfile:
-    """Freeze the bins of `columns` by their values: quantiles for numbers, most frequent values for text.
+    """Freeze the bins of `columns`, which depend on the values.
+
+    The bins are quantiles for numbers and the most frequent values for text.
 
     Raises:
         InputFileError: a column mixes numbers and text, or no column can be compared.
@@ -122,7 +127,7 @@ def profile_by_values(
 def _styles(
     counter: FileCounter, file: DataFile, columns: Mapping[str, FileColumn], options: FileOptions
 ) -> dict[str, NumberStyle]:
-    """The styles of numeric features whose text is not all plain numbers, by feature."""
+    """Return the style of each numeric feature whose text is not all plain numbers."""
     found = {}
     for name, column in columns.items():
         if column.type == "VARCHAR":
@@ -141,7 +146,10 @@ def _written(style: NumberStyle | None) -> str:
 def _fit_and_count(
     counter: FileCounter, readings: Sequence[Reading], fit: Callable[[str, NDArray[np.float64]], FeatureBins]
 ) -> tuple[dict[str, FeatureBins], dict[str, list[int]]]:
-    """Bins and counts of numeric features: counted while the values are in memory, except for text columns."""
+    """Return the bins and counts of numeric features.
+
+    Except for text columns, values are counted while they are in memory.
+    """
 
     def fit_and_count(name: str, values: NDArray[np.float64]) -> tuple[FeatureBins, list[int]]:
         made = fit(name, values)
@@ -158,7 +166,7 @@ def _score_bins(values: NDArray[np.float64]) -> FeatureBins:
 
 
 def score_reading(counter: FileCounter, file: DataFile, score: str, options: FileOptions) -> list[Reading]:
-    """How to read the score column; empty without a score.
+    """Return how to read the score column, or an empty list if there is no score.
 
     Raises:
         InputFileError: the column is missing.
@@ -177,7 +185,7 @@ def score_reading(counter: FileCounter, file: DataFile, score: str, options: Fil
 def _reject_no_score(
     file: DataFile, score: str, bins: Mapping[str, FeatureBins], counts: Mapping[str, list[int]]
 ) -> None:
-    """Raise InputFileError if most values of the reference's score are not scores."""
+    """Raise InputFileError if most values of the score in the reference are not scores."""
     if not score:
         return
     n_inside, n_null = sum(counts[SCORE][: bins[SCORE].n_values]), counts[SCORE][bins[SCORE].null_index]

@@ -1,7 +1,7 @@
 """The model bundle: a folder of small files to serve a model version without MLflow, pandas or scikit-learn.
 
-A bundle is first read, then verified by the caller, then loaded. Add new bundle files here, and the code to load them.
-Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
+A bundle is first read, then verified by the caller, then loaded. Add new bundle files, and the code that loads them, to
+this module. Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ __all__ = [
     "write_bundle",
 ]
 
-# Maximum absolute difference between the probabilities of the portable scorer and the pipeline.
+# The maximum absolute difference between the probabilities of the portable scorer and the pipeline.
 GOLDEN_TOLERANCE = 1e-12
 
 
 class Golden(msgspec.Struct, frozen=True):
-    """Rows with features in the contract's order, and the trained pipeline's probabilities for them."""
+    """Rows with features in the contract's order, and the trained pipeline's probabilities for these rows."""
 
     rows: tuple[tuple[FeatureValue, ...], ...]
     probabilities: tuple[float, ...]
@@ -72,10 +72,10 @@ class Golden(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle, ready to score.
+    """A loaded bundle that is ready to score.
 
     `files_digest` is the result of the function `files_digest`. `described` has the verified bytes of the files that
-    are decoded on access (calibration, reference rows), by file name.
+    are decoded on access, which are the calibration and the reference rows, by file name.
     """
 
     directory: Path
@@ -91,12 +91,12 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration | None:
-        """The calibration on the reference data; None if the bundle has none."""
+        """The calibration on the reference data, or None if the bundle has none."""
         return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
 
     @property
     def reference_rows(self) -> ReferenceRows | None:
-        """Bin numbers of reference rows; None if the bundle has none."""
+        """The bin numbers of the reference rows, or None if the bundle has none."""
         return ReferenceRows.from_json(self.described[ROWS]) if ROWS in self.described else None
 
 

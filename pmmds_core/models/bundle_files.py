@@ -30,7 +30,7 @@ CARD = "model_card.md"
 CALIBRATION = "calibration.json"
 
 
-# Maximum total size of a bundle's files, and maximum number of files in the manifest.
+# The maximum total size of a bundle's files, and the maximum number of files in the manifest.
 MAX_BYTES = 500_000_000
 MAX_MANIFEST_BYTES = 10_000_000
 MAX_FILES = 100
@@ -39,7 +39,7 @@ _REQUIRED = (SCORER, GOLDEN, PROFILE)
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """Description of a bundle. `files` maps the name of every other file to its sha256 digest."""
+    """A description of a bundle. `files` maps the name of every other file to its sha256 digest."""
 
     model_name: str
     scorer_kind: str
@@ -52,7 +52,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class BundleFiles:
-    """All files listed in the manifest, read and hashed. Other files are never read."""
+    """All files that are listed in the manifest, read and hashed. Other files are never read."""
 
     directory: Path
     manifest: Manifest
@@ -114,7 +114,10 @@ def read_bundle(directory: Path) -> BundleFiles:
 
 
 class CorruptIfItFails:
-    """Context manager that converts errors caused by a bundle's content to ArtifactCorruptError, except PmmdsErrors."""
+    """Context manager that converts errors caused by a bundle's content to ArtifactCorruptError.
+
+    A PmmdsError is not converted.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -168,7 +171,7 @@ def _verified(path: Path, expected: str, max_bytes: int) -> bytes:
 def _read(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file of at most `max_bytes`.
 
-    Rejects pipes and devices, because reading them could block.
+    Pipes and devices are rejected, because reading them could block.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):

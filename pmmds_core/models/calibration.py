@@ -1,7 +1,7 @@
 """Calibration of the model's probabilities on the reference data, and CBPE, which estimates performance without labels.
 
-Contains only pure functions. Add an estimate here. Not here: its validity (evaluation/cbpe_validity.py), realized
-metrics (statistics/classification.py).
+All functions are pure. Add an estimate here. Not here: its validity (evaluation/cbpe_validity.py), realized metrics
+(statistics/classification.py).
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# Limits the size of a calibration, which is part of every bundle. More points would not improve accuracy.
+# This limits the size of a calibration, which is part of every bundle. More points would not improve the accuracy.
 MAX_POINTS = 200
 _N_DRAWS = 200
 _SEED = 20260301
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """A non-decreasing function from score to probability: linear between the points, constant outside them.
+    """A non-decreasing function from score to probability.
 
-    `scores` and `probabilities` are the points, ascending. `n_rows` is the number of reference rows used for fitting.
+    The function is linear between the points and constant outside them. `scores` and `probabilities` are the
+    coordinates of the points, in ascending order. `n_rows` is the number of reference rows used for fitting.
     """
 
     scores: tuple[float, ...]
@@ -41,7 +42,7 @@ class Calibration(msgspec.Struct, frozen=True):
         return self.scores[-1]
 
     def apply(self, scores: Probabilities) -> Probabilities:
-        """Convert (n,) scores to calibrated probabilities."""
+        """Convert scores of shape (n,) to calibrated probabilities."""
         calibrated: Probabilities = np.interp(scores, self.scores, self.probabilities)
         return calibrated
 
@@ -66,7 +67,7 @@ def check_calibration(calibration: Calibration) -> None:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected metrics, assuming that the calibration is valid, with a 95% interval from simulated labels."""
+    """The expected metrics, which assume that the calibration is valid, with a 95% interval from simulated labels."""
 
     roc_auc: float
     roc_auc_low: float
@@ -78,8 +79,8 @@ def fit_calibration(scores: Probabilities, labels: Labels) -> Calibration:
     """Fit an isotonic regression of the label on the score.
 
     Args:
-        scores: (n,) out-of-fold probabilities.
-        labels: (n,) of 0 and 1.
+        scores: an array of shape (n,) with out-of-fold probabilities.
+        labels: an array of shape (n,) with 0 and 1.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -95,9 +96,9 @@ def estimate(scores: Probabilities, predictions: Labels, calibrated: Probabiliti
     """Estimate the metrics of rows without labels by confidence-based performance estimation (CBPE).
 
     Args:
-        scores: (n,) probabilities from the model, which rank the rows.
-        predictions: (n,) predictions of the model, 0 or 1.
-        calibrated: (n,) calibrated P(1) of each row.
+        scores: an array of shape (n,) with probabilities from the model, which rank the rows.
+        predictions: an array of shape (n,) with the predictions of the model, 0 or 1.
+        calibrated: an array of shape (n,) with the calibrated P(1) of each row.
     """
     correct = np.where(predictions == 1, calibrated, 1 - calibrated)
     drawn = _drawn_aucs(scores, calibrated)

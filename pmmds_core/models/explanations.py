@@ -21,7 +21,7 @@ PATHS = "path contributions (Saabas): changes of the trees' mean at the splits o
 
 @dataclass(frozen=True)
 class Contribution:
-    """One feature's contribution. `log_odds` is relative to the mean of the training rows."""
+    """The contribution of one feature. `log_odds` is relative to the mean of the training rows."""
 
     feature: str
     value: FeatureValue
@@ -72,7 +72,7 @@ Add = Callable[[int, float], None]
 
 
 def _logistic(scorer: LogisticScorer, profile: ReferenceProfile, row: Row, add: Add) -> float:
-    """Return contributions to a logistic regression.
+    """Return the contributions to a logistic regression.
 
     A standardized number has a mean term of zero, and a categorical feature has its mean coefficient.
     """
@@ -108,9 +108,9 @@ def _boosting(scorer: BoostingScorer, row: Row, add: Add) -> float:
 
 
 def node_means(tree: Tree) -> list[float]:
-    """Return the mean leaf value of the training rows that reached each node, (n_nodes,).
+    """Return the mean leaf value of the training rows that reached each node, with shape (n_nodes,).
 
-    Children follow their parent.
+    The children of a node come after the node.
     """
     means = list(tree.value)
     for node in reversed(range(len(means))):

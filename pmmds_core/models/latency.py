@@ -17,14 +17,14 @@ LATENCY_ROWS = 400
 _ROUNDS = 15
 # The 4th and 12th smallest of 15 independent ratios enclose the median with 96.5% probability (binomial test).
 _LOW, _HIGH = 3, 11
-# Slow scorers (milliseconds per row) are measured on fewer rows.
+# The maximum duration of a round in milliseconds. Slow scorers are therefore measured on fewer rows.
 _MAX_ROUND_MS = 300.0
 _MIN_ROWS = 5
 
 
 @dataclass(frozen=True)
 class ScoringTime:
-    """Scoring times in milliseconds per row, and the challenger/champion ratio with its 96.5% interval."""
+    """The scoring times in milliseconds per row, and the challenger/champion ratio with its 96.5% interval."""
 
     challenger_ms: float
     champion_ms: float

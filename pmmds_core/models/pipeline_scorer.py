@@ -22,7 +22,10 @@ _EXTRA = "pip install 'pmmds[dataframe]'"
 
 
 class FrameColumns(msgspec.Struct, frozen=True, tag=KIND, tag_field="kind"):
-    """Content of a pipeline's `scorer.json`: its DataFrame's columns and the scikit-learn version that created it."""
+    """The content of a pipeline's `scorer.json`.
+
+    It consists of the columns of the pipeline's data frame and the scikit-learn version that created the pipeline.
+    """
 
     names: tuple[str, ...]
     numeric: tuple[str, ...]
@@ -30,9 +33,9 @@ class FrameColumns(msgspec.Struct, frozen=True, tag=KIND, tag_field="kind"):
 
 
 class PipelineScorer:
-    """Returns P(positive) from `predict_proba`.
+    """A scorer that returns P(positive) from `predict_proba`.
 
-    Column types are as in training: float64 with NaN, or object with None.
+    The column types are the same as in training: float64 with NaN, or object with None.
     """
 
     def __init__(self, columns: FrameColumns, pipeline: Any) -> None:
@@ -51,7 +54,7 @@ class PipelineScorer:
         return self.probabilities([row])[0]
 
     def probabilities(self, rows: Sequence[Sequence[FeatureValue]]) -> list[float]:
-        """Score many rows in one DataFrame, because creating it takes most of the time."""
+        """Score many rows in one data frame, because creating the data frame takes most of the time."""
         if not rows:  # scikit-learn rejects an empty frame
             return []
         import pandas as pd

@@ -20,7 +20,7 @@ Rows = Sequence[Row]
 
 
 class Scorer(Protocol):
-    """Returns P(positive) of a row in the contract's feature order; None is a missing value."""
+    """A scorer that returns P(positive) of a row in the contract's feature order. None is a missing value."""
 
     @property
     def kind(self) -> str: ...
@@ -31,7 +31,7 @@ class Scorer(Protocol):
 
 
 class LinearNumeric(msgspec.Struct, frozen=True):
-    """The term (value - mean) / scale * coefficient; `impute` (the median) replaces a missing value."""
+    """The term (value - mean) / scale * coefficient. A missing value is replaced by `impute`, which is the median."""
 
     index: int
     impute: float
@@ -41,14 +41,14 @@ class LinearNumeric(msgspec.Struct, frozen=True):
 
 
 class LinearCategorical(msgspec.Struct, frozen=True):
-    """One coefficient per category; an unknown category or a missing value contributes 0."""
+    """One coefficient per category. An unknown category or a missing value contributes 0."""
 
     index: int
     coefficients: dict[str, float]
 
 
 class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag_field="kind"):
-    """Logistic regression over standardized numeric and one-hot categorical features."""
+    """A logistic regression over standardized numeric and one-hot categorical features."""
 
     intercept: float
     numeric: tuple[LinearNumeric, ...]
@@ -73,10 +73,10 @@ class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag
 
 
 class Tree(msgspec.Struct, frozen=True, array_like=True):
-    """One regression tree as parallel columns with one entry per node; a leaf has feature -1.
+    """A regression tree as parallel columns with one entry per node.
 
-    A value goes left if it is <= `threshold`. `n_rows` counts the training rows that reached each node, for
-    explanations.
+    The feature of a leaf is -1. A value goes left if it is <= `threshold`. `n_rows` has the number of training rows
+    that reached each node, which explanations need.
     """
 
     feature: tuple[int, ...]
@@ -88,20 +88,20 @@ class Tree(msgspec.Struct, frozen=True, array_like=True):
     n_rows: tuple[int, ...]
 
     def next_node(self, node: int, value: float) -> int:
-        """Return the child node for a value; NaN means missing."""
+        """Return the child node for a value. NaN is a missing value."""
         go_left = self.missing_left[node] if value != value else value <= self.threshold[node]
         return self.left[node] if go_left else self.right[node]
 
 
 class CategoryCodes(msgspec.Struct, frozen=True):
-    """Ordinal codes of one categorical feature; an unknown value counts as missing."""
+    """The ordinal codes of one categorical feature. An unknown value counts as missing."""
 
     index: int
     codes: dict[str, float]
 
 
 class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", tag_field="kind"):
-    """Histogram gradient boosting over ordinal-coded categoricals."""
+    """A histogram gradient boosting model over ordinal-coded categorical features."""
 
     baseline: float
     numeric: tuple[int, ...]
@@ -123,7 +123,10 @@ class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", 
         return [self.probability(row) for row in rows]
 
     def encode(self, row: Row) -> list[float]:
-        """Return the tree input: numeric values, then category codes. Missing and unknown values are NaN."""
+        """Return the input of the trees: the numeric values, followed by the category codes.
+
+        Missing and unknown values are NaN.
+        """
         x = [math.nan if (v := row[i]) is None else float(v) for i in self.numeric]
         x.extend(c.codes.get(row[c.index], math.nan) for c in self.categorical)  # type: ignore[arg-type]
         return x

@@ -24,9 +24,9 @@ VALIDATION_PATH = "validation"
 class ModelToRegister:
     """A model version to register.
 
-    `pipeline` is the fitted scikit-learn pipeline. `example` has a few feature rows for the signature and input
-    example. `artifacts` maps artifact folders to local folders. `training_rows` has the (n,) int64 digests of the
-    training rows.
+    `pipeline` is the fitted scikit-learn pipeline. `example` has a few feature rows for the signature and the input
+    example. `artifacts` maps artifact folders to local folders. `training_rows` has the int64 digests of the training
+    rows, with shape (n,).
     """
 
     model_name: str

@@ -13,14 +13,16 @@ from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Sc
 
 # Larger parameters could overflow to infinity, and infinity minus infinity is NaN.
 LARGEST, SMALLEST_SCALE = 1e100, 1e-100
-# Maximum number of nodes in all trees; scikit-learn trains far fewer.
+# The maximum number of nodes in all trees. scikit-learn trains far fewer nodes.
 MAX_NODES = 5_000_000
-# Limits the time to score one row.
+# This limits the time to score one row.
 MAX_LEVELS = 500
 
 
 def check_scorer(scorer: Scorer, is_numeric: Sequence[bool]) -> None:
-    """Check a portable scorer against its features. `is_numeric` has a value per feature, in the contract's order.
+    """Check a portable scorer against its features.
+
+    `is_numeric` has one value per feature, in the contract's order.
 
     Raises:
         ArtifactCorruptError: scoring could fail, run forever, or return a value that is not a probability.

@@ -27,7 +27,7 @@ from pmmds_core.models.sklearn_trees import baseline_of, trees_of
 if TYPE_CHECKING:
     import pandas as pd
 
-# Names of pipeline steps in training/pipelines.py.
+# The names of the pipeline steps in training/pipelines.py.
 PREPROCESS, NUMERIC, CATEGORICAL, ESTIMATOR = "preprocess", "numeric", "categorical", "estimator"
 PARITY_TOLERANCE = 1e-12
 
@@ -65,7 +65,7 @@ def _compile_logistic(preprocess: Any, estimator: Any, contract: Contract) -> An
 
 
 def _scaling(preprocess: Any, contract: Contract) -> list[tuple[str, float, float, float]]:
-    """Return (feature, mean, scale, imputed value) for each numeric feature."""
+    """Return the feature, mean, scale and imputed value for each numeric feature."""
     if not contract.numeric_names:
         return []
     steps = preprocess.named_transformers_[NUMERIC].named_steps
@@ -96,7 +96,7 @@ def _compile_boosting(preprocess: Any, estimator: Any, contract: Contract) -> An
 
 
 def rows_of(frame: pd.DataFrame, contract: Contract) -> list[tuple[FeatureValue, ...]]:
-    """Return the scorer input: tuples in the contract's feature order, with None for a missing value."""
+    """Return the input of the scorer, which is tuples in the contract's feature order with None for a missing value."""
     columns = []
     for feature in contract.features:
         values = frame[feature.name].tolist()
@@ -112,21 +112,21 @@ def feature_cast(value: Any, kind: str) -> FeatureValue:
 
 
 def score_rows(scorer: Scorer, rows: Sequence[Sequence[FeatureValue]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return (n,) probabilities for (n, features) rows."""
+    """Return the probabilities for rows of shape (n, features), as an array of shape (n,)."""
     return np.array(scorer.probabilities(rows), dtype=np.float64)
 
 
 def largest_difference(pipeline: Any, scorer: Scorer, frame: pd.DataFrame, contract: Contract) -> float:
-    """Return the largest absolute difference between the probabilities of pipeline and scorer on `frame`."""
+    """Return the largest absolute difference between the probabilities of the pipeline and the scorer on `frame`."""
     expected = pipeline.predict_proba(frame[list(contract.feature_names)])[:, 1]
     return float(np.max(np.abs(expected - score_rows(scorer, rows_of(frame, contract))), initial=0.0))
 
 
 def probe_rows(contract: Contract, seed: int, n_rows: int = 256, *, only_valid: bool = False) -> pd.DataFrame:
-    """Generate random rows with values that are rare in training data: limits, values next to them, missing and unknown
-    values.
+    """Generate random rows with values that are rare in training data.
 
-    With `only_valid`, no category is unknown, and values are missing only where the contract allows it.
+    These are the limits, values next to the limits, and missing and unknown values. With `only_valid`, no category is
+    unknown, and values are missing only where the contract allows it.
     """
     import pandas as pd
 

@@ -14,7 +14,7 @@ import numpy as np
 from pmmds_core.errors import NotCompilableError
 from pmmds_core.models.portable_scorer import Tree
 
-# Replaces infinity, the threshold of a split that only separates missing values, because JSON has no infinity.
+# JSON has no infinity, so this number replaces it as the threshold of a split that only separates missing values.
 _MAX_THRESHOLD = 1e308
 
 

@@ -18,7 +18,7 @@ from pmmds_core.statistics.verdict import Verdict
 class ReplayedAlert:
     """An alert that would have been raised.
 
-    `n_reports` counts its drifted reports; `resolved_at` is None if it is open.
+    `n_reports` is the number of its drifted reports. `resolved_at` is None if the alert is open.
     """
 
     opened_at: datetime
@@ -28,7 +28,9 @@ class ReplayedAlert:
 
 
 def replay_alerts(windows: Sequence[JudgedWindow], n_stable: int) -> list[ReplayedAlert]:
-    """Return the alerts on these windows, oldest first. Promotions are the recorded ones: a window names its version.
+    """Return the alerts on these windows, oldest first.
+
+    Promotions are the recorded ones, because each window names its version.
 
     Args:
         windows: past windows with the verdicts of the replayed rule, oldest first.

@@ -18,7 +18,10 @@ _RANK = {"undetermined": 0, "none": 0, "moderate": 1, "significant": 2, "major":
 
 @dataclass(frozen=True)
 class JudgedWindow:
-    """The fields of a report that determine whether to resolve an alert. `model_version` is the reference's version."""
+    """The fields of a report that determine whether an alert is resolved.
+
+    `model_version` is the version whose reference was used.
+    """
 
     window_start: datetime
     window_end: datetime
@@ -27,12 +30,15 @@ class JudgedWindow:
 
 
 def is_worse(severity: str, previous: Sequence[str]) -> bool:
-    """Return True if `severity` exceeds all previous ones, so that a fluctuating alert is notified once per level."""
+    """Return True if `severity` exceeds all previous severities.
+
+    An alert that fluctuates is therefore notified only once per level.
+    """
     return all(_RANK.get(severity, 0) > _RANK.get(other, 0) for other in previous)
 
 
 def why_resolved(windows: Sequence[JudgedWindow], alerted_version: str, needed: int) -> str | None:
-    """Return the reason for resolving an alert; None if it stays open.
+    """Return the reason for resolving an alert, or None if it stays open.
 
     A window with too few rows neither counts as stable nor interrupts consecutive stable windows. Repeated reports on
     the same window count once.

@@ -18,7 +18,7 @@ from typing import Any
 
 PENDING_APPROVAL = "pending_approval"  # requires manual approval or rejection
 JUDGED = "judged"  # the intent to move the alias is recorded
-MOVING = "moving"  # the production pointer has moved; the alias may have
+MOVING = "moving"  # the production pointer has moved, and the alias may have
 RECORDED = "recorded"  # the alias has moved, or no move was needed
 REJECTED = "rejected"  # rejected manually
 ABORTED = "aborted"  # the alias was not moved, for the reason in state_reason
@@ -27,24 +27,26 @@ CHAMPION_CHANGED = "champion changed"
 CHALLENGER_GONE = "challenger deleted from the registry"
 FILES_CHANGED = "the version's files differ from those that were evaluated or promoted"
 
-# Key in a decision's document for the version's Bundle.files_digest, recorded when the decision moved the alias.
+# The key in a decision's document for the version's Bundle.files_digest, recorded when the decision moved the alias.
 BUNDLE_DIGEST = "bundle_digest"
-# Key in the decision's evaluation for the Bundle.files_digest of the evaluated files.
+# The key in the decision's evaluation for the Bundle.files_digest of the evaluated files.
 JUDGED_FILES = "challenger_files"
 
-# Kinds of decision: by the promotion policy, a manual or automatic rollback, an alias move made directly in MLflow.
+# The kinds of decisions: by the promotion policy, a rollback (manual or automatic), or a move of the alias made
+# directly in MLflow.
 PROMOTION, ROLLBACK, MANUAL = "promotion", "rollback", "manual"
-# Kinds whose record verifies a version's files. A move in MLflow does not, because its author is unknown.
+# The kinds of decisions whose record verifies the files of a version. A move in MLflow does not verify them, because
+# its author is unknown.
 EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision.
+    """A promotion decision.
 
-    `document` is its JSON object. `promoted` is True if the alias must point to `challenger_version`. `changed_by` is
-    the person who approved, rejected or requested it. `fencing_token` is the production pointer's token after this
-    decision moved it.
+    `document` is the decision's JSON object. `promoted` is True if the alias must point to `challenger_version`.
+    `changed_by` is the person who approved, rejected or requested the decision. `fencing_token` is the token of the
+    production pointer after this decision moved the pointer.
     """
 
     decision_id: str
@@ -66,7 +68,7 @@ class Decision:
 
     @property
     def status(self) -> str:
-        """The state with its reason, e.g. `aborted: champion changed`."""
+        """The state with its reason, such as `aborted: champion changed`."""
         return f"{self.state}: {self.state_reason}" if self.state_reason else self.state
 
     def to_document(self) -> dict[str, Any]:

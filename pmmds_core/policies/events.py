@@ -1,7 +1,7 @@
-"""Events for webhooks: the type, the subject and the document of each.
+"""The events for webhooks, each with a type, a subject and a document.
 
-A document has the fields of the same resource of the monitoring API. Fields may be added; a change of a field's meaning
-increases VERSION. Add an event here and its row in docs/webhooks.md. Not here: writing events into the outbox
+A document has the fields of the same resource of the monitoring API. Fields may be added. If the meaning of a field
+changes, increase VERSION. Add an event here and its row in docs/webhooks.md. Not here: writing events into the outbox
 (stores/lifecycle/publisher.py), sending them (stores/lifecycle/webhook_sender.py).
 """
 
@@ -73,9 +73,10 @@ DECISION_FIELDS = (
 
 @dataclass(frozen=True)
 class Event:
-    """`kind`: the type, such as `alert.opened`. `subject` identifies the change, which has one event.
+    """One event of a webhook.
 
-    `page`: path of the console's page about `data`, such as `/alerts/3`; empty without one.
+    `kind` is the type, such as `alert.opened`. `subject` identifies the change, which has one event. `page` is the path
+    of the console page about `data`, such as `/alerts/3`, or empty if there is none.
     """
 
     kind: str
@@ -85,42 +86,45 @@ class Event:
 
 
 def alert_event(alert: object, what: str, change_id: int) -> Event:
-    """The event of a change of an alert. `alert`: a row with ALERT_FIELDS, after the change."""
+    """Return the event of a change to an alert. `alert` is a row with ALERT_FIELDS after the change."""
     data = _document(alert, ALERT_FIELDS)
     return Event(f"alert.{what}", f"event:alert_change:{change_id}", data, alert_page(data["alert_id"]))
 
 
 def retraining_event(run: object, what: str) -> Event:
-    """The event of a retraining. `run`: a row with RETRAINING_FIELDS, after the change."""
+    """Return the event of a retraining. `run` is a row with RETRAINING_FIELDS after the change."""
     data = _document(run, RETRAINING_FIELDS)
     page = "" if data["alert_id"] is None else alert_page(data["alert_id"])
     return Event(f"retraining.{what}", f"event:retraining:{data['retraining_id']}:{what}", data, page)
 
 
 def decision_event(decision: object, what: str) -> Event:
-    """The event of a decision. `decision`: a row with DECISION_FIELDS, after the change."""
+    """Return the event of a decision. `decision` is a row with DECISION_FIELDS after the change."""
     data = _document(decision, DECISION_FIELDS)
     subject = f"event:decision:{data['decision_id']}:{what}"
     return Event(f"{data['kind']}.{what}", subject, data, decision_page(data["decision_id"]))
 
 
 def alert_page(alert_id: int) -> str:
-    """Path of the console's page of an alert."""
+    """Return the path of the console page of an alert."""
     return f"/alerts/{alert_id}"
 
 
 def decision_page(decision_id: str) -> str:
-    """Path of the console's page of a decision."""
+    """Return the path of the console page of a decision."""
     return f"/decisions/{decision_id}"
 
 
 def version_page(model_version: str) -> str:
-    """Path of the console's page of a model version."""
+    """Return the path of the console page of a model version."""
     return f"/versions/{model_version}"
 
 
 def console_link(console_url: str, page: str) -> str:
-    """The public address of a page of the console; empty if PMMDS_CONSOLE_URL is not set or there is no page."""
+    """Return the public address of a console page.
+
+    The result is an empty string if PMMDS_CONSOLE_URL is not set or there is no page.
+    """
     return f"{console_url.rstrip('/')}{page}" if console_url and page else ""
 
 

@@ -14,7 +14,10 @@ from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 
 @dataclass(frozen=True)
 class NotificationText:
-    """Content of a notification. `subject` identifies the change, so that each target is notified of it only once."""
+    """The content of a notification.
+
+    `subject` identifies the change, so that each target is notified of the change only once.
+    """
 
     subject: str
     title: str

@@ -1,4 +1,4 @@
-"""Names of people and programs: which are valid, and when two names belong to the same person.
+"""The names of people and programs: which names are valid, and when two names belong to the same person.
 
 Not here: what a person may do (roles.py), stored users (stores/identity/users.py).
 """
@@ -13,17 +13,20 @@ from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 MAX_LENGTH = 128
 ADMIN = "admin"
 """The name behind the admin token, which belongs to no person."""
-# Recorded for changes that no person made.
+# The name that is recorded for changes that no person made.
 _RESERVED = frozenset({ADMIN, AUTOMATIC_ROLLBACK, "monitoring", "retraining"})
 
 
 def key_of(name: str) -> str:
-    """The form of a name that is compared: two names with the same key belong to the same person."""
+    """Return the form of a name that is used for comparison.
+
+    Two names with the same form belong to the same person.
+    """
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def checked_name(name: str) -> str:
-    """The name without surrounding spaces, in Unicode's composed form.
+    """Return the name without surrounding spaces, in Unicode's composed form.
 
     Raises:
         UsageError: the name is empty, longer than 128 characters, has control characters, or is reserved.

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 SIGNIFICANCE_LEVEL = 0.05
 MET, NOT_MET, NOT_EVALUATED = "met", "not met", "not evaluated"
-# Order of the criteria in the reason text.
+# The order of the criteria in the reason text.
 _REASON_ORDER = ("improvement", "validation", "latency", "significance", "segments")
 
 
 @dataclass(frozen=True)
 class PromotionPolicy:
-    """Thresholds of the criteria.
+    """The thresholds of the criteria.
 
-    If `significance` is `advisory`, the DeLong test is only reported; if it is `required`, the test is blocking. With
-    `forbid_worse_segment`, a challenger is held if any segment's ROC-AUC drops significantly and by more than
+    If `significance` is `advisory`, the DeLong test is only reported. If it is `required`, the test is blocking. With
+    `forbid_worse_segment`, a challenger is held if the ROC-AUC of any segment drops significantly and by more than
     `segment_margin`.
     """
 
@@ -37,10 +37,11 @@ class PromotionPolicy:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion of a judgment. Only `blocking` criteria affect the decision; the others are only reported.
+    """One criterion of a judgment.
 
-    `value` is the measurement, or None if it could not be evaluated; such a criterion never passes. `threshold` is the
-    limit including its operator.
+    Only `blocking` criteria affect the decision. The others are only reported. `value` is the measurement, or None if
+    the criterion could not be evaluated. Such a criterion never passes. `threshold` is the limit, including its
+    operator.
     """
 
     name: str
@@ -121,7 +122,10 @@ def _too_slow(ratio: float, policy: PromotionPolicy) -> str:
 
 
 def _decimals(value: float, bound: float, minimum: int) -> int:
-    """Return how many decimals distinguish a value from the limit it misses: 0.00096 must not be shown as "+0.0010"."""
+    """Return the number of decimals that distinguish a value from the limit it misses.
+
+    For example, 0.00096 must not be shown as "+0.0010".
+    """
     enough = (n for n in range(minimum, 9) if round(value, n) != round(bound, n) or value == bound)
     return next(enough, 9)
 

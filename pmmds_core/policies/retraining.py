@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from pmmds_core.runtime.plurals import counted, plural
 from pmmds_core.runtime.time_windows import DAY
 
-# Outcomes of a retraining.
+# The outcomes of a retraining.
 RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "held", "blocked_no_labels", "failed"
 # The retraining has finished, and its model is pending approval.
 WAITING = "pending_approval"
-# Trigger types in order of priority.
+# The trigger types in order of priority.
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
-# These triggers stay active if the model is held; the others end as soon as a model was evaluated.
+# These triggers stay active if the model is held. All other triggers end as soon as a model has been evaluated.
 _PERSISTENT = (ALERT, PERFORMANCE)
-# Dagster ends a run after 30 minutes, so a record that is `running` much longer belongs to a killed process.
+# Dagster ends a run after 30 minutes, so a record that has been `running` for much longer belongs to a killed process.
 MAX_RUN = timedelta(hours=2)
 
 
@@ -43,7 +43,8 @@ class RetrainingTrigger:
 class PastRetraining:
     """A recorded retraining.
 
-    `cause` is the trigger's key (None if manual); `n_new_labels` counts labels new to the champion.
+    `cause` is the key of the trigger, or None if the retraining was requested manually. `n_new_labels` is the number of
+    labels that are new to the champion.
     """
 
     cause: str | None
@@ -70,7 +71,10 @@ class RetrainingLimits:
 
 @dataclass(frozen=True)
 class RequestRetraining:
-    """A decision to start this attempt for this trigger (None for a manual request while no trigger is active)."""
+    """A decision to start this attempt for this trigger.
+
+    The trigger is None for a manual request that is made while no trigger is active.
+    """
 
     trigger: RetrainingTrigger | None
     attempt: int
@@ -105,8 +109,8 @@ def next_retraining(
         triggers: active triggers in order of priority.
         past: all attempts of these triggers and all retrainings of the last day, in any order.
         is_in_flight: True if a retraining is queued or running in Dagster.
-        now: the current time. Later records exist if the clock was set back: up to a day ahead, they count as if they
-            had just happened; beyond that, they count only as attempts.
+        now: the current time. Later records exist if the clock was set back. If they are up to a day ahead, they count
+            as if they had just happened. Otherwise, they count only as attempts.
         limits: the retraining limits.
     """
     if not triggers:
@@ -131,13 +135,15 @@ def by_person(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """Return the outcome of a manual request, which ignores the cool-down and attempt limit and, if forced, the daily
-    cap.
+    """Return the outcome of a manual request.
+
+    A manual request ignores the cool-down and the attempt limit and, if it is forced, also the daily cap.
 
     Args:
-        trigger: the trigger whose next attempt this is; None if none is active.
-        past: same as in `next_retraining`.
-        is_in_flight: same as in `next_retraining`; two retrainings never run at once, even if forced.
+        trigger: the trigger whose next attempt this is, or None if none is active.
+        past: the same as in `next_retraining`.
+        is_in_flight: the same as in `next_retraining`. Two retrainings never run at the same time, even if one is
+            forced.
         is_forced: True to ignore the daily cap and a model that is pending approval.
         now: the current time.
         limits: the retraining limits.
@@ -171,7 +177,7 @@ def _waits_for_approval(past: Sequence[PastRetraining]) -> Wait | None:
 
 
 def _cap(past: Sequence[PastRetraining], now: datetime, limits: RetrainingLimits) -> Wait | None:
-    """Apply the daily cap to the last 24 hours, because calendar days would allow a burst around midnight."""
+    """Apply the daily cap to the last 24 hours. Calendar days would allow a burst around midnight."""
     recent = sorted(p.started_at for p in past if now - DAY < p.started_at <= now + DAY)
     if len(recent) < limits.max_per_day:
         return None
@@ -213,7 +219,10 @@ def _step(
 
 
 def _missing_labels(blocked: PastRetraining, limits: RetrainingLimits) -> int:
-    """Return how many labels the blocked attempt lacked, but at least a few, because all may be of one class."""
+    """Return the number of labels that the blocked attempt lacked.
+
+    The result is at least a few labels, because all labels may be of one class.
+    """
     return max(limits.min_labels - (blocked.n_new_labels or 0), limits.min_labels // 10, 1)
 
 

@@ -23,7 +23,10 @@ ROLL_BACK, KEEP, PERIOD_OVER = "roll_back", "keep", "period_over"
 
 @dataclass(frozen=True)
 class RequestTotals:
-    """HTTP prediction requests since the service started. `n_errors` counts those with a 5xx response."""
+    """The HTTP prediction requests since the service started.
+
+    `n_errors` is the number of requests with a 5xx response.
+    """
 
     n_requests: int
     n_errors: int
@@ -31,10 +34,10 @@ class RequestTotals:
 
 @dataclass(frozen=True)
 class ServedAnswers:
-    """Served predictions of one version in a period.
+    """The served predictions of one version in a period.
 
-    `latency_ms` is the median. `roc_auc` is realized, with its interval; it is None until enough labels of both classes
-    have arrived.
+    `latency_ms` is the median latency. `roc_auc` is the realized ROC-AUC with its interval, or None until enough labels
+    of both classes have arrived.
     """
 
     n_rows: int
@@ -59,9 +62,9 @@ class RollbackBounds:
 
 @dataclass(frozen=True)
 class RollbackVerdict:
-    """The policy's verdict.
+    """The verdict of the policy.
 
-    `reasons` lists the violated limits or, with `insufficient_data`, the missing measurements.
+    `reasons` has the violated limits or, with `insufficient_data`, the missing measurements.
     """
 
     verdict: str
@@ -106,11 +109,11 @@ def judge_after_promotion(
     """Evaluate a promotion by the measurements after it.
 
     Args:
-        age: time since the alias moved.
-        before: predictions of the replaced version in the period before the alias moved.
-        after: predictions of the promoted version since then.
-        requests: the service's requests since then; None if it is unreachable.
-        bounds: limits on the deviations.
+        age: the time since the alias moved.
+        before: the predictions of the replaced version in the period before the alias moved.
+        after: the predictions of the promoted version since then.
+        requests: the service's requests since then, or None if the service is unreachable.
+        bounds: the limits on the deviations.
     """
     if age > bounds.period:
         return RollbackVerdict(PERIOD_OVER, ())
@@ -124,7 +127,10 @@ def judge_after_promotion(
 
 
 def _errors(requests: RequestTotals | None, bounds: RollbackBounds) -> str | None:
-    """Return the violation as text; empty if the limit is met, None if there is insufficient data."""
+    """Return the violation as text.
+
+    The result is an empty string if the limit is met, and None if there is insufficient data.
+    """
     if requests is None or requests.n_requests < bounds.min_rows:
         return None
     rate = requests.n_errors / requests.n_requests
@@ -146,15 +152,19 @@ def _latency(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds
 
 
 def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds) -> str | None:
-    """Check for a drop that exceeds the limit and is significant, that is, its 95% interval lies above zero."""
+    """Check for a drop that exceeds the limit and is significant.
+
+    A drop is significant if its 95% interval lies above zero.
+    """
     if before.roc_auc is None or after.roc_auc is None or min(before.n_labelled, after.n_labelled) < bounds.min_rows:
         return None
     from pmmds_core.statistics.auc_difference import (
         measure_drop,
-    )  # Imported here, because importing numpy would slow down commands that only read decisions.
+    )  # numpy is imported here, because importing it would slow down commands that only read decisions.
 
     measured = measure_drop(before.roc_auc, after.roc_auc)
-    # Of two equally good models with 200 labels each, a given one is worse by 0.05 in one of seven cases by chance.
+    # If two models are equally good and have 200 labels each, one is worse than the other by 0.05 by chance in one of
+    # seven cases.
     if measured.drop <= bounds.max_metric_drop or measured.low <= 0:
         return ""
     interval = f"95%: {measured.low:.4f} to {measured.high:.4f}"

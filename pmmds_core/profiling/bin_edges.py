@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from pmmds_core.profiling.bins import FeatureBins
 
-# A number counts as equal to a reference value up to this relative difference; that of float32 is 6e-8.
+# A number counts as equal to a reference value up to this relative difference. The relative precision of float32 is
+# 6e-8.
 TOLERANCE = 1e-6
-# The tolerance around whole numbers, so that two of them are never merged (below 2**53, where floats are exact).
+# The maximum tolerance around whole numbers, so that two of them are never merged. It applies below 2**53, where floats
+# are exact.
 WHOLE_TOLERANCE = 0.25
 # The tolerance for a column whose only value is 0, because such a column has no scale.
 ZERO_TOLERANCE = 1e-9
@@ -36,16 +38,16 @@ def fit_numeric_bins(
 ) -> FeatureBins:
     """Return bins at the quantiles of the values in range.
 
-    Equal quantiles merge, so there may be fewer than `n_bins` bins. A feature with at most `n_bins` distinct values has
-    a bin for each value, and all other numbers are unseen. The same is true of other numbers if there are at most
-    MAX_DISCRETE_VALUES distinct values and none occurs only once.
+    Equal quantiles are merged, so there may be fewer than `n_bins` bins. A feature with at most `n_bins` distinct
+    values has a bin for each value, and all other numbers count as unseen. Other numbers also count as unseen if there
+    are at most MAX_DISCRETE_VALUES distinct values and none of them occurs only once.
 
     Args:
-        feature: name of the feature.
-        values: (n,), NaN for null.
-        n_bins: number of bins, which have equal shares of the reference rows.
-        low: the smallest value in range; None for no limit.
-        high: the largest value in range; None for no limit.
+        feature: the name of the feature.
+        values: an array of shape (n,) with the values, which are NaN for null.
+        n_bins: the number of bins, which have equal shares of the reference rows.
+        low: the smallest value in range, or None for no limit.
+        high: the largest value in range, or None for no limit.
     """
     empty = FeatureBins(feature, "numeric", low=low, high=high)
     # Adding 0.0 converts −0.0 to 0.0.
@@ -69,9 +71,10 @@ def fit_numeric_bins(
 
 
 def _discrete_values(values: NDArray[np.float64]) -> list[float]:
-    """Return the distinct values, ascending, if they are few and each occurs more than once; else none.
+    """Return the distinct values in ascending order if they are few and each of them occurs more than once.
 
-    A value that occurs only once suggests that another sample has additional values, as with a long-tailed count.
+    Otherwise, the result is empty. A value that occurs only once suggests that another sample has additional values, as
+    with a long-tailed count.
     """
     if np.unique(values[:_A_FEW]).size > MAX_DISCRETE_VALUES:
         return []
@@ -80,7 +83,7 @@ def _discrete_values(values: NDArray[np.float64]) -> list[float]:
 
 
 def _runs(values: Sequence[float], *, is_whole: bool) -> list[Group]:
-    """Return groups of neighboring values, ascending: runs of consecutive whole numbers, or single values."""
+    """Return groups of neighboring values in ascending order: runs of consecutive whole numbers, or single values."""
     runs: list[Group] = []
     for value in values:
         if runs and is_whole and value == runs[-1][1] + 1:
@@ -91,11 +94,12 @@ def _runs(values: Sequence[float], *, is_whole: bool) -> list[Group]:
 
 
 def _groups(values: NDArray[np.float64], n_bins: int) -> list[Group]:
-    """Return the smallest and largest value of each bin, ascending.
+    """Return the smallest and largest value of each bin, in ascending order.
 
-    `values` has shape (n,), is finite and not empty.
+    `values` has shape (n,), is finite and is not empty.
     """
-    # Checking the first rows avoids sorting whole columns, because most have many distinct values there.
+    # Checking the first rows avoids sorting whole columns, because the first rows of most columns have many distinct
+    # values.
     if np.unique(values[:_A_FEW]).size <= n_bins:
         distinct = np.unique(values)
         if distinct.size <= n_bins:
@@ -117,7 +121,7 @@ def _ends_of_bins(quantiles: NDArray[np.float64], values: NDArray[np.float64]) -
 def _next_larger(parts: Sequence[NDArray[np.float64]], value: float) -> float:
     """Return the smallest number above `value`.
 
-    The `parts` are ascending, so only the first with a larger number is searched.
+    The `parts` are in ascending order, so only the first part with a larger number is searched.
     """
     for part in parts:
         if (part.size and part[-1] > value) or part is parts[-1]:
@@ -127,10 +131,10 @@ def _next_larger(parts: Sequence[NDArray[np.float64]], value: float) -> float:
 
 @dataclass(frozen=True)
 class _Cuts:
-    """Cut points around groups of reference values.
+    """The cut points around groups of reference values.
 
-    `continued` has the indices of the groups that belong to the preceding group's bin. `is_discrete` is True if a group
-    contains only its values, not the numbers between it and the next group.
+    `continued` has the indices of the groups that belong to the bin of the preceding group. `is_discrete` is True if a
+    group contains only its values, and not the numbers between the group and the next one.
     """
 
     groups: Sequence[Group]
@@ -155,7 +159,10 @@ class _Cuts:
         return tuple(edges), tuple(gaps), tuple(joined)
 
     def _all(self) -> Iterator[tuple[float, int | None]]:
-        """Return each cut, ascending, with the index of the group in the interval after it; None for a gap."""
+        """Yield each cut in ascending order, with the index of the group in the interval after the cut.
+
+        The index is None for a gap.
+        """
         if self._is_closed(0):
             yield self._below(0), 0
         for i, ((_, left), (right, _)) in enumerate(pairwise(self.groups)):
@@ -197,7 +204,10 @@ class _Cuts:
 
 
 def round_between(left: float, right: float) -> float:
-    """Return a number with few digits in the middle half of the interval between two values: left ≤ result < right."""
+    """Return a number with few digits from the middle half of the interval between two values.
+
+    The result satisfies left ≤ result < right.
+    """
     low, high = left + (right - left) / 4, right - (right - left) / 4
     middle = left + (right - left) / 2
     if not left < low <= high < right:  # no such number lies between adjacent or huge floats

@@ -16,9 +16,10 @@ from pmmds_core.profiling.bins import FeatureBins
 
 
 class Predicate(Enum):
-    """A predicate on one value. Null and NaN satisfy only NULL; text in a numeric column satisfies only NOT_A_NUMBER.
+    """A predicate on one value.
 
-    There is no "greater than", because in PostgreSQL, DuckDB and Spark NaN is greater than every number.
+    Null and NaN satisfy only NULL, and text in a numeric column satisfies only NOT_A_NUMBER. There is no "greater
+    than", because in PostgreSQL, DuckDB and Spark NaN is greater than every number.
     """
 
     NULL = "missing or NaN"
@@ -36,9 +37,10 @@ class BinQuery(msgspec.Struct, frozen=True):
 
 
 def bin_queries(bins: FeatureBins) -> tuple[BinQuery, ...]:
-    """Return the counts for one feature: all bins but one, which follows from the number of rows.
+    """Return the counts to query for one feature.
 
-    Numeric features use cumulative counts, so that each edge requires only one comparison.
+    All bins except one are counted, because the last count follows from the number of rows. Numeric features use
+    cumulative counts, so that each edge requires only one comparison.
     """
     if bins.kind == "categorical":
         return (BinQuery(Predicate.NULL), *(BinQuery(Predicate.EQUALS, category) for category in bins.categories))

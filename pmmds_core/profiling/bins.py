@@ -26,7 +26,7 @@ from pmmds_core.contracts.cells import number_of
 
 SCORE = "__score__"
 
-# The limits of an unbounded range; infinities are out of range.
+# The limits of an unbounded range. Infinities are out of range.
 LOWEST, HIGHEST = -sys.float_info.max, sys.float_info.max
 
 UNSEEN, OUT_OF_RANGE, NOT_A_NUMBER, NULL = "(unseen)", "(out of range)", "(not a number)", "(null)"
@@ -35,13 +35,13 @@ UNSEEN, OUT_OF_RANGE, NOT_A_NUMBER, NULL = "(unseen)", "(out of range)", "(not a
 class FeatureBins(msgspec.Struct, frozen=True, dict=True):
     """The fixed bins of one feature.
 
-    `edges`: inner cut points of a numeric feature, ascending. They define len(edges) + 1 right-closed intervals.
-    `gaps`: indices of the intervals without reference values. Values in them count as unseen. `joined`: indices of the
-    intervals that share a bin with the preceding interval that has reference values. Every other interval is an ordered
-    bin. `points`: the values of ordered bins that contain only one reference value. `is_whole`: True if all reference
-    values are whole numbers; affects labels. `categories`: values of a categorical feature. `low`, `high`: inclusive
-    range of a numeric feature; None means no limit, but infinities are always out of range. A missing value or NaN is
-    null; −0.0 equals 0.
+    `edges` has the inner cut points of a numeric feature in ascending order, which define len(edges) + 1 right-closed
+    intervals. `gaps` has the indices of the intervals without reference values. Values in a gap count as unseen.
+    `joined` has the indices of the intervals that share a bin with the preceding interval that has reference values.
+    Every other interval is an ordered bin. `points` has the values of the ordered bins that contain only one reference
+    value. `is_whole` is True if all reference values are whole numbers, and affects only labels. `categories` has the
+    values of a categorical feature. `low` and `high` are the inclusive range of a numeric feature, where None means no
+    limit. Infinities are always out of range. A missing value or NaN is null, and −0.0 equals 0.
 
     Raises:
         ValueError: edges do not increase or lie outside the range, gaps or joined intervals do not exist, or categories
@@ -84,14 +84,14 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def n_values(self) -> int:
-        """Number of bins for reference values. They come before the special bins."""
+        """The number of bins for reference values. These bins come before the special bins."""
         return (
             len(self.edges) + 1 - len(self.gaps) - len(self.joined) if self.kind == "numeric" else len(self.categories)
         )
 
     @property
     def n_ordered(self) -> int:
-        """Number of ordered bins, which come first; 0 for a categorical feature."""
+        """The number of ordered bins, which come first. It is 0 for a categorical feature."""
         return self.n_values if self.kind == "numeric" else 0
 
     @property
@@ -104,22 +104,22 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def unseen_index(self) -> int:
-        """Bin of values that do not occur in the reference: other categories, and numbers in a gap."""
+        """The bin of values that do not occur in the reference, which are other categories and numbers in a gap."""
         return self.n_values
 
     @property
     def out_of_range_index(self) -> int | None:
-        """Bin of infinities and numbers outside [low, high]."""
+        """The bin of infinities and numbers outside [low, high]."""
         return self.n_values + 1 if self.kind == "numeric" else None
 
     @property
     def not_a_number_index(self) -> int | None:
-        """Bin of text in a numeric column. Only files can contain such text."""
+        """The bin of text in a numeric column. Only files can contain such text."""
         return self.n_values + 2 if self.kind == "numeric" else None
 
     @cached_property
     def bin_of_interval(self) -> tuple[int, ...]:
-        """Bin number of each interval between the edges, (len(edges) + 1,)."""
+        """The bin number of each interval between the edges, with shape (len(edges) + 1,)."""
         bins, current = [], -1
         for i in range(len(self.edges) + 1):
             current += i not in self.gaps and i not in self.joined
@@ -128,7 +128,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def _ranges(self) -> list[tuple[float, float]]:
-        """Start and end of each ordered bin, including the gaps inside it."""
+        """The start and end of each ordered bin, including the gaps inside it."""
         ranges: list[tuple[float, float]] = []
         for i, (start, end) in enumerate(pairwise((-math.inf, *self.edges, math.inf))):
             if i in self.joined:
@@ -139,7 +139,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Display names of the bins, in order. A category with the name of a special bin is quoted."""
+        """The display names of the bins, in order. A category with the name of a special bin is quoted."""
         if self.kind == "categorical":
             return (*(repr(c) if c in (UNSEEN, NULL) else c for c in self.categories), UNSEEN, NULL)
         ordered = (self._label(start, end) for start, end in self._ranges)
@@ -147,7 +147,10 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def upper_limits(self) -> tuple[float, ...]:
-        """The largest number in each ordered bin, rounded for display, (n_ordered,). The last one may be infinite."""
+        """The largest number in each ordered bin, rounded for display, with shape (n_ordered,).
+
+        The last number may be infinite.
+        """
         return tuple(self._upper(start, end) for start, end in self._ranges)
 
     def _upper(self, start: float, end: float) -> float:
@@ -170,7 +173,10 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
         return f"({number_text(lower)}, {number_text(upper)}]"
 
     def fold(self, intervals: Sequence[int] | NDArray[Any]) -> list[int]:
-        """Sum counts per interval, (len(edges) + 1,), into counts of ordered bins and unseen, (n_values + 1,)."""
+        """Sum the counts per interval into counts of the ordered bins and of unseen values.
+
+        The argument has shape (len(edges) + 1,), and the result has shape (n_values + 1,).
+        """
         folded = [0] * (self.n_values + 1)
         for target, n in zip(self.bin_of_interval, intervals, strict=True):
             folded[target] += int(n)
@@ -178,12 +184,15 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
 
 
 def number_text(value: float) -> str:
-    """Format a number for display: whole numbers in full, others with six significant digits."""
+    """Format a number for display. Whole numbers are written in full, and other numbers with six significant digits."""
     return str(int(value)) if value == math.floor(value) and abs(value) < 1e15 else f"{value:g}"
 
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Count values per bin. `values` are (n,) numbers with NaN for null; the result is (n_bins,)."""
+    """Count the values in each bin.
+
+    `values` has shape (n,) and contains numbers, with NaN for null. The result has shape (n_bins,).
+    """
     # Comparing all values with every edge takes a third of the time of a binary search for each value.
     up_to = [np.count_nonzero(values < bins.lowest)]
     up_to += [np.count_nonzero(values <= edge) for edge in (*bins.edges, bins.highest)]
@@ -193,7 +202,10 @@ def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.
 
 
 def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Count a numeric feature whose column may contain text. `values` are (n,) of str, number or None."""
+    """Count the values of a numeric feature whose column may contain text.
+
+    `values` has shape (n,) and contains text, numbers or None.
+    """
     numbers = [number_of(value) for value in values]
     counts = count_numeric(bins, np.array([n for n in numbers if n is not None], dtype=np.float64))
     counts[bins.n_bins - 2] = numbers.count(None)
@@ -201,7 +213,10 @@ def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.in
 
 
 def count_categorical(bins: FeatureBins, values: NDArray[Any]) -> NDArray[np.int64]:
-    """Count values per bin. `values` are (n,) strings with None or NaN for null; the result is (n_bins,)."""
+    """Count the values in each bin.
+
+    `values` has shape (n,) and contains strings, with None or NaN for null. The result has shape (n_bins,).
+    """
     index = {c: i for i, c in enumerate(bins.categories)}
     counts = np.zeros(bins.n_bins, dtype=np.int64)
     for value in values:

@@ -11,5 +11,5 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# Maps hour and feature to counts of shape (n_bins,).
+# A mapping from hour and feature to counts of shape (n_bins,).
 HourlyCounts: TypeAlias = dict[datetime, dict[str, NDArray[np.int64]]]

@@ -34,7 +34,7 @@ Columns = Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
 
 class FeatureProfile(msgspec.Struct, frozen=True):
-    """Bins of one feature with the number of reference rows in each.
+    """The bins of one feature with the number of reference rows in each bin.
 
     Raises:
         ValueError: the number of counts differs from the number of bins.
@@ -49,7 +49,7 @@ class FeatureProfile(msgspec.Struct, frozen=True):
 
 
 class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
-    """Binned distribution of the reference data.
+    """The binned distribution of the reference data.
 
     `score` has the probabilities of the reference rows, if there is a model. `contract_digest` is empty if there was no
     contract.
@@ -69,7 +69,10 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
         return self.features if self.score is None else (*self.features, self.score)
 
     def recounted(self, counts: Mapping[str, Sequence[int]], n_rows: int) -> ReferenceProfile:
-        """Return a profile with the same bins and other counts, (n_bins,) by feature and `__score__`."""
+        """Return a profile with the same bins and other counts.
+
+        The counts have shape (n_bins,) and are given by feature and `__score__`.
+        """
         counted = tuple(FeatureProfile(f.bins, tuple(map(int, counts[f.bins.feature]))) for f in self.with_score)
         score = None if self.score is None else counted[-1]
         return ReferenceProfile(self.contract_digest, n_rows, counted[: len(self.features)], score)
@@ -91,8 +94,9 @@ def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64
 
     Args:
         contract: each feature's kind, values, range and number of bins.
-        columns: (n,) array by feature name; float64 with NaN for numeric, object with None for categorical.
-        scores: (n,) probabilities of the model for the same rows.
+        columns: arrays of shape (n,) by feature name. They are float64 with NaN for numeric features, and object with
+            None for categorical features.
+        scores: an array of shape (n,) with the probabilities of the model for the same rows.
     """
     features = []
     for feature in contract.features:
@@ -106,7 +110,10 @@ def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64
 
 
 def bins_of_feature(feature: Feature, numbers: NDArray[np.float64]) -> FeatureBins:
-    """Return bins by the contract: quantiles of the reference's `numbers`, (n,), or a category's allowed values."""
+    """Return the bins of a feature according to the contract.
+
+    The bins are the quantiles of the reference's `numbers`, which have shape (n,), or the allowed values of a category.
+    """
     if not feature.is_numeric:
         return FeatureBins(feature.name, "categorical", categories=feature.all_values)
     return fit_numeric_bins(feature.name, numbers, feature.n_bins, feature.minimum, feature.maximum)
@@ -136,7 +143,7 @@ def merge(profiles: Sequence[ReferenceProfile]) -> ReferenceProfile:
 
 
 def _differing_bins(first: ReferenceProfile, second: ReferenceProfile) -> str:
-    """Return a feature whose bins differ; empty if all are equal."""
+    """Return a feature whose bins differ, or an empty string if all bins are equal."""
     left = {f.bins.feature: f.bins for f in first.with_score}
     right = {f.bins.feature: f.bins for f in second.with_score}
     if list(left) != list(right):
@@ -145,7 +152,10 @@ def _differing_bins(first: ReferenceProfile, second: ReferenceProfile) -> str:
 
 
 def count(bins: FeatureBins, values: NDArray[np.float64] | NDArray[np.object_]) -> NDArray[np.int64]:
-    """Return one column's counts per bin, (n_bins,). Values of a numeric feature may be objects, including text."""
+    """Return the counts of one column per bin, with shape (n_bins,).
+
+    The values of a numeric feature may be objects, including text.
+    """
     if bins.kind == "categorical":
         return count_categorical(bins, values)
     if values.dtype == object:

@@ -23,14 +23,14 @@ Codes = NDArray[np.int32]
 
 # Larger references are sampled. 10,000 rows of 19 features take about 100 KB.
 MAX_ROWS = 10_000
-_ON_DISK = "<u2"  # Little-endian, so that the file is the same on every machine
+_ON_DISK = "<u2"  # The numbers are little-endian, so that the file is the same on every machine.
 
 
 class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
-    """Bin numbers of reference rows, without values or ids.
+    """The bin numbers of reference rows, without values and ids.
 
-    `packed` has one (n_rows,) uint16 array after another, by feature, compressed with zlib. `profile_digest` is the
-    digest of the profile that defines the bins.
+    `packed` has one uint16 array of shape (n_rows,) after another, in the order of the features and compressed with
+    zlib. `profile_digest` is the digest of the profile that defines the bins.
     """
 
     profile_digest: str
@@ -40,7 +40,7 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def codes(self) -> Codes:
-        """Bin numbers, (n_rows, n_features), in the order of `features`.
+        """The bin numbers, with shape (n_rows, n_features), in the order of `features`.
 
         Raises ArtifactCorruptError if there are too many rows.
         """
@@ -69,9 +69,9 @@ def fit_reference_rows(
 
     Args:
         profile: the bins.
-        columns: (n,) array by feature, as for reference_profile.fit_profile.
-        scores: (n,) probabilities.
-        seed: seed of the sample.
+        columns: arrays of shape (n,) by feature, as for reference_profile.fit_profile.
+        scores: an array of shape (n,) with probabilities.
+        seed: the seed of the sample.
     """
     n = len(scores)
     chosen = np.arange(n) if n <= MAX_ROWS else np.sort(np.random.default_rng(seed).choice(n, MAX_ROWS, replace=False))
@@ -82,21 +82,22 @@ def fit_reference_rows(
 
 
 def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) -> Codes:
-    """Return bin numbers, (n, n_features), in the order of `profile.with_score`.
+    """Return the bin numbers in the order of `profile.with_score`, with shape (n, n_features).
 
     Raises:
         DataError: a column is missing.
     """
     missing = [f.bins.feature for f in profile.with_score if f.bins.feature not in columns]
     if missing:
-        raise DataError(f"Rows cannot be binned: missing column {missing[0]}.", next_step="Pass every feature.")
+        raise DataError(f"The rows cannot be binned: {missing[0]} is missing.", next_step="Pass every feature.")
     return np.stack([code_column(f.bins, columns[f.bins.feature]) for f in profile.with_score], axis=1)
 
 
 def code_column(bins: FeatureBins, values: NDArray[Any]) -> Codes:
-    """Return the bin number of each value, (n,); np.bincount of the result equals count_numeric or count_categorical.
+    """Return the bin number of each value, with shape (n,).
 
-    `values` are numbers with NaN for null, or strings with None or NaN for null.
+    Applying np.bincount to the result gives the result of count_numeric or count_categorical. `values` contains numbers
+    with NaN for null, or strings with None or NaN for null.
     """
     if bins.kind == "categorical":
         index = {c: i for i, c in enumerate(bins.categories)}

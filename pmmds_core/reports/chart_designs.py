@@ -20,9 +20,10 @@ COMPILED = Path(__file__).parent / "templates" / "charts.compiled.json"
 _INK, _LINE = "currentColor", "var(--line)"
 _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
 _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
-# Steps of the heatmap (PSI above chance): the bands in drift/comparison.py, and one step below them.
+# The steps of the heatmap, which shows the PSI above chance, are the bands in drift/comparison.py and one step below
+# the bands.
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
-# Width in pixels to the left of the plot, which aligns the time axes of charts placed above each other.
+# The width in pixels to the left of the plot, which aligns the time axes of charts placed above each other.
 _EXTENT = 80
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
@@ -32,7 +33,7 @@ _LABEL = "slice(datum.label, 5)"
 
 
 def designs() -> dict[str, alt.TopLevelMixin]:
-    """Return all charts by name. Each reads the data sets that charts.py provides."""
+    """Return all charts by name. Each chart reads the data sets that charts.py provides."""
     return {
         "histogram": _histogram(),
         "heatmap": _heatmap(),
@@ -60,11 +61,11 @@ def to_text(compiled: Mapping[str, Any]) -> str:
 
 
 def _plain(chart: Any) -> Any:
-    """Apply the common configuration: no background, the page's font and color, and only title and description for
-    screen readers.
+    """Apply the common configuration.
 
-    `labelLimit=0` disables truncation, which would double the rendering time, because Vega measures each label several
-    times.
+    Charts have no background, use the font and color of the page, and show only the title and the description to screen
+    readers. `labelLimit=0` disables truncation, which would double the rendering time, because Vega measures each label
+    several times.
     """
     return (
         chart.configure(background="none", font="inherit", padding=2)
@@ -89,7 +90,10 @@ def _plain(chart: Any) -> Any:
 
 
 def _histogram() -> Any:
-    """Return a histogram: the share of rows in each bin, reference above current. Rows: label (keyed), side, share."""
+    """Return a histogram of the share of rows in each bin, with the reference above the current data.
+
+    The rows have label (keyed), side and share.
+    """
     import altair as alt
 
     side = alt.Scale(domain=["reference", "current"], range=["var(--reference)", "var(--current)"])
@@ -106,14 +110,14 @@ def _histogram() -> Any:
 
 
 def _heatmap() -> Any:
-    """Return a heatmap with a cell per feature and time range.
+    """Return a heatmap with a cell for each feature and time range.
 
-    Rows: feature, column (both keyed), excess (null: too few rows).
+    The rows have feature and column (both keyed) and excess, which is null if there are too few rows.
     """
     import altair as alt
 
     scale = alt.Scale(type="threshold", domain=list(HEAT_STEPS), range=list(HEAT_COLORS))
-    # Vega positions labels by a fraction of the axis.
+    # Vega positions a label at a fraction of the length of the axis.
     position = "round(datum.index * (domain('x').length - 1))"
     every_few = f"{position} % max(6, ceil(domain('x').length / 4)) == 0 ? {_LABEL} : ''"
     axis = alt.Axis(labelAngle=0, labelExpr=every_few, ticks=False, domain=False, labelOverlap=False)
@@ -136,7 +140,7 @@ def _names() -> alt.Axis:
 
 
 def _when() -> alt.X:
-    """Return a time axis; charts.py fills in its range and ticks."""
+    """Return a time axis whose range and ticks are filled in by charts.py."""
     import altair as alt
 
     axis = alt.Axis(grid=False, labelOverlap=False, labelFlush=False)
@@ -144,9 +148,9 @@ def _when() -> alt.X:
 
 
 def _history() -> Any:
-    """Return a line chart of PSI in past reports, one line per feature.
+    """Return a line chart of the PSI in past reports, with one line per feature.
 
-    Rows: at (ms), feature (keyed), psi. Limits: psi (the threshold).
+    The rows have at (ms), feature (keyed) and psi. The limits have psi, which is the threshold.
     """
     import altair as alt
 
@@ -166,7 +170,7 @@ def _history() -> Any:
 def _daily() -> Any:
     """Return a chart of a daily metric with its interval, drawn over the wide, pale interval of its estimate.
 
-    Rows: at (ms), value, low, high, what, and the sizes stroke, size (pixels), pale, opacity (0-1).
+    The rows have at (ms), value, low, high, what, and the sizes stroke, size (pixels), pale and opacity (0-1).
     """
     import altair as alt
 
@@ -198,7 +202,7 @@ def _daily() -> Any:
 def _events() -> Any:
     """Return a chart of events with one lane per kind, on the same time axis as `daily`.
 
-    Rows: at (ms), lane (keyed), tone.
+    The rows have at (ms), lane (keyed) and tone.
     """
     import altair as alt
 
@@ -222,9 +226,9 @@ def _events() -> Any:
 
 
 def _reliability() -> Any:
-    """Return a calibration chart: mean probability against observed share.
+    """Return a calibration chart, which compares the mean probability with the observed share.
 
-    Rows: mean_probability, positive_share, low, high; diagonal: at.
+    The rows have mean_probability, positive_share, low and high. The diagonal has at.
     """
     import altair as alt
 
@@ -249,7 +253,7 @@ def _reliability() -> Any:
 def _bars() -> Any:
     """Return a chart of horizontal bars in the order of the rows.
 
-    Rows: label (keyed), value, over (the threshold). Limits: at.
+    The rows have label (keyed), value and over, which is True at or above the threshold. The limits have at.
     """
     import altair as alt
 
@@ -267,7 +271,7 @@ def _bars() -> Any:
 def _line() -> Any:
     """Return a line chart of values by ordered label.
 
-    A point marks each value, so that a single one is visible. Rows: label (keyed), value.
+    A point marks each value, so that a single value is visible. The rows have label (keyed) and value.
     """
     import altair as alt
 

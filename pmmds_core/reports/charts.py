@@ -20,15 +20,15 @@ from pmmds_core.reports.time_axis import DAY, TimeAxis, day_axis, minute_axis
 
 Rows = Sequence[Mapping[str, Any]]
 MAX_LABEL = 24
-# Number of characters kept at the end of a shortened label, because names often differ only there.
+# The number of characters that are kept at the end of a shortened label, because names often differ only there.
 _TAIL = 9
 REALIZED = "realized"
 # Up to this maximum, an axis of counts has a tick at every integer.
 MAX_COUNTED = 5
-# Length of the time axis in the designs `daily` and `events`, in pixels.
+# The length in pixels of the time axis in the designs `daily` and `events`.
 DAILY_WIDTH = 520
 _ROOT = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
-# Invisible paths, and attributes that the root element can have once, make up half of Vega's output.
+# Half of Vega's output consists of invisible paths and of attributes that the root element can have once.
 _NOISE = re.compile(r'<path class="(?:background|foreground)"[^>]*/>| pointer-events="none"')
 _ATTRIBUTES = re.compile(
     r' class="[^"]*"| role="graphics-[^"]*"| aria-roledescription="[^"]*"| aria-hidden="true"| opacity="1"'
@@ -40,7 +40,7 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
 @dataclass(frozen=True)
 class ChartText:
-    """Title and description of a chart for screen readers. `key` is unique in the page."""
+    """The title and the description of a chart for screen readers. `key` is unique in the page."""
 
     key: str
     title: str
@@ -49,7 +49,10 @@ class ChartText:
 
 @dataclass(frozen=True)
 class AxisFill:
-    """The data-dependent parts of an axis: the scale's range, ticks as (position, label), and the number format."""
+    """The parts of an axis that depend on the data.
+
+    These are the range of the scale, the ticks as pairs of position and label, and the number format.
+    """
 
     domain: tuple[float, float] | None = None
     ticks: Sequence[tuple[float, str]] = ()
@@ -57,7 +60,10 @@ class AxisFill:
 
 
 def histogram(text: ChartText, bins: Rows) -> str:
-    """Render bins (label, reference_share, current_share). Bins that are empty on both sides are omitted."""
+    """Render a histogram of bins, which have label, reference_share and current_share.
+
+    Bins that are empty on both sides are omitted.
+    """
     shown = [b for b in bins if b["reference_share"] or b["current_share"]]
     sides = (("reference", "reference_share"), ("current", "current_share"))
     rows: list[dict[str, Any]] = [
@@ -71,7 +77,10 @@ def histogram(text: ChartText, bins: Rows) -> str:
 
 
 def heatmap(text: ChartText, cells: Rows) -> str:
-    """Render cells (feature, column, order, excess) column by column; `excess` is None if there are too few rows."""
+    """Render a heatmap of cells, which have feature, column, order and excess, column by column.
+
+    `excess` is None if there are too few rows.
+    """
     position = {name: i for i, name in enumerate(dict.fromkeys(cell["feature"] for cell in cells))}
     rows = [
         {
@@ -85,9 +94,10 @@ def heatmap(text: ChartText, cells: Rows) -> str:
 
 
 def history(text: ChartText, points: Rows, threshold: float) -> str:
-    """Render points: at (aware datetime), feature, psi (None leaves a gap in the line).
+    """Render a line chart of points, which have at, feature and psi.
 
-    The design has colors for five features. Returns an empty string if there is no PSI.
+    `at` is an aware datetime, and None as `psi` leaves a gap in the line. The design has colors for five features.
+    Returns an empty string if no point has a PSI.
     """
     if all(p["psi"] is None for p in points):
         return ""
@@ -100,10 +110,10 @@ def history(text: ChartText, points: Rows, threshold: float) -> str:
 
 
 def daily(text: ChartText, points: Rows, *, axis: TimeAxis | None = None, width: int = DAILY_WIDTH) -> str:
-    """Render points: at (noon of the UTC day), value, low, high, what, is_valid.
+    """Render a chart of daily points, which have at (noon of the UTC day), value, low, high, what and is_valid.
 
-    Returns an empty string without points. `axis` is the time axis, by default that of the points. `width` is the
-    width of the plot in pixels.
+    Returns an empty string if there are no points. `axis` is the time axis, which is that of the points by default.
+    `width` is the width of the plot in pixels.
     """
     if not points:
         return ""
@@ -116,7 +126,10 @@ def daily(text: ChartText, points: Rows, *, axis: TimeAxis | None = None, width:
 
 
 def events(text: ChartText, points: Rows, axis: TimeAxis, *, width: int = DAILY_WIDTH) -> str:
-    """Render points: at, lane, tone (good, bad or quiet). Lanes are in the order of their first point."""
+    """Render a chart of events, which have at, lane and tone (good, bad or quiet).
+
+    The lanes are in the order of their first event.
+    """
     if not points:
         return ""
     position = {name: i for i, name in enumerate(dict.fromkeys(p["lane"] for p in points))}
@@ -125,9 +138,9 @@ def events(text: ChartText, points: Rows, axis: TimeAxis, *, width: int = DAILY_
 
 
 def _sizes(point: Mapping[str, Any], pixels: float) -> dict[str, float]:
-    """Return the sizes of marks for this width of a day in pixels.
+    """Return the sizes of the marks for a day that is this many pixels wide.
 
-    The estimate's interval is wide and pale, in the back.
+    The interval of the estimate is wide and pale, and lies in the background.
     """
     is_estimate = point["what"] != REALIZED
     return {
@@ -139,12 +152,12 @@ def _sizes(point: Mapping[str, Any], pixels: float) -> dict[str, float]:
 
 
 def reliability(text: ChartText, rows: Rows) -> str:
-    """Render rows (mean_probability, positive_share, low, high) as a calibration chart."""
+    """Render rows, which have mean_probability, positive_share, low and high, as a calibration chart."""
     return _draw("reliability", text, rows=rows, diagonal=[{"at": 0}, {"at": 1}])
 
 
 def bars(text: ChartText, values: Mapping[str, float], threshold: float | None = None) -> str:
-    """Render horizontal bars, largest first. Bars at or above the threshold have another color."""
+    """Render horizontal bars, longest first. Bars at or above the threshold have a different color."""
     ordered = sorted(values.items(), key=lambda pair: -pair[1])
     rows = [
         {"label": _keyed(i, label), "value": value, "over": threshold is not None and value >= threshold}
@@ -163,7 +176,10 @@ def line(text: ChartText, points: Sequence[tuple[str, float]]) -> str:
 
 
 def short(label: str) -> str:
-    """Shorten a label to MAX_LABEL characters by cutting its middle. The table next to the chart has the full label."""
+    """Shorten a label to MAX_LABEL characters by cutting its middle.
+
+    The table next to the chart has the full label.
+    """
     clean = " ".join(label.split())
     return clean if len(clean) <= MAX_LABEL else f"{clean[: MAX_LABEL - _TAIL - 1]}…{clean[-_TAIL:]}"
 
@@ -205,7 +221,10 @@ def _draw(
     width: int = 0,
     **data: Iterable[Mapping[str, Any]],
 ) -> str:
-    """Return the SVG of a design. `width` is the width of the plot in pixels; 0 means that of the design."""
+    """Return the SVG of a design.
+
+    `width` is the width of the plot in pixels. If it is 0, the plot has the width of the design.
+    """
     import vl_convert
 
     spec = msgspec.json.decode(_compiled(name))
@@ -242,7 +261,7 @@ def _compiled(name: str) -> bytes:
 
 
 def _with_text(svg: str, text: ChartText) -> str:
-    """Add title, description, width and height to Vega's SVG, and remove redundant attributes."""
+    """Add a title, a description, a width and a height to Vega's SVG, and remove redundant attributes."""
     root = _ROOT.match(svg)
     if root is None:
         raise ValueError(f"not an SVG by Vega: {svg[:80]!r}")

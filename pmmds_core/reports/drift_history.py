@@ -29,7 +29,10 @@ MAX_COLUMNS = 48
 
 @dataclass(frozen=True)
 class HeatCell:
-    """One feature's PSI in a range of hours, minus its expected value without drift; None if there are too few rows."""
+    """The PSI of one feature in a range of hours, minus its expected value without drift.
+
+    The PSI is None if there are too few rows.
+    """
 
     feature: str
     start: datetime
@@ -40,7 +43,7 @@ class HeatCell:
 class PastReport:
     """One report in the history.
 
-    `psi` maps each feature to its PSI; `worst` is the feature with the largest PSI, not counting the score.
+    `psi` maps each feature to its PSI. `worst` is the feature with the largest PSI, not counting the score.
     """
 
     window_end: datetime
@@ -60,10 +63,10 @@ class PastReport:
 
 @dataclass(frozen=True)
 class PageContext:
-    """Hourly PSI and past reports.
+    """The hourly PSI and the past reports.
 
-    `cells` are in the profile's feature order with ascending hours; each is `hours_a_cell` wide. `reports` has this
-    report and previous ones, newest first.
+    `cells` are in the profile's feature order with ascending hours, and each cell is `hours_a_cell` wide. `reports` has
+    this report and the previous reports, newest first.
     """
 
     cells: Sequence[HeatCell] = ()
@@ -72,10 +75,10 @@ class PageContext:
 
 
 def heat_cells(profile: ReferenceProfile, hours: HourlyCounts, width: int) -> list[HeatCell]:
-    """Return the PSI above chance by feature and range of `width` hours. Hours without rows have no cell.
+    """Return the PSI above chance for each feature and range of `width` hours.
 
-    The mean PSI of two samples without drift (`psi_expected_by_chance`) is subtracted, down to 0, because hours with
-    few rows have a high PSI without drift.
+    Hours without rows have no cell. The mean PSI of two samples without drift (`psi_expected_by_chance`) is subtracted,
+    because hours with few rows have a high PSI even without drift. The result is never less than 0.
     """
     ranges = _merged_hours(hours, width)
     return [
@@ -100,7 +103,7 @@ def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:
             r.model_version,
             r.n_current,
             r.verdict,
-            # Reports from older releases have measures even if there were too few rows.
+            # Reports from older releases also have measures if there were too few rows.
             {f["feature"]: f["psi"] for f in without_findings(r.document)["features"]},
         )
         for r in reports

@@ -24,9 +24,10 @@ TEMPLATE, STYLES = "drift_report.html", ("colors.css", "page.css")
 
 @dataclass(frozen=True)
 class PageHead:
-    """Head of a production model's page. The window is [window_start, window_end), UTC.
+    """The head of a production model's page.
 
-    It has no `remarks`, because the contract specifies how columns are read.
+    The window is [window_start, window_end) in UTC. The head has no `remarks`, because the contract specifies how
+    columns are read.
     """
 
     model_name: str
@@ -49,9 +50,10 @@ class PageHead:
 
 @dataclass(frozen=True)
 class FilesHead:
-    """Head of a page that compares two files, whose names are shown unchanged.
+    """The head of a page that compares two files.
 
-    `remarks` lists how columns were read or why they were omitted.
+    The names of the files are shown unchanged. `remarks` has sentences about how columns were read or why they were
+    omitted.
     """
 
     reference: str
@@ -70,7 +72,9 @@ class FilesHead:
 
 
 def render_page(document: Mapping[str, Any], head: PageHead | FilesHead, context: PageContext | None = None) -> str:
-    """Render a report document (format of `pmmds drift compare --json`) as HTML.
+    """Render a report document as HTML.
+
+    The document has the format of `pmmds drift compare --json`.
 
     Args:
         document: the verdict, rules and features.

@@ -20,7 +20,7 @@ from pmmds_core.runtime.plurals import counted
 from pmmds_core.runtime.time_windows import HOUR
 from pmmds_core.statistics.verdict import Verdict
 
-# Keeps a page with 1,000 features under 1 MB; only the most significant features have charts.
+# This keeps a page with 1,000 features under 1 MB. Only the most significant features have charts.
 MAX_CHARTS = 100
 MAX_HEAT_ROWS = 40
 MAX_SERIES = 5
@@ -46,7 +46,10 @@ class HistoryView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """The data for the template. The score is the last of `features`; `charted` are the features with a chart."""
+    """The data for the template.
+
+    The last of the `features` is the score. `charted` has the features with a chart.
+    """
 
     verdict: str
     tone: str
@@ -146,7 +149,7 @@ def _histogram_text(feature: Mapping[str, Any]) -> charts.ChartText:
 
 
 def _rules(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rules, those that raise an alert first."""
+    """Return the rules, with the rules that raise an alert first."""
     rules = [{**r, "alerts": r["rule"] in document["alert_rules"]} for r in document["rules"]]
     return sorted(rules, key=lambda r: not r["alerts"])
 
@@ -210,7 +213,7 @@ def _heatmap(
 
 
 def _columns(starts: Collection[datetime], hours: int) -> list[datetime]:
-    """Return every start between the first and the last, including those of hours without rows."""
+    """Return every start between the first and the last start, including the starts of hours without rows."""
     first, last = min(starts), max(starts)
     return [first + i * hours * HOUR for i in range((last - first) // (hours * HOUR) + 1)]
 
@@ -230,7 +233,7 @@ def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext)
     if len(context.reports) == 1:
         return HistoryView("", "", context.reports)
     names = (ordered or _last_compared(context.reports))[:MAX_SERIES]
-    # If a window has several reports, only the newest is shown.
+    # If a window has several reports, only the newest report is shown.
     newest = {report.window_end: report for report in reversed(context.reports)}
     points = [
         {"at": end, "feature": name, "psi": report.psi.get(name)}

@@ -55,7 +55,7 @@ def _calibrations(evaluation: ModelEvaluation) -> list[dict[str, Any]]:
 
 
 def _calibration(number: int, model: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    text = "Mean probability against observed share by decile of the score; the dashed line is perfect calibration."
+    text = "Mean probability and observed share in each decile of the score. The dashed line is perfect calibration."
     svg = charts.reliability(charts.ChartText(f"rel{number}", f"Calibration of {model}", text), rows)
     return {"model": model, "svg": svg, "rows": rows}
 

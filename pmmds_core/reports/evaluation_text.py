@@ -14,7 +14,7 @@ from pmmds_core.runtime.plurals import counted, plural
 from pmmds_core.statistics.p_values import format_p_value
 
 _DASH = "–"
-# Display names of the metrics, in order of importance.
+# The display names of the metrics, in order of importance.
 _MEASURES = {
     "roc_auc": "ROC-AUC",
     "average_precision": "PR-AUC",
@@ -44,7 +44,7 @@ def sentence(evaluation: ModelEvaluation) -> str:
 
 
 def measure_rows(evaluation: ModelEvaluation) -> list[dict[str, str]]:
-    """Return table rows with measure, challenger and champion, with intervals if available."""
+    """Return table rows with the measure, the challenger and the champion, with intervals if they are available."""
     names = [n for n in _MEASURES if n in evaluation.challenger_metrics or n in (evaluation.challenger_measures or {})]
     return [
         {

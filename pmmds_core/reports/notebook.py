@@ -15,7 +15,10 @@ from pmmds_core.runtime.html_templates import html_environment
 
 
 def html_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> str:
-    """Return a table with a caption above and notes below. Numbers are rounded to four significant digits."""
+    """Return a table with a caption above it and notes below it.
+
+    Numbers are rounded to four significant digits.
+    """
     cells = [[(_text(value), isinstance(value, int | float)) for value in row] for row in rows]
     template = html_environment("pmmds_core.reports").get_template("notebook_table.html")
     return template.render(caption=caption, columns=columns, rows=cells, notes=notes)

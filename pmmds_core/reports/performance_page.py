@@ -22,7 +22,7 @@ Documents = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class PerformanceHead:
-    """Head of the page, for the `n_days` UTC days up to and including that of `created_at`."""
+    """The head of the page, for the `n_days` UTC days up to and including the day of `created_at`."""
 
     model_name: str
     n_days: int
@@ -104,7 +104,7 @@ def daily_points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _reliability(document: Mapping[str, Any]) -> dict[str, Any]:
-    text = "The dashed diagonal is perfect calibration; bars are 95% intervals of the observed share."
+    text = "The dashed diagonal is perfect calibration. The bars are 95% intervals of the observed share."
     title = f"Calibration of v{document['model_version']} on {document['day']}"
     svg = charts.reliability(charts.ChartText("rel", title, text), document["reliability"])
     return {"title": title, "text": text, "svg": svg, "rows": document["reliability"]}

@@ -17,7 +17,10 @@ CBPE_EXPLANATION = (
 
 
 def realized_text(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
-    """Format a metric with its interval or, if it was not measured, the reason (for ROC-AUC) or a dash."""
+    """Format a metric with its interval.
+
+    If the metric was not measured, the text is the reason (for ROC-AUC) or a dash.
+    """
     if document["realized"] is None:
         return document["reason"] if measure == "roc_auc" else "–"
     measured = document["realized"][measure]
@@ -26,7 +29,7 @@ def realized_text(document: Mapping[str, Any], measure: str, *, with_interval: b
 
 
 def estimate_text(document: Mapping[str, Any]) -> str:
-    """Format the estimate, with the reasons if it is not valid."""
+    """Format the estimate, with the reasons if the estimate is not valid."""
     estimated = document["estimated"]
     value = "–" if estimated["roc_auc"] is None else f"{estimated['roc_auc']:.3f}"
     return value if estimated["is_valid"] else f"{value} not valid: {'; '.join(estimated['reasons'])}"

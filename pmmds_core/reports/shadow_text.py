@@ -32,7 +32,10 @@ def to_document(agreement: ShadowAgreement) -> dict[str, Any]:
 
 
 def shadow_text(found: Mapping[str, Any] | None) -> str:
-    """Describe an agreement's document in two or three sentences; returns NOTHING_SHADOWED if there is none."""
+    """Describe the document of an agreement in two or three sentences.
+
+    Returns NOTHING_SHADOWED if there is no agreement.
+    """
     if not found:
         return NOTHING_SHADOWED
     served_by = ", ".join(f"v{version} {n:,}" for version, n in found["answered_by"].items())
@@ -52,7 +55,7 @@ def shadow_text(found: Mapping[str, Any] | None) -> str:
 
 
 def labeled_text(labelled: Mapping[str, Any] | None) -> str:
-    """Describe how often each of the two was correct on labeled rows where they disagree."""
+    """Describe how often each of the two was correct on the labeled rows where they disagree."""
     if labelled is None:
         return "None of these requests has a label yet."
     ranked = ""
@@ -72,7 +75,7 @@ def labeled_text(labelled: Mapping[str, Any] | None) -> str:
 
 
 def shadow_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the figures as table rows. With too few requests, there is only their number."""
+    """Return the figures as table rows. With too few requests, the only figure is the number of requests."""
     if found["changed_share"] is None:
         return [{"figure": "requests", "value": f"{found['n_rows']:,}"}]
     difference = {

@@ -1,7 +1,8 @@
-"""Range and tick labels of a time axis, without repeated labels, also for one or two points, gaps and several years.
+"""The range and the tick labels of a time axis.
 
-They replace those of Vega, which divides the range evenly, so that an axis of two days has five ticks with two
-different labels. Contains only pure functions. Not here: the designs of charts (chart_designs.py).
+Labels are never repeated, even for one or two points, gaps and several years. They replace the labels of Vega, which
+divides the range evenly, so that an axis of two days has five ticks with only two different labels. All functions are
+pure. Not here: the designs of charts (chart_designs.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 MAX_TICKS = 6
 DAY, NOON = timedelta(days=1), timedelta(hours=12)
-# Fraction of the range left free on each side, so that no point lies on the edge.
+# The fraction of the range that is left free on each side, so that no point lies on the edge.
 _MARGIN = 0.02
 _STEPS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 180, 360, 720))
 _DAY_STEPS, _MONTH_STEPS = (1, 2, 3, 4, 5, 7, 10, 14), (1, 3, 6, 12, 24, 60)
@@ -23,7 +24,8 @@ _MINUTE, _DATE, _DATE_OF_YEAR, _MONTH = "%d %b %H:%M", "%d %b", "%d %b %Y", "%b 
 class TimeAxis:
     """A time axis.
 
-    `low` and `high` are its range. `ticks` has (time, label) in ascending order with distinct labels.
+    `low` and `high` are the range of the axis. `ticks` has pairs of time and label in ascending order, with distinct
+    labels.
     """
 
     low: datetime
@@ -32,7 +34,7 @@ class TimeAxis:
 
 
 def day_axis(days: Sequence[datetime]) -> TimeAxis:
-    """Return the axis for daily values. Each time is noon of its UTC day."""
+    """Return the axis for daily values. The time of each value is noon of its UTC day."""
     return _axis(days, NOON, offset=NOON, by_day=True)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pmmds_core.errors import InputFileError
 
-# Suffix of a file that is being written. A killed process may leave such a file behind.
+# The suffix of a file that is being written. A killed process may leave such a file behind.
 UNFINISHED = ".tmp"
 
 
@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path. The file there replaces `path` when the block ends, or is removed if the block raises.
 
     Raises:
-        OSError: the file cannot be written; `path` is unchanged.
+        OSError: the file cannot be written. `path` is unchanged.
     """
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}")
     try:

@@ -1,6 +1,7 @@
-"""Exclusive lock files (`flock`). Only one process on this machine can hold a lock; the kernel releases it on exit.
+"""Exclusive lock files (`flock`).
 
-Not here: database locks (stores/lifecycle/promotion_lock.py).
+Only one process on this machine can hold a lock, which the kernel releases when the process exits. Not here: database
+locks (stores/lifecycle/promotion_lock.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import IO
 
 
 def try_lock_file(lock_file: Path) -> IO[str] | None:
-    """Acquire the lock without waiting. Returns None if another process holds it; close the result to release it.
+    """Acquire the lock without waiting.
+
+    Returns None if another process holds the lock. Closing the result releases the lock.
 
     Raises:
         OSError: the file cannot be written.

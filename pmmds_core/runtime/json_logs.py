@@ -1,7 +1,7 @@
-"""Logging setup: each line is one JSON object with timestamp, level and logger.
+"""Logging setup. Each line is a JSON object with a timestamp, a level and a logger.
 
-Error lines never contain customer data, because callers log the error's type and location, not its message.
-Not here: metrics (pmmds_serving/metrics/).
+Error lines never contain customer data, because callers log the error's type and location, not its message. Not here:
+metrics (pmmds_serving/metrics/).
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import structlog
 
 
 class LineBuffer:
-    """A stream for log lines. After `hold`, it buffers lines until the next `drain`.
+    """A stream for log lines that can buffer them.
 
-    At thousands of requests per second, writing each line separately would take longer than formatting it.
+    After `hold`, the stream buffers lines until the next `drain`. At thousands of requests per second, writing each
+    line separately would take longer than formatting it.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -30,7 +31,10 @@ class LineBuffer:
         self._held: list[bytes] | None = None
 
     def hold(self) -> None:
-        """Start buffering. The caller must call `drain` periodically; it also runs when the interpreter exits."""
+        """Start buffering.
+
+        The caller must call `drain` periodically. The buffered lines are also written when the interpreter exits.
+        """
         self._held = []
         atexit.register(self.drain)
 
@@ -41,7 +45,7 @@ class LineBuffer:
         return len(line)
 
     def flush(self) -> None:
-        """Flush the stream; does nothing while buffering. The logger calls this after each line."""
+        """Flush the stream, unless it is buffering. The logger calls this method after each line."""
         if self._held is None:
             self._stream.flush()
 
@@ -81,7 +85,7 @@ def configure_logging(level: str, *processors: structlog.typing.Processor) -> No
 class FrequentLine:
     """A fast logger for info lines about one frequent event, in the format of `get_logger`.
 
-    Encodes a Struct directly instead of running structlog's processors (2 µs instead of 7 µs per line).
+    It encodes a Struct directly instead of running structlog's processors, which takes 2 µs instead of 7 µs per line.
     """
 
     def __init__(self, name: str, event: str) -> None:
@@ -96,7 +100,10 @@ class FrequentLine:
 
 
 def get_logger(name: str) -> Any:
-    """Return a logger that writes `name` as the field `logger`. It is configured when it logs its first line."""
+    """Return a logger that writes `name` as the field `logger`.
+
+    The logger is configured when it logs its first line.
+    """
     return structlog.get_logger(logger_name=name)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 def plural(n: int, singular: str, plural_form: str = "") -> str:
-    """Return the singular or plural noun for `n` without the number.
+    """Return the singular or plural noun for `n`, without the number.
 
-    `plural_form` is `singular` plus an s by default.
+    By default, `plural_form` is `singular` plus an s.
     """
     return singular if n == 1 else plural_form or f"{singular}s"
 

@@ -12,9 +12,9 @@ _OWN_USER_ONLY = 0o700
 
 
 def make_private(folder: Path) -> None:
-    """Create a folder with mode 0700; an existing folder keeps its mode.
+    """Create a folder with mode 0700. An existing folder keeps its mode.
 
-    Other users cannot reach the files in it, so the files themselves need no restrictions.
+    Other users cannot reach the files in the folder, so the files themselves need no restrictions.
 
     Raises:
         OSError: the folder cannot be created.

@@ -21,7 +21,10 @@ def start_of_day(at: datetime) -> datetime:
 
 
 def hourly_window(now: datetime, n_hours: int) -> tuple[datetime, datetime]:
-    """Return [start, end) in whole hours: those that overlap the last `n_hours` hours, including the current one."""
+    """Return [start, end) in whole hours.
+
+    The hours are those that overlap the last `n_hours` hours, including the current hour.
+    """
     current = start_of_hour(now)
     return current - n_hours * HOUR, current + HOUR
 

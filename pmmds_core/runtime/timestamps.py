@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-# Accepts ISO 8601, RFC 3339 and the formats of pandas, PostgreSQL and BigQuery; without a zone, the time is UTC.
+# The pattern accepts ISO 8601, RFC 3339 and the formats of pandas, PostgreSQL and BigQuery. A time without a zone is
+# UTC.
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?: ?(?:Z|UTC|[+-][0-9]{2}(?::?[0-9]{2}){0,2}))?)?"
@@ -20,7 +21,7 @@ _EXPECTED = "an ISO 8601 timestamp such as 2026-03-01T12:00:00Z"
 
 
 class InvalidTimestampError(ValueError):
-    """The value is not a timestamp in the accepted range. `expected` describes the accepted values."""
+    """Raised for a value that is not a timestamp in the accepted range. `expected` describes the accepted values."""
 
     def __init__(self, expected: str) -> None:
         super().__init__(f"expected {expected}")
@@ -42,8 +43,8 @@ class TimestampRange:
         """Return the timestamp in UTC.
 
         Args:
-            raw: ISO 8601 text (a date means midnight; without a zone, it is UTC), or a datetime. Numbers are rejected,
-                because seconds and milliseconds cannot be distinguished reliably.
+            raw: ISO 8601 text or a datetime. A date means midnight, and a time without a zone is UTC. Numbers are
+                rejected, because seconds and milliseconds cannot be distinguished reliably.
             now: the current time.
 
         Raises:

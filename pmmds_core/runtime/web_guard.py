@@ -23,12 +23,12 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM = "application/x-www-form-urlencoded"
 _FORM_TYPES = frozenset({"", "text/plain", _FORM, "multipart/form-data"})
 _POLICY_VIOLATION = 1008
-# Headers that may occur only once, because guard and server could interpret duplicates differently.
+# Headers that may occur only once, because the guard and the server could interpret duplicates differently.
 _SINGLE = ("host", "origin", "content-type", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 
 
 class Problem(NamedTuple):
-    """The reason for rejecting a request, as status and message."""
+    """The reason for rejecting a request, as a status and a message."""
 
     status: HTTPStatus
     sentence: str
@@ -49,12 +49,14 @@ class WebGuard:
         allows_forms: bool = False,
         answer: Answer | None = None,
     ) -> None:
-        """Args:
-        app: the protected application.
-        hosts: lowercase host names allowed in the Host header besides loopback.
-        json_only: True to accept only application/json in a POST; False for any type that a form cannot send.
-        allows_forms: True to also accept forms in a POST. The application then has to check a form token.
-        answer: sends the response to a rejected HTTP request; None sends plain text.
+        """Create the middleware.
+
+        Args:
+            app: the protected application.
+            hosts: the lowercase host names that are allowed in the Host header besides loopback.
+            json_only: True to accept only application/json in a POST, False for any type that a form cannot send.
+            allows_forms: True to also accept forms in a POST. The application then has to check a form token.
+            answer: sends the response to a rejected HTTP request. If it is None, the response is plain text.
         """
         self._app, self._hosts, self._json_only = app, frozenset(hosts), json_only
         self._allows_forms = allows_forms
@@ -98,9 +100,9 @@ class WebGuard:
         return None
 
     def _is_accepted(self, content_type: str) -> bool:
-        """Return True if a POST may have this type.
+        """Return True if a POST may have this content type.
 
-        Unless it is exactly `application/json`, Dagster reads the query from the URL.
+        If the type is not exactly `application/json`, Dagster reads the query from the URL.
         """
         if self._allows_forms and media_type(content_type) == _FORM:
             return True
@@ -110,7 +112,10 @@ class WebGuard:
 
 
 def _headers(scope: Scope) -> dict[str, str] | Problem:
-    """Return the checked headers by name, empty if absent, or a problem if one is duplicated."""
+    """Return the checked headers by name, or a problem if one of them is duplicated.
+
+    A header that is absent is empty.
+    """
     headers = dict.fromkeys(_SINGLE, "")
     seen: set[str] = set()
     for raw_name, value in scope["headers"]:
@@ -124,7 +129,7 @@ def _headers(scope: Scope) -> dict[str, str] | Problem:
 
 
 def _is_link(scope: Scope, headers: dict[str, str]) -> bool:
-    """Return True for a top-level navigation from a link on another page, with a read-only method."""
+    """Return True if the request is a top-level navigation from a link on another page, with a read-only method."""
     navigates = (headers["sec-fetch-mode"], headers["sec-fetch-dest"]) == ("navigate", "document")
     return scope["type"] == "http" and scope["method"] in _READS and navigates and not headers["origin"]
 

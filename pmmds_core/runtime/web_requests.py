@@ -17,7 +17,10 @@ _OWN_SITE = frozenset({"", "none", "same-origin"})
 
 
 def host_of(authority: str) -> str:
-    """Return a Host header's lowercase host without port and square brackets; empty if the header is malformed."""
+    """Return the lowercase host in a Host header, without the port and square brackets.
+
+    The result is an empty string if the header is malformed.
+    """
     match = _AUTHORITY.fullmatch(authority.lower())
     return match[1].strip("[]") if match else ""
 
@@ -37,7 +40,10 @@ def is_loopback_address(address: str) -> bool:
 
 
 def is_allowed_host(authority: str, names: Collection[str]) -> bool:
-    """Return True if a Host header is loopback or one of `names` (lowercase `host` or `host:port`)."""
+    """Return True if a Host header is loopback or one of `names`.
+
+    The names are lowercase and have the form `host` or `host:port`.
+    """
     host = host_of(authority)
     return bool(host) and (is_loopback_host(authority) or host in names or authority.lower() in names)
 
@@ -46,9 +52,9 @@ def is_foreign(origin: str, fetch_site: str, authority: str) -> bool:
     """Return True if a browser sent the request from a page with another origin.
 
     Args:
-        origin: the Origin header; empty if absent.
-        fetch_site: the Sec-Fetch-Site header; empty if absent.
-        authority: the Host header; `origin` must have the same host and port.
+        origin: the Origin header, or empty if the request has none.
+        fetch_site: the Sec-Fetch-Site header, or empty if the request has none.
+        authority: the Host header, whose host and port must be those of `origin`.
     """
     if fetch_site.lower() not in _OWN_SITE:
         return True

@@ -14,7 +14,7 @@ from pmmds_core.statistics.classification import AucInterval
 
 @dataclass(frozen=True)
 class PerformanceDrop:
-    """Holdout ROC-AUC minus realized ROC-AUC, with its 95% interval."""
+    """The holdout ROC-AUC minus the realized ROC-AUC, with the 95% interval of the difference."""
 
     holdout: AucInterval
     realized: AucInterval
@@ -31,7 +31,7 @@ def measure_drop(holdout: AucInterval, realized: AucInterval) -> PerformanceDrop
     """Return the difference between two ROC-AUCs on different rows, with an interval derived from their intervals.
 
     This is the square-and-add interval (Newcombe 1998, method 10; MOVER, Donner and Zou 2012). It supports asymmetric
-    intervals and includes the uncertainty of the holdout, which dominates if the holdout has 80 rows.
+    intervals and includes the uncertainty of the holdout, which dominates if the holdout has only 80 rows.
     """
     drop = holdout.auc - realized.auc
     low = drop - math.hypot(holdout.auc - holdout.low, realized.high - realized.auc)

@@ -1,7 +1,7 @@
 """Likelihood-ratio test on two samples of binned counts, and the chi-square tail probability.
 
-Does not use scipy, because importing scipy.stats takes 17 times the CPU time of importing numpy (docs/decisions/0040);
-tests compare the results with scipy's. Not here: the treatment of rare bins (homogeneity.py).
+scipy is not used, because importing scipy.stats takes 17 times the CPU time of importing numpy (docs/decisions/0040).
+Tests compare the results with those of scipy. Not here: the treatment of rare bins (homogeneity.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts
     statistic (decision 11). For a large reference, G² is 2n times the KL divergence of the current shares.
 
     Args:
-        reference_counts: (B,).
-        current_counts: (B,); both samples must have rows.
+        reference_counts: an array of shape (B,). There must be rows.
+        current_counts: an array of shape (B,). There must be rows.
     """
     table = np.stack([reference_counts, current_counts]).astype(np.float64)
     table = table[:, table.sum(axis=0) > 0]
@@ -37,9 +37,10 @@ def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts
 
 
 def survival(statistic: float, degrees: int) -> float:
-    """Return P(X > statistic) for a chi-square variable X with `degrees` degrees of freedom; 1 if `degrees` is 0.
+    """Return P(X > statistic) for a chi-square variable X with `degrees` degrees of freedom.
 
-    Uses the finite sums of positive terms in Abramowitz and Stegun (1964), 26.4.4 and 26.4.5.
+    The result is 1 if `degrees` is 0. It is computed from the finite sums of positive terms in Abramowitz and Stegun
+    (1964), 26.4.4 and 26.4.5.
     """
     half = statistic / 2
     if degrees <= 0 or half <= 0:

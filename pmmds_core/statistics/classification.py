@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# Predict 1 for probabilities of at least this value.
+# The prediction is 1 for probabilities of at least this value.
 DECISION_THRESHOLD = 0.5
 
-# Minimum rows per class for a ROC-AUC, because DeLong's variance is an average over the rows of a class.
+# The minimum number of rows per class for a ROC-AUC, because DeLong's variance is an average over the rows of a class.
 MIN_ROWS_A_CLASS = 10
 
 _Z_95 = 1.959963984540054
@@ -25,7 +25,10 @@ _Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class AucInterval:
-    """A ROC-AUC with its 95% confidence interval (DeLong on the logit scale; Newcombe for a perfect ranking)."""
+    """A ROC-AUC with its 95% confidence interval.
+
+    The interval is DeLong's on the logit scale or, for a perfect ranking, Newcombe's.
+    """
 
     auc: float
     low: float
@@ -34,7 +37,10 @@ class AucInterval:
 
 @dataclass(frozen=True)
 class PairedAuc:
-    """Two ROC-AUCs on the same rows. `p_value` is one-sided for the null hypothesis that the first is not better."""
+    """Two ROC-AUCs on the same rows.
+
+    `p_value` is one-sided. The null hypothesis is that the first ROC-AUC is not better.
+    """
 
     first: float
     second: float
@@ -52,8 +58,8 @@ def classification_metrics(
     """Return metrics by their scikit-learn names.
 
     Args:
-        labels: (n,) of 0 and 1, both present.
-        probabilities: (n,) P(1).
+        labels: an array of shape (n,) with 0 and 1, both of which are present.
+        probabilities: an array of shape (n,) with P(1).
         threshold: predict 1 for probabilities of at least this value.
     """
     from sklearn import metrics
@@ -98,8 +104,8 @@ def auc_interval(labels: Labels, probabilities: Probabilities) -> AucInterval:
 def _beyond_perfect(m: int, n: int) -> float:
     """Return 1 minus the lower limit of the ROC-AUC for a perfect ranking of m positive and n negative rows.
 
-    Uses Newcombe's method 5 (2006, part 2): bisection finds the limit θ at which 1 − θ = z·√V(θ), with Hanley and
-    McNeil's V and N* = (m + n) / 2 − 1.
+    The limit is that of Newcombe's method 5 (2006, part 2): bisection finds the θ at which 1 − θ = z·√V(θ), with Hanley
+    and McNeil's V and N* = (m + n) / 2 − 1.
     """
     pairs, spread = m * n, (m + n) / 2 - 1
     low, high = 0.0, 1.0
@@ -122,7 +128,10 @@ def paired_auc(labels: Labels, first: Probabilities, second: Probabilities) -> P
 
 
 def _delong(labels: Labels, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return AUCs (k,) and their covariance (k, k) for k score vectors, (k, n)."""
+    """Return the AUCs, with shape (k,), and their covariance, with shape (k, k), for k score vectors.
+
+    The score vectors have shape (k, n).
+    """
     positive, negative = scores[:, labels == 1], scores[:, labels == 0]
     m, n = positive.shape[1], negative.shape[1]
     if m == 0 or n == 0:
@@ -143,7 +152,7 @@ def _covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ranks starting at 1; tied values get their mean rank."""
+    """Return ranks that start at 1. Tied values get their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     middle: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
@@ -155,7 +164,10 @@ def _logistic(x: float) -> float:
 
 
 def score_table(labels: Labels, probabilities: Probabilities, n_rows: int = 10) -> list[dict[str, Any]]:
-    """Return a reliability table with `n_rows` bins of equal size: count, mean probability and share of positives."""
+    """Return a reliability table with `n_rows` bins of equal size.
+
+    Each bin has its count, its mean probability and its share of positives.
+    """
     order = np.argsort(probabilities, kind="stable")
     return [
         {

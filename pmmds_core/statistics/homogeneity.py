@@ -26,13 +26,16 @@ _EQUAL = 1 + 1e-7
 
 @dataclass(frozen=True)
 class _Exact:
-    """A discrete p-value. `probabilities` has the probabilities of all possible counts given the margins."""
+    """A discrete p-value. `probabilities` has the probability of each possible count given the margins."""
 
     p_value: float
     probabilities: NDArray[np.float64]
 
     def chance_of_at_most(self, p_value: float) -> float:
-        """Return P(p-value ≤ p_value) under the null hypothesis: at most p_value, and less for small counts."""
+        """Return P(p-value ≤ p_value) under the null hypothesis.
+
+        The result is at most p_value, and less for small counts.
+        """
         ordered = np.sort(self.probabilities)
         reached = np.cumsum(ordered)[np.searchsorted(ordered, ordered * _EQUAL, side="right") - 1]
         allowed = reached <= p_value * _EQUAL
@@ -44,13 +47,14 @@ def p_value(
 ) -> float:
     """Return the probability of counts at least this different if both samples have the same distribution.
 
-    Equals `chi_square.likelihood_ratio_p_value` if no expected count is below 5. Rarer bins are pooled into one, except
-    those in `special`. The pooled bin and each special bin are tested by Fisher's exact test (two-sided by
-    probability). The result is the probability that the smallest p-value of all tests is at most the observed one.
+    If no expected count is below 5, the result equals that of `chi_square.likelihood_ratio_p_value`. Bins that are
+    rarer are pooled into one bin, except for the bins in `special`. The pooled bin and each special bin are tested by
+    Fisher's exact test (two-sided by probability). The result is the probability that the smallest p-value of all tests
+    is at most the observed one.
 
     Args:
-        reference_counts: (B,).
-        current_counts: (B,); both samples have rows.
+        reference_counts: an array of shape (B,). There must be rows.
+        current_counts: an array of shape (B,). There must be rows.
         special: bins that are never pooled (null, out of range).
         unseen: the bin of unseen values. It is pooled with the rare bins, because if most values are rare, a window has
             many unseen values even without drift.
@@ -72,7 +76,10 @@ def p_value(
 
 
 def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -> tuple[Counts, list[tuple[int, int]]]:
-    """Return the bins for the chi-square test, (K, 2), and the rare bins: special ones separately, others pooled."""
+    """Return the bins for the chi-square test, with shape (K, 2), and the rare bins.
+
+    The special bins among the rare bins stay separate, and the others are pooled.
+    """
     total = r + c
     smaller_share = min(int(r.sum()), int(c.sum())) / int(total.sum())
     is_rare = (total > 0) & (total * smaller_share < MIN_EXPECTED)
@@ -91,7 +98,10 @@ def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -
 
 
 def _fisher(rare_reference: int, rare_current: int, n_reference: int, n_current: int) -> _Exact:
-    """Run Fisher's exact test of one bin against all others (Fisher 1935). The result has its count's distribution."""
+    """Run Fisher's exact test of one bin against all other bins (Fisher 1935).
+
+    The result also has the distribution of the bin's count.
+    """
     size, other, observed = n_current, n_reference, rare_current
     if n_reference < n_current:
         size, other, observed = n_reference, n_current, rare_reference

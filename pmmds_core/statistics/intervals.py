@@ -17,17 +17,17 @@ from pmmds_core.statistics.classification import auc_interval, score_table
 _Z_95 = 1.959963984540054
 _N_DRAWS = 200
 _SEED = 20260302
-# Avoids log(0). The value is the same as in scikit-learn.
+# This avoids log(0). The value is the same as in scikit-learn.
 _MIN_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 def measures(labels: Labels, probabilities: Probabilities, predictions: Labels) -> dict[str, Mapping[str, float]]:
-    """Return value and 95% interval (`value`, `low`, `high`) by metric. Both classes must be present.
+    """Return the value and the 95% interval (`value`, `low`, `high`) of each metric. Both classes must be present.
 
-    Intervals are DeLong's for ROC-AUC, normal intervals of the mean for log loss and Brier score, and Wilson's for
-    accuracy. That of the expected calibration error (ten bins of equal size, Naeini et al. 2015) uses the bootstrapped
-    standard error, because bootstrap percentiles are biased upward. As this error is never zero for a sample,
-    `by_chance` is its mean for labels drawn from the probabilities.
+    The intervals are DeLong's for ROC-AUC, normal intervals of the mean for log loss and Brier score, and Wilson's for
+    accuracy. The interval of the expected calibration error (ten bins of equal size, Naeini et al. 2015) uses the
+    bootstrapped standard error, because bootstrap percentiles are biased upward. Because this error is never zero for a
+    sample, `by_chance` is the mean error for labels drawn from the probabilities.
     """
     auc = auc_interval(labels, probabilities)
     clipped = np.clip(probabilities, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
@@ -44,7 +44,7 @@ def measures(labels: Labels, probabilities: Probabilities, predictions: Labels) 
 
 
 def reliability_table(labels: Labels, probabilities: Probabilities) -> list[dict[str, Any]]:
-    """Return deciles of the score with the share of positives and its Wilson interval."""
+    """Return the deciles of the score with the share of positives and its Wilson interval."""
     rows = []
     for row in score_table(labels, probabilities):
         low, high = wilson(round(row["positive_share"] * row["n_rows"]), row["n_rows"])

@@ -1,4 +1,4 @@
-"""Multiple-testing correction. Not here: the tests (homogeneity.py)."""
+"""Correction of p-values for multiple testing. Not here: the tests (homogeneity.py)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Return q-values: the smallest false discovery rate at which each test is a discovery.
+    """Return q-values, which are the smallest false discovery rates at which each test is a discovery.
 
-    Without drift, the probability of any q ≤ rate is at most the rate, for independent or positively dependent tests.
-    Uses the method of Benjamini and Hochberg (1995); equals scipy.stats.false_discovery_control.
+    Without drift, the probability of any q ≤ rate is at most the rate if the tests are independent or positively
+    dependent. The method is that of Benjamini and Hochberg (1995), and the result equals that of
+    scipy.stats.false_discovery_control.
 
     Args:
-        p_values: (n,).
+        p_values: an array of shape (n,).
 
     Returns:
-        (n,), in the same order.
+        An array of shape (n,), in the same order.
     """
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p)

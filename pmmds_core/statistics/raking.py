@@ -12,11 +12,11 @@ import numpy as np
 from pmmds_core.statistics.arrays import Matrix
 
 MAX_STEPS = 30
-# Tolerated error of a share, which is a tenth of the sampling error with 2,000 rows.
+# The tolerated error of a share, which is a tenth of the sampling error with 2,000 rows.
 TOLERANCE = 1e-3
-# Regularizes the Hessian if levels always occur together (such as no internet service and no streaming).
+# This regularizes the Hessian if levels always occur together, such as no internet service and no streaming.
 RIDGE = 1e-6
-# Limits the weights to between e^-6 and e^6.
+# This limits the weights to between e^-6 and e^6.
 MAX_TILT = 6.0
 
 
@@ -24,7 +24,8 @@ MAX_TILT = 6.0
 class Raked:
     """The reweighted reference.
 
-    `tables` has the (L, L) weighted shares of all pairs of levels; `n_effective` is Kish's effective sample size.
+    `tables` has the weighted shares of all pairs of levels, with shape (L, L). `n_effective` is Kish's effective sample
+    size.
     """
 
     tables: Matrix
@@ -38,8 +39,8 @@ def rake(one_hot: Matrix, target: Matrix) -> Raked:
     features (Ireland and Kullback 1968). The effective sample size is that of Kish (1965).
 
     Args:
-        one_hot: (N, L) of 0 and 1, with one 1 per feature and row.
-        target: (L,) shares; those of a feature sum to 1.
+        one_hot: an array of shape (N, L) with 0 and 1, where each row has a single 1 for each feature.
+        target: an array of shape (L,) with the shares. The shares of a feature sum to 1.
     """
     tilt = np.zeros(one_hot.shape[1])
     weights = np.full(len(one_hot), 1 / len(one_hot))

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """A verdict, stored and reported as its value.
+    """A verdict, which is stored and reported as its value.
 
-    `insufficient_data` means not evaluated and never counts as `stable`.
+    `insufficient_data` means that nothing was evaluated, and never counts as `stable`.
     """
 
     STABLE = "stable"

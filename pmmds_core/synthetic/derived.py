@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.synthetic.nodes import Column, Grid, LinearNode, Node, ProductNode, Spread
 
-# Minimum share of a feature's variance that a sum or a product must explain.
+# The minimum share of a feature's variance that a sum or a product must explain.
 LINEAR_R2 = 0.95
 PRODUCT_R2 = 0.98
 N_PARTS = 12
@@ -88,6 +88,9 @@ def quantiles(values: NDArray[np.float64], n_points: int) -> Spread:
 
 
 def grid_of(values: NDArray[np.float64]) -> Grid:
-    """Return the range of `values` and the largest of STEPS that divides all values; 0 if none does."""
+    """Return the range of `values` and the largest of STEPS that divides all values.
+
+    The step is 0 if none of STEPS divides all values.
+    """
     steps = (s for s in STEPS if np.allclose(values / s, np.round(values / s), rtol=0, atol=1e-6))
     return Grid(float(values.min()), float(values.max()), next(steps, 0.0))

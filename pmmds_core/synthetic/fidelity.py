@@ -64,7 +64,7 @@ def cross_validated_auc(frame: pd.DataFrame, contract: Contract, seed: int) -> f
 
 
 def transfer_auc(trained_on: pd.DataFrame, tested_on: pd.DataFrame, contract: Contract) -> float:
-    """Return the ROC-AUC on `tested_on` of a model trained on `trained_on`."""
+    """Return the ROC-AUC on `tested_on` of a model that was trained on `trained_on`."""
     from sklearn.metrics import roc_auc_score
 
     names = list(contract.feature_names)
@@ -101,7 +101,10 @@ def _association_errors(real: Any, synthetic: Any, contract: Contract) -> dict[t
 def _coded(
     name: str, real: pd.DataFrame, synthetic: pd.DataFrame, contract: Contract
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Encode both columns by the same bins: deciles of the real rows, or the values of a category."""
+    """Encode both columns by the same bins.
+
+    The bins are the deciles of the real rows, or the values of a category.
+    """
     feature = contract.by_name.get(name)
     if feature is not None and feature.is_numeric:
         bins = fit_numeric_bins(name, real[name].to_numpy(dtype=np.float64), N_BINS)

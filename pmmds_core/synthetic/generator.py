@@ -29,7 +29,7 @@ PACKAGED = "telco_churn.generator.json"
 
 
 class Fidelity(msgspec.Struct, frozen=True):
-    """Differences between synthetic and real rows, defined in fidelity.measure_fidelity."""
+    """The differences between synthetic and real rows, which are defined in fidelity.measure_fidelity."""
 
     n_real: int
     n_synthetic: int
@@ -48,7 +48,7 @@ class Fidelity(msgspec.Struct, frozen=True):
 class Generator(msgspec.Struct, frozen=True, dict=True):
     """A fitted generator.
 
-    `nodes` are in sampling order; `source_digest` is the content digest of the rows used for fitting.
+    `nodes` are in sampling order. `source_digest` is the content digest of the rows used for fitting.
     """
 
     contract_name: str
@@ -65,9 +65,9 @@ class Generator(msgspec.Struct, frozen=True, dict=True):
     fidelity: Fidelity | None = None
 
     def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
-        """Generate rows in the format of SourceData.frame: features in the contract's order, then the label.
+        """Generate rows in the format of SourceData.frame.
 
-        A seed always gives the same rows.
+        The features are in the contract's order, followed by the label. The same seed always gives the same rows.
         """
         import pandas as pd
 

@@ -16,7 +16,10 @@ N_KNOTS = 8
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """A numeric feature's effect on the log-odds, linear between `knots` and constant outside; `missing` is for NaN."""
+    """The effect of a numeric feature on the log-odds.
+
+    The effect is linear between the `knots` and constant outside them. `missing` is the effect of NaN.
+    """
 
     knots: tuple[float, ...]
     effects: tuple[float, ...]
@@ -27,14 +30,14 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class LabelMechanism(msgspec.Struct, frozen=True):
-    """P(label = 1 | features): the logistic function of an intercept and one effect per feature."""
+    """The probability P(label = 1 | features), as the logistic function of an intercept and one effect per feature."""
 
     intercept: float
     curves: dict[str, Curve]
     effects: dict[str, dict[str, float]]
 
     def probability(self, columns: dict[str, Column]) -> NDArray[np.float64]:
-        """Return P(label = 1), (n,), for columns of shape (n,)."""
+        """Return P(label = 1) as an array of shape (n,) for columns of shape (n,)."""
         return _logistic(self.log_odds(columns))
 
     def log_odds(self, columns: dict[str, Column]) -> NDArray[np.float64]:
@@ -49,9 +52,9 @@ def fit_mechanism(columns: dict[str, Column], labels: NDArray[np.int64], contrac
     """Fit a logistic regression on indicators of the values and on hat functions at each numeric feature's quantiles.
 
     Args:
-        columns: (n,) each, as returned by data.reader.to_columns.
-        labels: (n,) of 0 and 1, both present.
-        contract: kinds of the features.
+        columns: arrays of shape (n,), as returned by data.reader.to_columns.
+        labels: an array of shape (n,) with 0 and 1, both of which are present.
+        contract: the kinds of the features.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -70,7 +73,10 @@ def fit_mechanism(columns: dict[str, Column], labels: NDArray[np.int64], contrac
 
 
 def calibrate(mechanism: LabelMechanism, columns: dict[str, Column], rate: float) -> LabelMechanism:
-    """Adjust the intercept so that the mean probability of `columns` is `rate` (bisection to 1e-6)."""
+    """Adjust the intercept so that the mean probability of `columns` is `rate`.
+
+    The intercept is found by bisection to 1e-6.
+    """
     log_odds = mechanism.log_odds(columns)
     low, high = -10.0, 10.0
     while high - low > 1e-6:
@@ -92,7 +98,7 @@ def _knots(values: Column) -> NDArray[np.float64]:
 
 
 def _hats(values: Column, knots: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights (n, len(knots) + 1) for linear interpolation between the knots.
+    """Return weights for linear interpolation between the knots, with shape (n, len(knots) + 1).
 
     The last column marks missing values.
     """
@@ -103,6 +109,6 @@ def _hats(values: Column, knots: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _take_curve(knots: NDArray[np.float64], weights: list[float]) -> Curve:
-    """Remove the first len(knots) + 1 `weights`, and return the curve made from them."""
+    """Remove the first len(knots) + 1 `weights`, and return the curve made from these weights."""
     effects = [weights.pop(0) for _ in range(len(knots) + 1)]
     return Curve(tuple(float(k) for k in knots), tuple(effects[:-1]), effects[-1])

@@ -24,7 +24,7 @@ N_QUANTILES = 9
 
 @dataclass(frozen=True)
 class CodedColumn:
-    """A feature's states, (n,), and the meaning of each state: a value, a bin (spread) or missing."""
+    """The states of a feature, with shape (n,), and the meaning of each state: a value, a bin (spread) or missing."""
 
     states: States
     values: tuple[str, ...]
@@ -71,10 +71,11 @@ def _spread(values: NDArray[np.float64]) -> Spread:
 
 
 def fit_network(coded: dict[str, CodedColumn]) -> list[TableNode]:
-    """Return nodes in sampling order. The parents of a node are the preceding nodes with the most information about it.
+    """Return nodes in sampling order.
 
-    The search starts with the features in order of their mutual information with all others, and moves one feature at a
-    time until no move increases the total information, which equals the rows' log-likelihood up to a constant.
+    The parents of a node are the preceding nodes that have the most information about the node. The search starts with
+    the features in order of their mutual information with all others. It moves one feature at a time until no move
+    increases the total information, which equals the log-likelihood of the rows up to a constant.
     """
     search = _Search(coded)
     order = search.order()
@@ -82,7 +83,7 @@ def fit_network(coded: dict[str, CodedColumn]) -> list[TableNode]:
 
 
 class _Search:
-    """Searches for the best order of the features, using cached mutual information."""
+    """A search for the best order of the features that uses cached mutual information."""
 
     def __init__(self, coded: dict[str, CodedColumn]) -> None:
         self.coded = coded
@@ -96,7 +97,7 @@ class _Search:
         return self._information[key]
 
     def parents(self, name: str, before: list[str]) -> tuple[str, ...]:
-        """Return at most MAX_PARENTS of the features `before`, sorted by their individual information about `name`."""
+        """Return at most MAX_PARENTS of the features in `before`, sorted by their own information about `name`."""
         key = name, frozenset(before)
         if key not in self._parents:
             sizes = range(min(MAX_PARENTS, len(before)) + 1)
@@ -123,7 +124,10 @@ class _Search:
 
 
 def _joint(parents: list[CodedColumn]) -> tuple[States, int]:
-    """Return each row's code for its combination of parent states (last parent fastest), and the number of codes."""
+    """Return the code of each row for its combination of parent states, and the number of codes.
+
+    The state of the last parent varies fastest.
+    """
     codes, n_codes = np.zeros(len(parents[0].states), dtype=np.int64), 1
     for parent in parents:
         codes, n_codes = codes * parent.n_states + parent.states, n_codes * parent.n_states
@@ -131,7 +135,10 @@ def _joint(parents: list[CodedColumn]) -> tuple[States, int]:
 
 
 def information(child: CodedColumn, parents: list[CodedColumn]) -> float:
-    """Return the mutual information in nats, minus its bias (states - 1)(parent states - 1) / 2n (Miller 1955)."""
+    """Return the mutual information in nats, corrected for its bias.
+
+    The bias is (states - 1)(parent states - 1) / 2n (Miller 1955).
+    """
     codes, n_codes = _joint(parents)
     table = np.bincount(codes * child.n_states + child.states, minlength=n_codes * child.n_states)
     joint = table.reshape(n_codes, child.n_states) / len(codes)
@@ -156,7 +163,10 @@ def _table_node(name: str, parents: tuple[str, ...], coded: dict[str, CodedColum
 
 
 def _probabilities(child: CodedColumn, parents: list[CodedColumn]) -> tuple[tuple[float, ...], ...]:
-    """Return frequencies of the child's states by parent states. Combinations that do not occur use fewer parents."""
+    """Return the frequencies of the child's states for each combination of parent states.
+
+    Combinations that do not occur use fewer parents.
+    """
     if not parents:
         return (_row(np.bincount(child.states, minlength=child.n_states)),)
     codes, n_codes = _joint(parents)

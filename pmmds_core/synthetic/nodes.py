@@ -16,9 +16,10 @@ States = NDArray[np.int64]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Distribution of the numbers in one bin, as `points` with `weights`, or as quantiles if there are no weights.
+    """The distribution of the numbers in one bin.
 
-    Without weights, `points` are evenly spaced quantiles of the bin, and samples are interpolated between them.
+    With weights, the distribution consists of `points` with `weights`. Without weights, `points` are evenly spaced
+    quantiles of the bin, and samples are interpolated between the points.
     """
 
     points: tuple[float, ...]
@@ -33,7 +34,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """Range of a numeric feature, whose values are multiples of `step`; 0 allows any number."""
+    """The range of a numeric feature whose values are multiples of `step`. A step of 0 allows any number."""
 
     minimum: float
     maximum: float
@@ -46,10 +47,11 @@ class Grid(msgspec.Struct, frozen=True):
 
 
 class TableNode(msgspec.Struct, frozen=True, tag="table"):
-    """A feature sampled from a probability table given the states of at most two parents.
+    """A feature that is sampled from a probability table given the states of at most two parents.
 
-    States are the `values` of a categorical feature or the bins (`spreads`) of a numeric one; with `has_missing`, the
-    last state is missing. `probabilities` has one row per combination of parent states, last parent fastest.
+    The states are the `values` of a categorical feature or the bins (`spreads`) of a numeric feature. With
+    `has_missing`, the last state is missing. `probabilities` has one row per combination of parent states, in which the
+    state of the last parent varies fastest.
     """
 
     feature: str
@@ -65,7 +67,10 @@ class TableNode(msgspec.Struct, frozen=True, tag="table"):
         return len(self.values) + len(self.spreads) + self.has_missing
 
     def draw(self, states: dict[str, tuple[States, int]], n_rows: int, rng: np.random.Generator) -> States:
-        """Sample states, (n_rows,). `states` has each parent's states and their number."""
+        """Sample states, with shape (n_rows,).
+
+        `states` has the states of each parent and the number of its states.
+        """
         row = np.zeros(n_rows, dtype=np.int64)
         for parent in self.parents:
             parent_states, n_states = states[parent]
@@ -86,7 +91,10 @@ class TableNode(msgspec.Struct, frozen=True, tag="table"):
 
 
 class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
-    """A numeric feature that is the sum of categorical features' effects and a residual sampled from its quantiles."""
+    """A numeric feature that is the sum of the effects of categorical features and a residual.
+
+    The residual is sampled from its quantiles.
+    """
 
     feature: str
     intercept: float
@@ -103,8 +111,8 @@ class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
 class ProductNode(msgspec.Struct, frozen=True, tag="product"):
     """A numeric feature that is the product of two others and a ratio that depends on the first factor.
 
-    `ratios` has the ratio's distribution for each interval of the first factor. `cuts` has the ends of the right-closed
-    intervals, (len(ratios) - 1,).
+    `ratios` has the distribution of the ratio for each interval of the first factor. `cuts` has the ends of the
+    right-closed intervals, with shape (len(ratios) - 1,).
     """
 
     feature: str
@@ -129,7 +137,10 @@ Node = TableNode | LinearNode | ProductNode
 def sum_of_effects(
     effects: dict[str, dict[str, float]], columns: dict[str, Column], n_rows: int
 ) -> NDArray[np.float64]:
-    """Sum the effects of the categorical values, (n_rows,). Missing values and values without an effect count as 0."""
+    """Sum the effects of the categorical values into an array of shape (n_rows,).
+
+    Missing values and values without an effect count as 0.
+    """
     import pandas as pd
 
     total = np.zeros(n_rows)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 Transform = Callable[["pd.DataFrame", Contract, np.random.Generator], None]
 
-# For `shift` and `one-feature`: a numeric feature's shift as a share of its range, and the share of rows set to one
-# category.
+# For the scenarios `shift` and `one-feature`, the shift of a numeric feature as a share of its range, and the share of
+# rows that are set to one category.
 SHIFT_SHARE = 0.25
 MOVED_SHARE = 0.4
 NULL_SHARE = 0.1
@@ -37,8 +37,8 @@ MIGRATION_PRICE_RISE = 1.25
 class Scenario:
     """A named change.
 
-    `transform` changes a frame in place, and all rows remain valid by the contract. `features` are required columns:
-    the scenario is available only for contracts that have them.
+    `transform` changes a frame in place, and all rows remain valid according to the contract. `features` has the
+    required columns. The scenario is available only for contracts that have these columns.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class TrafficBatch:
-    """Rows under one scenario, with features and label as in SourceData.frame."""
+    """Rows under one scenario, with the features and the label as in SourceData.frame."""
 
     frame: pd.DataFrame
     scenario: str
@@ -77,7 +77,10 @@ def traffic_rows(
 
 
 def apply_scenario(frame: pd.DataFrame, contract: Contract, scenario: str, seed: int) -> pd.DataFrame:
-    """Return a changed copy of `frame` with the same labels. Raises the same UsageError as `traffic_rows`."""
+    """Return a changed copy of `frame` with the same labels.
+
+    Raises the same UsageError as `traffic_rows`.
+    """
     chosen = find_scenario(contract, scenario)
     changed = frame.copy()
     chosen.transform(changed, contract, np.random.default_rng([seed, 1]))
@@ -91,7 +94,10 @@ def scenarios(contract: Contract) -> dict[str, Scenario]:
 
 
 def find_scenario(contract: Contract, name: str) -> Scenario:
-    """Return the scenario with this name. Raises UsageError, listing the available scenarios, if there is none."""
+    """Return the scenario with this name.
+
+    Raises UsageError, which lists the available scenarios, if there is no such scenario.
+    """
     allowed = scenarios(contract)
     if name not in allowed:
         lines = "".join(f"\n- {s.name}: {s.description}" for s in allowed.values())
@@ -159,14 +165,14 @@ def _recoding(frame: pd.DataFrame, contract: Contract, rng: np.random.Generator)
 
 
 def _limits(feature: Feature, values: pd.Series[float]) -> tuple[float, float]:
-    """Return the contract's range, or the range of the values if the contract has none."""
+    """Return the contract's range, or the range of the values if the contract does not specify a range."""
     low = float(values.min()) if feature.minimum is None else feature.minimum
     high = float(values.max()) if feature.maximum is None else feature.maximum
     return low, high
 
 
 def _set_numbers(frame: pd.DataFrame, feature: Feature, values: Any) -> None:
-    """Assign numbers in the column's type; integers are rounded."""
+    """Assign numbers in the type of the column. Integers are rounded."""
     rounded = values.round() if feature.type == "integer" else values
     frame[feature.name] = rounded.astype(frame[feature.name].dtype)
 
@@ -175,7 +181,7 @@ def _set_numbers(frame: pd.DataFrame, feature: Feature, values: Any) -> None:
 
 
 def _raise_prices(frame: pd.DataFrame, contract: Contract, factor: float) -> None:
-    """Raise monthly charges; total charges so far stay the same."""
+    """Raise the monthly charges. The total charges so far stay the same."""
     limit = contract.by_name["monthly_charges"].maximum
     frame["monthly_charges"] = (frame["monthly_charges"] * factor).round(2).clip(upper=limit)
 

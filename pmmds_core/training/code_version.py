@@ -18,13 +18,16 @@ LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy")
 
 
 def recorded(candidate: str, seed: int) -> dict[str, Any]:
-    """Return a version's training record: candidate, seed, code and libraries."""
+    """Return the training record of a version, which has the candidate, the seed, the code and the libraries."""
     return {"candidate": candidate, "seed": seed, "code_version": code_version(), "libraries": libraries()}
 
 
 @cache
 def code_version() -> str:
-    """Return the package version and a digest of pmmds_core's sources, which covers an editable installation."""
+    """Return the package version and a digest of the sources of pmmds_core.
+
+    The digest also identifies an editable installation.
+    """
     root = Path(str(files("pmmds_core")))
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -34,7 +37,7 @@ def code_version() -> str:
 
 @cache
 def libraries() -> str:
-    """Return the versions of Python and the numeric libraries and the machine type in one line."""
+    """Return the versions of Python and the numeric libraries, and the machine type, in one line."""
     system = [f"python {platform.python_version()}", platform.machine()]
     return ", ".join([*system, *(f"{name} {_version_of(name)}" for name in LIBRARIES)])
 

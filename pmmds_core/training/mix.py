@@ -21,14 +21,15 @@ from pmmds_core.runtime.plurals import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-# Timestamp column of the labeled data set, as in prediction_logs. No feature may have this name.
+# The timestamp column of the labeled data set, named as in prediction_logs. No feature may have this name.
 PREDICTED_AT = "predicted_at"
 
 
 @dataclass(frozen=True)
 class MixSettings:
-    """Limits on the training rows. Age and rows are unlimited if 0, and the share if 1.
+    """The limits on the training rows.
 
+    The age and the number of rows are unlimited if the limit is 0, and the share is unlimited if the limit is 1.
     `max_age_days` also applies to the holdout, because rows that are too old for training are too old for evaluation.
     """
 
@@ -43,7 +44,7 @@ EVERYTHING = MixSettings()
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Available rows that are not used for training. `rows` is `reference` or `production`."""
+    """Available rows that are not used for training. `rows` is either `reference` or `production`."""
 
     rows: str
     n_rows: int
@@ -61,7 +62,7 @@ def leave_out_old(
 
     Args:
         labeled: production rows with their labels, oldest first.
-        predicted_at: (n,) datetime64 in UTC.
+        predicted_at: an array of shape (n,) with datetime64 values in UTC.
         now: reference time for the age, in UTC.
         mix: the settings with the maximum age.
     """
@@ -104,7 +105,10 @@ def mix_rows(
 
 
 def _reference_rows(n_reference: int, n_production: int, mix: MixSettings) -> int:
-    """Return the number of reference rows to keep: share / (1 - share) per production row, or the minimum if larger."""
+    """Return the number of reference rows to keep.
+
+    This is share / (1 - share) per production row, or the minimum if the minimum is larger.
+    """
     if mix.max_reference_share >= 1 or n_production == 0:
         return n_reference
     allowed = int(n_production * mix.max_reference_share / (1 - mix.max_reference_share))
@@ -127,7 +131,10 @@ def mix_document(
 
 
 def mix_text(document: Mapping[str, Any]) -> str:
-    """Describe the mix in one line for the model's tag, the model card and `pmmds explain`; empty if not recorded."""
+    """Describe the mix in one line for the model's tag, the model card and `pmmds explain`.
+
+    The text is empty if the mix was not recorded.
+    """
     if not document:
         return ""
     parts = f"{document['n_reference']:,} reference and {counted(document['n_production'], 'production row')}"

@@ -16,10 +16,11 @@ from pmmds_core.training.pipelines import TrainedPipeline
 
 @dataclass(frozen=True)
 class Provenance:
-    """Source and validation of the training rows; becomes tags of the model version.
+    """The source and the validation of the training rows, which become tags of the model version.
 
-    `validation` is passed, failed or skipped, and `validation_folder` has its results as JSON and HTML. `training_mix`
-    is the text of the mix, or empty if not recorded. `row_identity` is how rows are identified (data/row_identity.py).
+    `validation` is passed, failed or skipped, and `validation_folder` has the results as JSON and HTML. `training_mix`
+    is the text of the mix, or empty if the mix was not recorded. `row_identity` says how rows are identified
+    (data/row_identity.py).
     """
 
     training_digest: str
@@ -80,7 +81,10 @@ The service rejects rows that violate the contract.
 
 
 def evaluated_card(card: str, evaluation: ModelEvaluation) -> str:
-    """Append the evaluation against the champion to the card, because the bundle's card predates the evaluation."""
+    """Append the evaluation against the champion to the model card.
+
+    The card in the bundle does not have the evaluation, because the bundle is written before the evaluation.
+    """
     rows = "\n".join(f"| {r['measure']} | {r['challenger']} | {r['champion']} |" for r in measure_rows(evaluation))
     return f"""{card.rstrip()}
 

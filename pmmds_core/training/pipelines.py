@@ -27,9 +27,10 @@ Build = Callable[[Contract, int], Any]
 
 @dataclass(frozen=True)
 class CandidateScore:
-    """Cross-validated ROC-AUC of one candidate, as mean and standard deviation over the folds.
+    """The cross-validated ROC-AUC of one candidate, as the mean and the standard deviation over the folds.
 
-    `out_of_fold` has the probability of each training row, (n,), from the model that was not fitted on it.
+    `out_of_fold` has the probability of each training row from the model that was not fitted on that row, with shape
+    (n,).
     """
 
     name: str
@@ -43,7 +44,7 @@ class CandidateScore:
 class TrainedPipeline:
     """The chosen candidate, fitted on all training rows.
 
-    `too_slow` lists better candidates rejected for their latency.
+    `too_slow` has better candidates that were rejected for their latency.
     """
 
     name: str
@@ -76,7 +77,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     encoder = OrdinalEncoder(categories=_categories(contract), handle_unknown="use_encoded_value", unknown_value=np.nan)
-    # Trees split ordinal codes as numbers, which keeps them simple. Cross-validation measures the effect.
+    # Trees split ordinal codes as numbers, which keeps the trees simple. The effect is measured by cross-validation.
     estimator = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,
@@ -112,7 +113,7 @@ def _columns(contract: Contract, numeric: Any, categorical: Any) -> Any:
 
 
 def any_speed(_: Any) -> bool:
-    """Return True: without a champion, no latency limit applies."""
+    """Return True, because no latency limit applies without a champion."""
     return True
 
 
@@ -123,12 +124,14 @@ def train(
     is_fast_enough: Callable[[Any], bool] = any_speed,
     candidates: Mapping[str, Build] = CANDIDATES,
 ) -> TrainedPipeline:
-    """Compare the candidates on `frame` and fit the best that is fast enough, or the best if none is.
+    """Compare the candidates on `frame` and fit the best candidate that is fast enough.
+
+    If no candidate is fast enough, the best one is fitted.
 
     Args:
         frame: the contract's features, and the label as 0 or 1.
         contract: names the columns.
-        seed: seed of the folds and estimators; equal data and seeds give equal models.
+        seed: the seed of the folds and estimators. Equal data and seeds give equal models.
         is_fast_enough: returns True if a fitted pipeline meets the latency limit.
         candidates: maps names to functions of contract and seed that return an unfitted pipeline, simplest first.
 
@@ -167,8 +170,8 @@ def _ranked(scores: Sequence[CandidateScore]) -> list[CandidateScore]:
 def one_thread() -> Iterator[None]:
     """Run scikit-learn on one thread.
 
-    A fixed order of summation gives the same digest on any number of cores, and threads that compete with other
-    processes made boosting four to ten times slower.
+    A fixed order of summation gives the same digest on any number of cores. In addition, threads that compete with
+    other processes made boosting four to ten times slower.
     """
     # Only loaded libraries can be limited, and candidates import their libraries when they are built.
     import importlib
@@ -181,9 +184,10 @@ def one_thread() -> Iterator[None]:
 
 
 def choose(scores: Sequence[CandidateScore]) -> CandidateScore:
-    """Return the first (simplest, fastest) candidate within one standard error of the best mean.
+    """Return the first candidate within one standard error of the best mean.
 
-    This is the one-standard-error rule of Breiman et al., Classification and Regression Trees (1984), section 3.4.3.
+    The first candidate is the simplest and fastest. This is the one-standard-error rule of Breiman et al.,
+    Classification and Regression Trees (1984), section 3.4.3.
     """
     best = max(scores, key=lambda s: s.roc_auc)
     margin = best.roc_auc_deviation / np.sqrt(len(best.fold_roc_aucs))

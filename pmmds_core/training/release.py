@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 class ModelRelease:
     """A trained model with its bundle on disk.
 
-    `parity_difference` is the maximum difference between pipeline and scorer.
+    `parity_difference` is the maximum difference between the pipeline and the scorer.
     """
 
     trained: TrainedPipeline
@@ -78,13 +78,13 @@ class ModelRelease:
 
 @dataclass(frozen=True)
 class LatencyBudget:
-    """A challenger's latency limit: `max_ratio` times the champion's scoring time per row."""
+    """The latency limit of a challenger, which is `max_ratio` times the champion's scoring time per row."""
 
     champion: Scorer
     max_ratio: float
 
     def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
-        """Measure latency as in model_evaluation, so that training does not choose a model that would be held."""
+        """Measure the latency as in model_evaluation, so that training does not choose a model that would be held."""
         rows = rows_of(frame.head(LATENCY_ROWS), contract)
         return compare_scoring_time(scorer_of(pipeline, contract), self.champion, rows).ratio <= self.max_ratio
 
@@ -153,13 +153,16 @@ def _scorer_files(scorer: Scorer) -> dict[str, bytes]:
 def _probes(scorer: Scorer, contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame:
     """Return rows for the parity check.
 
-    Custom pipelines get only valid rows, because the service rejects invalid ones.
+    Custom pipelines get only valid rows, because the service rejects invalid rows.
     """
     return probe_rows(contract, seed, n_rows, only_valid=isinstance(scorer, PipelineScorer))
 
 
 def _golden(pipeline: Any, frame: pd.DataFrame, contract: Contract) -> bytes:
-    """Return golden predictions for rows generated from the contract, because bundles must not have customer data."""
+    """Return golden predictions for rows that are generated from the contract.
+
+    The rows are generated because bundles must not contain customer data.
+    """
     probabilities = pipeline.predict_proba(frame)[:, 1]
     golden = Golden(tuple(rows_of(frame, contract)), tuple(float(p) for p in probabilities))
     return msgspec.json.encode(golden)

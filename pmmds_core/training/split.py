@@ -30,7 +30,7 @@ HoldoutKind = Literal["reference", "production"]
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """Settings for splitting the rows.
+    """The settings for splitting the rows.
 
     `min_labels` is the required number of labeled rows that the champion was not trained on.
     """
@@ -44,9 +44,10 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and holdout rows with their origin. Each frame has the features and the label in the contract's order.
+    """The training and holdout rows with their origin.
 
-    `left_out` has the rows in neither frame, with reasons.
+    Each frame has the features and the label in the contract's order. `left_out` has the rows that are in neither
+    frame, with the reasons.
     """
 
     train: pd.DataFrame
@@ -82,9 +83,10 @@ class LeakageCheck:
 
 
 def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contract, plan: SplitPlan) -> TrainingData:
-    """Split without production rows, holding out a seeded share of the reference.
+    """Split the reference without production rows.
 
-    Rows that the champion was trained on (with another seed or share) are not held out.
+    A share of the reference rows, which are selected with the seed, is held out. Rows that the champion was trained on,
+    with another seed or share, are not held out.
 
     Raises:
         TrainingError: the holdout lacks a class.
@@ -110,7 +112,7 @@ def split_with_labels(
     Args:
         reference: reference rows.
         labeled: production rows with their labels, oldest first.
-        champion_rows: (n,) digests of the champion's training rows.
+        champion_rows: an array of shape (n,) with the digests of the champion's training rows.
         contract: names the columns.
         plan: the shares and the minimum number of labels.
 
@@ -138,7 +140,7 @@ def split_with_labels(
 
 
 def _why_unfit(labels: pd.Series[int], what_for: Literal["evaluate", "train"] = "evaluate") -> str:
-    """Return the reason why a model cannot be trained or evaluated with these labels; empty if it can."""
+    """Return the reason why a model cannot be trained or evaluated with these labels, or an empty string if it can."""
     n_positive = int(labels.sum())
     n_negative = len(labels) - n_positive
     if min(n_positive, n_negative) == 0:
@@ -192,7 +194,10 @@ def _without(frame: pd.DataFrame, digests: Digests, contract: Contract) -> tuple
 
 
 def in_holdout(digests: Digests, seed: int, share: float) -> NDArray[np.bool_]:
-    """Return True for a seeded share of the digests, (n,). Equal digests get equal values."""
+    """Return True for a seeded share of the digests, as an array of shape (n,).
+
+    Equal digests get equal values.
+    """
     is_held_out: NDArray[np.bool_] = seeded_uniform(digests, seed) < share
     return is_held_out
 

@@ -1,4 +1,4 @@
-"""Resolves the live alert after a report and sends due notifications and webhook events.
+"""Resolves the live alert after a report and sends the notifications and webhook events that are due.
 
 Not here: the rules for resolving an alert (policies/alert_resolution.py), database rows (stores/lifecycle/alerts.py),
 the senders (stores/lifecycle/notifier.py, stores/lifecycle/webhook_sender.py).
@@ -14,7 +14,10 @@ from pmmds_core.stores.lifecycle.notifier import deliver
 
 
 def resolve_alert(deployment: Deployment) -> str | None:
-    """Resolve the model's live alert if the reports since its last drift allow it. Returns the reason, or None."""
+    """Resolve the model's live alert if the reports since its last drift allow it.
+
+    Returns the reason, or None if the alert was not resolved.
+    """
     alert = deployment.alerts.live(deployment.model_name)
     if alert is None:
         return None
@@ -31,7 +34,10 @@ def resolve_alert(deployment: Deployment) -> str | None:
 
 
 def send_notifications(deployment: Deployment) -> str:
-    """Send due notifications and return a summary. Never raises, so that monitoring continues if sending them fails."""
+    """Send the notifications that are due, and return a summary.
+
+    This function never raises, so that monitoring continues if sending fails.
+    """
     try:
         return deliver(deployment.outbox, deployment.alert_urls).text
     except StoreError as error:
@@ -39,7 +45,10 @@ def send_notifications(deployment: Deployment) -> str:
 
 
 def send_webhooks(deployment: Deployment) -> str:
-    """Send due events and return a summary. Never raises, so that monitoring continues if sending fails."""
+    """Send the events that are due, and return a summary.
+
+    This function never raises, so that monitoring continues if sending fails.
+    """
     from pmmds_core.stores.lifecycle.webhook_sender import Webhooks, deliver_webhooks
 
     webhooks = Webhooks(deployment.webhook_urls, words_of(deployment.settings.webhook_secret))

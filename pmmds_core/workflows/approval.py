@@ -11,16 +11,18 @@ from pmmds_core.workflows.promotion_outcome import record_outcome
 
 
 def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
-    """Approve a pending promotion, and carry it out when PMMDS_PROMOTION_APPROVALS people have approved it.
+    """Approve a pending promotion.
+
+    The promotion is carried out when PMMDS_PROMOTION_APPROVALS people have approved it.
 
     Returns:
-        The decision as it is now: still `pending_approval` if another person must approve it too.
+        The current decision, which is still `pending_approval` if another person must also approve it.
 
     Raises:
         RightMissingError: this login may not promote.
         UsageError: the decision does not exist or is not pending approval, `by` is empty, or the same person has
             already approved it.
-        PromotionConflictError: its champion is no longer in production; the decision is aborted.
+        PromotionConflictError: the champion is no longer in production. The decision is aborted.
         StoreError: a store is unavailable. If the approval was recorded, the reconciler carries it out.
     """
     decision = _waiting(deployment, decision_id, "approved", by)
@@ -34,7 +36,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 
 
 def _approve(deployment: Deployment, decision: Decision, by: str) -> bool:
-    """Record the approval; True if enough people have approved, so that the promotion is to be carried out."""
+    """Record the approval, and return True if enough people have approved the promotion to carry it out."""
     with deployment.decisions.transaction() as transaction:
         now = transaction.decision(decision.decision_id)
         if now.state != PENDING_APPROVAL:
@@ -51,7 +53,7 @@ def _approve(deployment: Deployment, decision: Decision, by: str) -> bool:
 
 
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
-    """Reject a pending promotion, even after a first approval. Its alert stays open.
+    """Reject a pending promotion, even after a first approval. The alert of the promotion stays open.
 
     Raises UsageError and RightMissingError, as `approve` does.
     """
@@ -79,6 +81,6 @@ def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> De
 
 def _not_waiting(decision: Decision, verb: str) -> UsageError:
     return UsageError(
-        f"Decision {decision.decision_id} is {decision.status}; only a {PENDING_APPROVAL} decision can be {verb}.",
+        f"Decision {decision.decision_id} is {decision.status}. Only a {PENDING_APPROVAL} decision can be {verb}.",
         next_step="`pmmds decisions` lists pending decisions.",
     )

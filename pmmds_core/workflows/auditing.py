@@ -20,14 +20,16 @@ log = get_logger("pmmds.audit")
 
 @contextmanager
 def audited(deployment: Deployment, origin: Origin, action: str, target: str, detail: str = "") -> Iterator[None]:
-    """Record the change that is made in the block: done, refused (UsageError) or failed (any other error).
+    """Record the change that is made in the block.
+
+    The outcome is done, refused (UsageError) or failed (any other error).
 
     Args:
         deployment: the deployment.
-        origin: who makes the change.
-        action: such as `approve`.
-        target: such as `alert 3`.
-        detail: the note or reason of the change; for other outcomes the error's sentence is recorded.
+        origin: the person or program that makes the change.
+        action: the action, such as `approve`.
+        target: the target of the action, such as `alert 3`.
+        detail: the note or the reason of the change. If the change fails, the message of the error is recorded instead.
 
     Raises:
         Exception: the error of the block, unchanged. An event that cannot be stored is logged instead.
@@ -44,7 +46,7 @@ def audited(deployment: Deployment, origin: Origin, action: str, target: str, de
 
 
 def record(deployment: Deployment, origin: Origin, action: str, target: str, outcome: str, detail: str) -> None:
-    """Store one event; if the store fails, log it."""
+    """Store one event. If the store fails, the event is logged."""
     try:
         deployment.audit.add(origin, action, target, outcome, detail)
     except StoreError as error:

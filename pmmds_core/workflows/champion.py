@@ -11,7 +11,7 @@ from pmmds_core.stores.artifacts.model_registry import PRODUCTION, RegisteredVer
 
 
 def champion_of(deployment: Deployment) -> RegisteredVersion | None:
-    """Return the live version; None before the first promotion.
+    """Return the live version, or None before the first promotion.
 
     If PMMDS_MODEL_VERIFICATION=require_record and the alias points to a version without a recorded digest, return the
     newest version that has one.

@@ -1,7 +1,7 @@
 """Measures performance by day and model version, both realized and estimated without labels, and stores it.
 
-Defines only the order of the steps. Not here: metrics (statistics/intervals.py), estimates (models/calibration.py),
-their validity (evaluation/cbpe_validity.py).
+This module defines only the order of the steps. Not here: metrics (statistics/intervals.py), estimates
+(models/calibration.py), their validity (evaluation/cbpe_validity.py).
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 
 
 def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
-    """Measure those of the last `n_days` days with changed rows or labels.
+    """Measure the performance of those of the last `n_days` days whose rows or labels have changed.
 
-    Returns the documents of all days, oldest first.
-
-    Counts changed hours first, because the validity of an estimate depends on their histograms.
+    Returns the documents of all days, oldest day first. Changed hours are counted first, because the validity of an
+    estimate depends on the histograms of these hours.
     """
     end = (now or datetime.now(UTC)).astimezone(UTC)
     start = daily_window_start(end, n_days)
@@ -49,7 +48,7 @@ def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = Non
 
 
 def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:
-    """Return the sha256 of the documents' canonical JSON."""
+    """Return the sha256 of the canonical JSON of the documents."""
     return hashlib.sha256(json.dumps(documents, sort_keys=True, default=dict).encode()).hexdigest()
 
 
@@ -71,9 +70,9 @@ def day_document(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """Measure one day's realized and estimated performance (see `measure_day`).
+    """Measure the realized and the estimated performance of one day (see `measure_day`).
 
-    There is no estimate without a profile.
+    There is no estimate if there is no profile.
     """
     known = rows.labels >= 0
     labels = rows.labels[known]
@@ -113,7 +112,10 @@ def _estimated(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """Return the CBPE estimate for all rows of the day, labeled or not; None if there are fewer than `min_rows`."""
+    """Return the CBPE estimate for all rows of the day, labeled or not.
+
+    The result is None if there are fewer than `min_rows` rows.
+    """
     if profile is None:
         reasons: tuple[str, ...] = ("this model version is not in the registry",)
     else:

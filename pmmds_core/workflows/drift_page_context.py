@@ -15,7 +15,7 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.reports.drift_history import PageContext, PastReport, heat_cells, hours_a_cell, past_reports
 from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 
-# One day of hourly reports; more points would be unreadable.
+# This is one day of hourly reports. More points would be unreadable.
 N_REPORTS = 24
 
 
@@ -27,14 +27,16 @@ def page_context(
     end: datetime,
     document: Mapping[str, Any],
 ) -> PageContext:
-    """Return the hourly PSI in [start, end), empty if the window has too few rows, with this and previous reports.
+    """Return the hourly PSI in [start, end), and the current report with the previous reports.
+
+    The hourly PSI is empty if the window has too few rows.
 
     Args:
         deployment: the deployment.
         profile: the reference profile of `version`.
         version: the monitored model version.
-        start: timezone-aware datetime.
-        end: timezone-aware datetime, exclusive.
+        start: a timezone-aware datetime.
+        end: a timezone-aware datetime, which is exclusive.
         document: the document of the current report, which is not stored yet.
     """
     hours = hourly_counts(deployment.database, deployment.model_name, version, start, end)

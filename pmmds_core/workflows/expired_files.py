@@ -11,12 +11,15 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 
-# Suffix of a folder while it is being removed.
+# The suffix of a folder while it is being removed.
 _REMOVED = ".removed"
 
 
 def n_bytes_of(path: Path) -> int:
-    """Return the size of a file, or of all files in a folder; 0 if it does not exist."""
+    """Return the size of a file, or the total size of all files in a folder.
+
+    The result is 0 if the path does not exist.
+    """
     if path.is_dir():
         return sum(n_bytes_of(child) for child in path.iterdir())
     try:
@@ -26,9 +29,10 @@ def n_bytes_of(path: Path) -> int:
 
 
 def old_pages(folder: Path, before: datetime, keep: Collection[str]) -> list[Path]:
-    """Return HTML pages last written before `before`, except those in `keep` and the newest page of each kind.
+    """Return HTML pages that were last written before `before`.
 
-    A page's kind is its name up to the timestamp: `drift-20260301T120000000000.html` has the kind `drift`.
+    Pages in `keep` and the newest page of each kind are not returned. The kind of a page is its name up to the
+    timestamp: `drift-20260301T120000000000.html` has the kind `drift`.
     """
     pages = sorted(folder.glob("*.html"), key=lambda path: path.name) if folder.is_dir() else []
     newest = {page.name.rpartition("-")[0]: page for page in pages}
@@ -37,9 +41,10 @@ def old_pages(folder: Path, before: datetime, keep: Collection[str]) -> list[Pat
 
 
 def old_folders(folder: Path, before: datetime, keep: Collection[str] = ()) -> list[Path]:
-    """Return folders without a file written since `before`, except those named in `keep` and the newest folder.
+    """Return folders in which no file has been written since `before`.
 
-    The remains of an interrupted removal are always included.
+    Folders named in `keep` and the newest folder are not returned. The remains of an interrupted removal are always
+    returned.
     """
     folders = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     remains = [path for path in folders if path.name.endswith(_REMOVED)]
@@ -48,7 +53,7 @@ def old_folders(folder: Path, before: datetime, keep: Collection[str] = ()) -> l
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove files and folders, ignoring missing files. Raises OSError."""
+    """Remove files and folders. Missing files are ignored. Raises OSError."""
     for path in paths:
         if not path.is_dir():
             path.unlink(missing_ok=True)

@@ -28,7 +28,9 @@ class FeatureSegment:
 
 
 def feature_by_segment(deployment: Deployment, report: DriftReport, feature: str, by: str) -> list[FeatureSegment]:
-    """Return the segments of a stored report's window, largest first; empty if there are no reference rows.
+    """Return the segments of a stored report's window, with the largest segment first.
+
+    The result is an empty list if there are no reference rows.
 
     Raises:
         UsageError: `by` is not a categorical feature.
@@ -42,7 +44,7 @@ def feature_by_segment(deployment: Deployment, report: DriftReport, feature: str
     columns = {f.bins.feature: i for i, f in enumerate(profile.with_score)}
     bins = profile.with_score[columns[feature]].bins
     labels = profile.with_score[columns[by]].bins.labels
-    # Only the two features are counted, because each one costs a pass over the window's rows.
+    # Only the two features are counted, because each feature costs a pass over the rows of the window.
     counted = msgspec.structs.replace(
         profile, features=[f for f in profile.features if f.bins.feature in (feature, by)]
     )

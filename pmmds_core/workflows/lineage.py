@@ -19,15 +19,18 @@ from pmmds_core.policies.decision import RECORDED, Decision
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 Document = dict[str, Any]
-# Maximum difference between a logged probability and the one that the version gives for the row.
+# The maximum difference between a logged probability and the probability that the version gives for the row.
 _TOLERANCE = 1e-9
-# Maximum number of ids in an error message.
+# The maximum number of ids in an error message.
 _MAX_LISTED = 5
 _SERVING_CACHE = "model_cache"
 
 
 def find_prediction(deployment: Deployment, request_id: str) -> PredictionRecord:
-    """Return the record with this prediction id or client request id. Raises UsageError if none or several match."""
+    """Return the record with this prediction id or client request id.
+
+    Raises UsageError if there is no such record, or if there are several.
+    """
     log = deployment.prediction_log
     ids = log.ids_named(request_id)
     if not ids:
@@ -45,7 +48,7 @@ def find_prediction(deployment: Deployment, request_id: str) -> PredictionRecord
 
 
 def trace(deployment: Deployment, record: PredictionRecord) -> Document:
-    """Return the lineage of a logged prediction as one document, in which `notes` lists unreadable parts."""
+    """Return the lineage of a logged prediction as one document, in which `notes` has the parts that cannot be read."""
     notes: list[str] = []
     bundle = _bundle(deployment, record.model_version, notes)
     decision = _decision(deployment, record)
@@ -79,7 +82,10 @@ def _prediction(deployment: Deployment, record: PredictionRecord) -> Document:
 
 
 def _bundle(deployment: Deployment, version: str, notes: list[str]) -> Bundle | None:
-    """Return the bundle from the service's cache, the profile cache or MLflow, preferring faster local copies."""
+    """Return the bundle from the service's cache, the profile cache or MLflow.
+
+    The local copies are preferred, because they are faster.
+    """
     served = deployment.settings.home_path / _SERVING_CACHE / deployment.model_name / version
     try:
         if served.is_dir():
@@ -109,7 +115,10 @@ def _model(record: PredictionRecord, bundle: Bundle | None) -> Document:
 
 
 def _decision(deployment: Deployment, record: PredictionRecord) -> Decision | None:
-    """Return the decision that had put the version into production by that time. A version may be promoted twice."""
+    """Return the decision that had put the version into production by that time.
+
+    A version may be promoted twice.
+    """
     moved = [x for x in deployment.decisions.of_version(record.model_version) if x.promoted and x.state == RECORDED]
     earlier = [x for x in moved if x.moved_at is not None and x.moved_at <= record.predicted_at]
     return earlier[0] if earlier else (moved[-1] if moved else None)

@@ -20,7 +20,7 @@ DAYS_TO_READ_ALL = 30
 class RetentionResult:
     """The result of a run.
 
-    `parts` lists the files written, oldest day first; `problems` lists parts that differ from their files.
+    `parts` has the files that were written, oldest day first. `problems` has the parts that differ from their files.
     """
 
     made: MadeDays
@@ -30,10 +30,10 @@ class RetentionResult:
 
 
 def archive_due_days(deployment: Deployment, now: datetime | None = None) -> RetentionResult:
-    """Create partitions in advance and archive days that ended at least PMMDS_RETENTION_DAYS ago; 0 archives nothing.
+    """Create partitions in advance, and archive days that ended at least PMMDS_RETENTION_DAYS ago.
 
-    Every recorded part is compared with its file by size and row count, and one in 30 also by content, so that each
-    file is read completely once in 30 days.
+    A value of 0 archives nothing. Every recorded part is compared with its file by size and row count. One part in 30
+    is also compared by content, so that each file is read completely once in 30 days.
 
     Raises:
         StoreError: a file cannot be written, for example on a full disk.

@@ -1,5 +1,7 @@
-"""Runs the monitoring: counts changed hours, compares the window with the profile, applies the rules, and stores the
-report and alert. Defines only the order of the steps. Not here: counting (stores/monitoring/histograms.py), comparing
+"""Runs the monitoring of the production model.
+
+The steps are to count changed hours, compare the window with the profile, apply the rules, and store the report and the
+alert. This module defines only the order of the steps. Not here: counting (stores/monitoring/histograms.py), comparing
 (drift/comparison.py), the verdict (drift/policy.py), resolving alerts (alert_resolution.py).
 """
 
@@ -29,7 +31,7 @@ from pmmds_core.workflows.rule_inputs import MonitoredWindow, apply_joint, apply
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """The result of one monitoring run. The window is [window_start, window_end), UTC."""
+    """The result of one monitoring run. The window is [window_start, window_end) in UTC."""
 
     model_version: str
     window_start: datetime
@@ -46,7 +48,7 @@ class MonitorResult:
 
     @property
     def has_enough_rows(self) -> bool:
-        """False if the document has no measures for features because of too few rows (drift/few_rows.py)."""
+        """False if the document has too few rows to have measures for features (drift/few_rows.py)."""
         return has_enough_rows(self.document)
 
     @property
@@ -55,13 +57,13 @@ class MonitorResult:
 
     @property
     def reasons(self) -> str:
-        """The reasons from all rules that raise alerts."""
+        """The reasons given by all rules that raise alerts."""
         alerting = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
         return " ".join(reason for rule in alerting for reason in rule["reasons"])
 
     @property
     def verdicts_by_rule(self) -> list[dict[str, str]]:
-        """All rules, including those that do not raise alerts."""
+        """All rules, including the rules that do not raise alerts."""
         alerting = self.document["alert_rules"]
         return [
             {
@@ -94,10 +96,10 @@ def monitor(
 
     Args:
         deployment: the deployment.
-        start: timezone-aware datetime on the hour.
-        end: timezone-aware datetime on the hour, exclusive.
-        run_id: id of the Dagster run, or empty.
-        segments: categorical features to segment the report by; None means PMMDS_DRIFT_SEGMENT_FEATURES.
+        start: a timezone-aware datetime on the hour.
+        end: a timezone-aware datetime on the hour, which is exclusive.
+        run_id: the id of the Dagster run, or empty.
+        segments: the categorical features to segment the report by, or None for PMMDS_DRIFT_SEGMENT_FEATURES.
 
     Raises:
         NoModelError: no model is in production.
@@ -153,7 +155,10 @@ def _store(
     html_path: Path,
     run_id: str,
 ) -> int | None:
-    """Store the report and, if the data drifted, raise its alert in the same transaction. Returns the alert's id."""
+    """Store the report and, if the data drifted, raise its alert in the same transaction.
+
+    Returns the id of the alert, or None if no alert was raised.
+    """
     with deployment.database.begin() as connection:
         report_id = deployment.drift.save(
             document,

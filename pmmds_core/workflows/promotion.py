@@ -34,7 +34,10 @@ from pmmds_core.stores.lifecycle.promotion_lock import PromotionTransaction
 
 @dataclass(frozen=True)
 class Promotion:
-    """The result of a promotion. `version` is now in production. `moved` is True if this call moved the alias."""
+    """The result of a promotion.
+
+    `version` is the version that is now in production. `moved` is True if this call moved the alias.
+    """
 
     version: str
     previous_version: str | None
@@ -45,8 +48,9 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
     """Move the production alias to the decision's challenger, unless it has been moved already.
 
     Raises:
-        PromotionConflictError: the champion changed since the decision, or its challenger was deleted; the decision is
-            `aborted` with the reason, and the alias was not moved. Or the decision is pending approval.
+        PromotionConflictError: the champion changed since the decision, or its challenger was deleted. The decision is
+            `aborted` with the reason, and the alias was not moved. The error is also raised if the decision is pending
+            approval.
         RegistryUnavailableError, DatabaseUnavailableError: the decision stays unfinished and can be retried.
     """
     finish_moving(decisions, registry, except_for=decision.decision_id)
@@ -62,7 +66,7 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
 
 
 def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decision]:
-    """Finish or abort all unfinished promotions. Returns these decisions with their new states.
+    """Finish or abort all unfinished promotions, and return their decisions with the new states.
 
     Raises:
         RegistryUnavailableError, DatabaseUnavailableError: the remaining decisions can be retried.
@@ -74,7 +78,7 @@ def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decisio
 
 
 def _finish_or_abort(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    # After a conflict the decision is aborted with its reason, so it is finished as well.
+    # After a conflict, the decision is aborted with its reason and is therefore finished as well.
     with suppress(PromotionConflictError):
         put_into_production(decision, decisions, registry)
 
@@ -83,7 +87,7 @@ def record_external_alias_change(decisions: DecisionStore, registry: ModelRegist
     """Record a move of the alias in MLflow as a decision, so that the production pointer matches the alias again.
 
     Returns:
-        The recorded decision; None if pointer and alias match or a promotion is in progress.
+        The recorded decision, or None if the pointer and the alias match or a promotion is in progress.
     """
     pointer = decisions.pointer()
     if _alias(decisions, registry) == (pointer.version if pointer else None):
@@ -103,7 +107,10 @@ def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_f
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim the promotion if the version's files equal the evaluated and previously promoted ones, or else abort it."""
+    """Claim the promotion if the version's files equal the evaluated and previously promoted files.
+
+    Otherwise, the promotion is aborted.
+    """
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
     judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
@@ -134,7 +141,10 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
 
 
 def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> bool:
-    """Move the alias to a claimed decision's version and record it. Returns True if this call moved the alias."""
+    """Move the alias to the version of a claimed decision, and record the move.
+
+    Returns True if this call moved the alias.
+    """
     moved = False
     try:
         with decisions.transaction() as transaction:
@@ -167,7 +177,7 @@ def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
 
 
 def _abort_for_another_champion(transaction: PromotionTransaction, decision: Decision, alias: str | None) -> None:
-    """Abort the decision and keep the alias, because it was moved to another version in MLflow."""
+    """Abort the decision. The alias is kept, because it was moved to another version in MLflow."""
     transaction.abort(decision, CHAMPION_CHANGED)
     if alias != _pointed_at(transaction):
         transaction.record_external_alias_change(alias)
@@ -211,7 +221,7 @@ def _require(decision: Decision, decisions: DecisionStore) -> Decision:
 def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
     if decision.state_reason != CHAMPION_CHANGED:
         return PromotionConflictError(
-            f"Decision {decision.decision_id} about v{decision.challenger_version} is {decision.status}; the alias was "
+            f"Decision {decision.decision_id} about v{decision.challenger_version} is {decision.status}. The alias was "
             f"not moved."
         )
     pointer = decisions.pointer()

@@ -12,10 +12,12 @@ from pmmds_core.workflows.retraining_outcome import end_retraining
 
 
 def record_outcome(deployment: Deployment, decision: Decision) -> Decision:
-    """Record the outcome of the decision's retraining, if any, and resolve its alert if the model was promoted.
+    """Record the outcome of the decision's retraining, if there was one.
+
+    If the model was promoted, the alert of the retraining is resolved.
 
     Returns:
-        The decision as currently stored.
+        The decision as it is currently stored.
     """
     after = deployment.decisions.get(decision.decision_id)
     assert after is not None, "a decision is never deleted"

@@ -25,7 +25,7 @@ from pmmds_core.stores.predictions.served_answers import served_answers
 class Watch:
     """The result of a check.
 
-    `decision` is the production version's promotion; None if there is nothing to roll back.
+    `decision` is the promotion of the production version, or None if there is nothing to roll back.
     """
 
     decision: Decision | None
@@ -34,7 +34,10 @@ class Watch:
 
 
 def watch(deployment: Deployment, seen: WatchedTotals | None, now: datetime) -> Watch:
-    """Apply the rollback policy to the production version's promotion. `seen` is the previous call's `totals`."""
+    """Apply the rollback policy to the promotion of the production version.
+
+    `seen` has the `totals` that the previous call returned.
+    """
     pointer = deployment.decisions.pointer()
     decision = None if pointer is None else deployment.decisions.get(pointer.decision_id)
     if decision is None:

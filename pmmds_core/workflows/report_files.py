@@ -16,17 +16,18 @@ REPORTS = "reports"
 
 
 def write_report(deployment: Deployment, kind: str, html: str, at: datetime) -> Path:
-    """Atomically write a file named by its kind and timestamp."""
+    """Write a file that is named by its kind and timestamp. The file is written atomically."""
     path = deployment.folder(REPORTS) / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html"
     write_atomically(path, html.encode())
     return path
 
 
 def keep_with_model(deployment: Deployment, version: str, path: Path, folder: str, *, copy: str = "") -> str:
-    """Log a page as an artifact of the version's run. Returns its location, or the reason why it was not stored.
+    """Log a page as an artifact of the version's run.
 
-    Replaces `latest.html`, because there is a report every hour, and also `copy` if given. Never raises, so that
-    monitoring continues without the registry.
+    Returns the location of the page, or the reason why it was not stored. The page replaces `latest.html`, because
+    there is a report every hour, and also `copy` if that is given. This function never raises, so that monitoring
+    continues without the registry.
     """
     try:
         run_id = deployment.registry.get_version(deployment.model_name, version).run_id

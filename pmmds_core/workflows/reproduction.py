@@ -32,7 +32,7 @@ _NEEDED = ("training_digest", "candidate", "seed", "code_version", "libraries", 
 class Reproduction:
     """The result of a reproduction.
 
-    `differences` lists changes since the training that may explain different digests.
+    `differences` has the changes since the training that may explain different digests.
     """
 
     model_name: str
@@ -54,7 +54,7 @@ class Reproduction:
 
 
 def reproduce(deployment: Deployment, registered: RegisteredVersion) -> Reproduction:
-    """Retrain a version in a temporary folder; nothing is registered or stored.
+    """Retrain a version in a temporary folder. Nothing is registered or stored.
 
     Raises:
         ModelError: the version lacks its training record, was trained with another contract, or its candidate is not
@@ -122,9 +122,9 @@ def _verified(training: Dataset) -> pd.DataFrame:
 def _trained_again(
     deployment: Deployment, frame: pd.DataFrame, holdout: pd.DataFrame, record: Mapping[str, str]
 ) -> str:
-    """Return the model digest.
+    """Return the digest of the model.
 
-    Fits only the recorded candidate, because the choice also depended on measured latency.
+    Only the recorded candidate is fitted, because the choice of the candidate also depended on measured latency.
     """
     name, candidates = record["candidate"], load_candidates(deployment.settings.train_candidates)
     if name not in candidates:

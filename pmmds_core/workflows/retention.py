@@ -1,4 +1,4 @@
-"""Removes data older than its kind's retention period; 0 days keeps a kind forever.
+"""Removes data that is older than the retention period of its kind. A period of 0 days keeps a kind of data forever.
 
 Every removal can be interrupted and repeated. Add a kind of data here, with its setting. Not here: the prediction log
 (log_archiving.py), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).
@@ -37,7 +37,10 @@ FOLDERS = {
 
 @dataclass(frozen=True)
 class Expired:
-    """The data of one kind that was removed or, with `dry_run`, would be. `days` is the period; 0 keeps everything."""
+    """The data of one kind that was removed or, with `dry_run`, that would be removed.
+
+    `days` is the retention period. If it is 0, all data of the kind is kept.
+    """
 
     kind: str
     days: int
@@ -56,12 +59,12 @@ def expire(
 
     Args:
         deployment: the deployment.
-        now: timezone-aware datetime; default: the current time.
+        now: a timezone-aware datetime, by default the current time.
         dry_run: True to only return what would be removed.
         on_progress: number of groups of kinds that are done.
 
     Raises:
-        StoreError: the database or the registry is unreachable; earlier kinds have been removed.
+        StoreError: the database or the registry is unreachable. Earlier kinds have been removed.
         OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
@@ -75,7 +78,7 @@ def expire(
 
 
 def storage_sizes(deployment: Deployment) -> dict[str, int]:
-    """Return the size in bytes by kind, for the files in this home directory."""
+    """Return the size in bytes of each kind of file in the home directory."""
     home = deployment.settings.home_path
     sizes = {kind: n_bytes_of(home / folder) for folder, kind in FOLDERS.items()}
     if not deployment.settings.database_url:
@@ -106,7 +109,10 @@ def _rows(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]
 
 
 def _pages(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Remove old pages, except those of live alerts and all pages newer than a decision pending approval."""
+    """Remove old pages.
+
+    Pages of live alerts and all pages newer than a decision that is pending approval are kept.
+    """
     days, home = deployment.settings.retention_reports_days, deployment.settings.home_path
     pending = [x.decided_at - timedelta(hours=1) for x in deployment.decisions.of_states(PENDING_APPROVAL)]
     before = min([now - timedelta(days=days), *pending])
@@ -135,7 +141,10 @@ def _remove(kind: str, days: int, paths: Sequence[Path], dry_run: bool) -> Expir
 
 
 def _datasets(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Remove old data sets, except those of promoted and pending versions, which `pmmds reproduce` needs."""
+    """Remove old data sets.
+
+    Data sets of promoted and pending versions are kept, because `pmmds reproduce` needs them.
+    """
     days = deployment.settings.retention_datasets_days
     if not days:
         return [Expired(_DATASETS, 0)]
@@ -167,7 +176,7 @@ def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expi
 
 
 def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
-    """Delete a version unless an alias or decision has started to refer to it since the versions were listed."""
+    """Delete a version unless an alias or a decision has started to refer to it since the versions were listed."""
     if version.version in _served(deployment) | deployment.registry.aliased(deployment.model_name):
         return False
     deployment.registry.delete_version(version)
@@ -175,7 +184,10 @@ def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
 
 
 def _served(deployment: Deployment) -> set[str]:
-    """Return versions that are or were in production or are pending approval: champions and promoted challengers."""
+    """Return the versions that are or were in production or are pending approval.
+
+    These are the champions and the promoted challengers.
+    """
     decided = deployment.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
     challengers = {x.challenger_version for x in decided if x.promoted}
     return challengers | {x.champion_version for x in decided if x.champion_version}

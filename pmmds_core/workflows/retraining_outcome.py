@@ -33,14 +33,17 @@ def end_retraining(
 
 
 def book_failed_run(deployment: Deployment, attempt: Attempt, reason: str) -> None:
-    """Record a run that failed or was killed, even if it had not yet claimed its attempt."""
+    """Record a run that failed or was killed, even if the run had not yet claimed its attempt."""
     with deployment.database.begin() as connection:
         run = deployment.retrainings.record_failure(connection, attempt, reason)
         _give_up_when_due(deployment, connection, run)
 
 
 def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
-    """Record once per trigger that it was given up, and send a notification, through its alert if it has one."""
+    """Record once per trigger that the trigger was given up, and send a notification.
+
+    If the trigger has an alert, the notification is sent through the alert.
+    """
     if run is None or run.cause is None:
         return
     if not gives_up(run.cause, run.outcome, run.attempt, deployment.settings.retrain_max_attempts):

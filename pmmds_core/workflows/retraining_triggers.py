@@ -25,7 +25,7 @@ from pmmds_core.statistics.auc_difference import PerformanceDrop, measure_drop
 from pmmds_core.statistics.classification import AucInterval, auc_interval, has_both_classes
 from pmmds_core.stores.lifecycle.retrainings import alert_cause
 
-# Maximum number of labeled rows for the realized ROC-AUC. More rows would not change it noticeably.
+# The maximum number of labeled rows for the realized ROC-AUC. More rows would hardly change it.
 N_NEWEST = 20_000
 
 
@@ -45,7 +45,10 @@ def find_triggers(deployment: Deployment, now: datetime) -> tuple[list[Retrainin
 
 
 def alert_of(deployment: Deployment, *, always: bool = False) -> RetrainingTrigger | None:
-    """Return the oldest open alert as a trigger. `always` includes it even if PMMDS_RETRAIN_ON_ALERT is off."""
+    """Return the oldest open alert as a trigger.
+
+    If `always` is True, the alert is a trigger even if PMMDS_RETRAIN_ON_ALERT is off.
+    """
     if deployment.settings.retrain_on_alert == "off" and not always:
         return None
     alert = min(deployment.alerts.open_alerts(), key=lambda a: a.alert_id, default=None)
@@ -55,7 +58,10 @@ def alert_of(deployment: Deployment, *, always: bool = False) -> RetrainingTrigg
 
 
 def find_for_person(deployment: Deployment, now: datetime) -> tuple[RetrainingTrigger | None, list[PastRetraining]]:
-    """Return the trigger that a manual request counts toward: the oldest open alert, else the first active trigger."""
+    """Return the trigger that a manual request counts toward.
+
+    This is the oldest open alert or, if there is none, the first active trigger.
+    """
     triggers, _ = find_triggers(deployment, now)
     trigger = alert_of(deployment, always=True) or next(iter(triggers), None)
     return trigger, deployment.retrainings.past([trigger.key] if trigger else [], now)
@@ -90,9 +96,10 @@ def _performance(deployment: Deployment, judged: Decision, now: datetime) -> Ret
 
 
 def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> PerformanceDrop | None:
-    """Return the drop from the champion's holdout ROC-AUC to the realized one since `start`; None with too little data.
+    """Return the drop from the champion's holdout ROC-AUC to the realized ROC-AUC since `start`.
 
-    Reads the rows only if the hourly performance report has counted enough labels.
+    The result is None if there is too little data. The rows are read only if the hourly performance report has counted
+    enough labels.
     """
     version, evaluation = judged.challenger_version, judged.document.get("evaluation")
     days = deployment.daily_performance.results(start - timedelta(days=1))
@@ -124,7 +131,10 @@ def _labels(deployment: Deployment, judged: Decision) -> RetrainingTrigger | Non
 
 
 def _schedule(deployment: Deployment, now: datetime) -> RetrainingTrigger | None:
-    """Return the schedule's trigger if it is due since the newest promotion decision, whose id is part of the key."""
+    """Return the schedule's trigger if the schedule is due.
+
+    The time since the newest promotion decision counts, and the id of this decision is part of the trigger's key.
+    """
     every = deployment.settings.retrain_every_days
     newest = deployment.decisions.newest_promotion() if every else None
     if newest is None or now - newest.decided_at < timedelta(days=every):

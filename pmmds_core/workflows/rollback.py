@@ -15,12 +15,10 @@ from pmmds_core.workflows.version_lookup import find_version
 
 
 def roll_back(deployment: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:
-    """Put a previous version back into production. Returns the recorded decision of kind `rollback`.
+    """Put a previous version back into production, and return the recorded decision of kind `rollback`.
 
-    Takes the same arguments as `decide_rollback` and raises the same errors. In addition:
-
-    Raises:
-        UsageError: `by` is the name reserved for automatic rollbacks.
+    The arguments are those of `decide_rollback`. In addition to the errors of `decide_rollback`, this function raises a
+    UsageError if `by` is the name reserved for automatic rollbacks.
     """
     if by.strip().casefold() == AUTOMATIC_ROLLBACK:
         raise UsageError(f"{by!r} is reserved for automatic rollbacks.", next_step="Specify a name with --by NAME.")
@@ -28,12 +26,12 @@ def roll_back(deployment: Deployment, *, to: str = "", by: str, reason: str = ""
 
 
 def carry_out(deployment: Deployment, decision: Decision) -> Decision:
-    """Carry out a decision of `decide_rollback`. Returns the decision with its new state.
+    """Carry out a decision of `decide_rollback`, and return the decision with its new state.
 
     Raises:
         UsageError: the decision is not a rollback, or it is already finished.
-        PromotionConflictError: another promotion or rollback came first; the alias was not moved. StoreError: a store
-            is unavailable; the reconciler will finish the rollback.
+        PromotionConflictError: another promotion or rollback came first. The alias was not moved.
+        StoreError: a store is unavailable. The reconciler will finish the rollback.
     """
     if decision.kind != ROLLBACK or decision.state not in (JUDGED, MOVING):
         raise UsageError(
@@ -49,24 +47,26 @@ def carry_out(deployment: Deployment, decision: Decision) -> Decision:
 def decide_rollback(
     deployment: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "", unrecorded: bool = False
 ) -> Decision:
-    """Record the decision to roll back. Returns the unfinished decision of kind `rollback`.
+    """Record the decision to roll back, and return the unfinished decision of kind `rollback`.
 
     Args:
         deployment: the deployment.
-        to: the target version, with or without `v`; empty means the previous production version whose files a decision
-            recorded. Required if no version is in production (champion or alias deleted).
+        to: the target version, with or without `v`. If it is empty, the target is the previous production version whose
+            files a decision recorded. The version is required if no version is in production (champion or alias
+            deleted).
         by: the name of the requester.
         reason: the reason to record with the decision.
-        instead_of: the version that must still be in production; empty allows any.
-        unrecorded: True to accept `to` even if no decision recorded its files. Not allowed for automatic rollbacks.
+        instead_of: the version that must still be in production, or empty for any version.
+        unrecorded: True to accept `to` even if no decision recorded its files. This is not allowed for automatic
+            rollbacks.
 
     Raises:
         UsageError: the version does not exist, is already in production or has no recorded files, there is no previous
-            version, or `by` is empty; the alias was not moved.
-        ArtifactCorruptError: the version's files have changed since registration; the alias was not moved.
-            PromotionConflictError: another promotion or rollback came first; the alias was not moved.
-            RightMissingError: this login may not promote; the alias was not moved. StoreError: a store is unavailable;
-            the reconciler will finish a decision that was already recorded.
+            version, or `by` is empty. The alias was not moved.
+        ArtifactCorruptError: the version's files have changed since registration. The alias was not moved.
+        PromotionConflictError: another promotion or rollback came first. The alias was not moved.
+        RightMissingError: this login may not promote. The alias was not moved.
+        StoreError: a store is unavailable. The reconciler will finish a decision that was already recorded.
     """
     if not by.strip():
         raise UsageError(
@@ -105,10 +105,11 @@ def decide_rollback(
 
 
 def previous(deployment: Deployment, pointer: ProductionPointer | None) -> str:
-    """Return the champion that the production version replaced. A second rollback restores the version before that.
+    """Return the champion that the production version replaced.
 
-    If the production version was never promoted, this is the version replaced by the current decision. Skips versions
-    without recorded files (alias moved in MLflow). Raises UsageError if there is no such version.
+    A second rollback restores the version before that champion. If the production version was never promoted, the
+    result is the version that the current decision replaced. Versions without recorded files are skipped, because their
+    alias was moved in MLflow. Raises UsageError if there is no such version.
     """
     if pointer is None:
         raise UsageError(

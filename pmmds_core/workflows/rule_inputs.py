@@ -29,7 +29,10 @@ NO_ROWS = "has no reference rows"
 
 @dataclass(frozen=True)
 class MonitoredWindow:
-    """One model version's window [start, end). `counts` has its rows per bin of the profile, for each feature."""
+    """The window [start, end) of one model version.
+
+    `counts` has the number of the window's rows in each bin of the profile, for each feature.
+    """
 
     bundle: Bundle
     version: str
@@ -40,7 +43,7 @@ class MonitoredWindow:
 
     @property
     def rows(self) -> ReferenceRows | None:
-        """The version's reference rows if they were binned with its profile; otherwise None."""
+        """The reference rows of the version if they were binned with its profile, or else None."""
         rows = self.bundle.reference_rows
         return rows if rows is not None and rows.profile_digest == self.bundle.profile.digest else None
 
@@ -51,9 +54,8 @@ def apply_joint(deployment: Deployment, window: MonitoredWindow, rule: DriftRule
     if rows is None:
         return not_evaluated(f"v{window.version} {NO_ROWS}.")
     if window.n_rows < rule.min_samples:
-        newest = np.zeros(
-            (window.n_rows, len(rows.features)), dtype=np.int32
-        )  # there are too few rows for a test, so they are not read
+        # There are too few rows for a test, so they are not read.
+        newest = np.zeros((window.n_rows, len(rows.features)), dtype=np.int32)
     else:
         columns = deployment.prediction_log.newest_columns(
             deployment.model_name, window.version, window.start, window.end, joint.MAX_ROWS

@@ -1,4 +1,4 @@
-"""Counts archived Parquet files with Spark; spark-submit runs it as deploy/spark/count_archive.py.
+"""Counts archived Parquet files with Spark. spark-submit runs this module as deploy/spark/count_archive.py.
 
 Only the driver needs PMMDS, because Spark compiles the counting for the executors. Not here: how rows are counted
 (stores/files/spark_counts.py).
@@ -31,7 +31,7 @@ SCORE_COLUMN = "probability"
 
 @dataclass(frozen=True)
 class ArchiveCounts:
-    """Result of a count.
+    """The result of a count.
 
     `counts` maps each feature and `__score__` to the number of rows in each of the profile's bins.
     """
@@ -41,7 +41,7 @@ class ArchiveCounts:
     counts: Mapping[str, Sequence[int]]
 
     def to_json(self) -> bytes:
-        """Return canonical JSON, in which equal counts give equal bytes regardless of the engine."""
+        """Return canonical JSON. Equal counts give equal bytes, regardless of the engine."""
         return msgspec.json.encode(self, order="sorted")
 
 
@@ -70,7 +70,7 @@ def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Count archived predictions and write or print the counts.
+    """Count archived predictions, and write or print the counts.
 
     The exit code is 1 on failure and 2 for invalid input.
     """
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             document = _count(given, stack).to_json()
         except PmmdsError as error:
-            # Written before Spark stops, because spark-submit may exit before it forwards later output.
+            # The counts are written before Spark stops, because spark-submit may exit before it forwards later output.
             sys.stderr.write(f"Error: {error}\n")
             sys.stderr.flush()
             return error.exit_code
@@ -118,7 +118,9 @@ def _count(given: argparse.Namespace, stack: ExitStack) -> ArchiveCounts:
 
 
 def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
-    """Return the files that the database records as parts. Other files were left by a crash and contain duplicate rows.
+    """Return the files that the database records as parts of the archive.
+
+    Other files were left by a crash and contain duplicate rows.
 
     Args:
         files: percent-encoded URLs of the matching files, as returned by Spark.

@@ -1,6 +1,6 @@
 """Prepares for training before the data is ready: imports the libraries and opens the registry's database.
 
-Called while another process validates the data. Not here: that process (data/suite_process.py).
+It is called while another process validates the data. Not here: that process (data/suite_process.py).
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
-# Importing these takes two to three seconds, because skops imports every estimator of scikit-learn.
+# Importing these modules takes two to three seconds, because skops imports every estimator of scikit-learn.
 _MODULES = ("sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection", "mlflow.sklearn", "skops.io")
 
 
 def prepare_training(deployment: Deployment) -> None:
     """Import the training libraries, and open the registry.
 
-    Its database is migrated when first opened, which takes seconds.
-
-    An unavailable registry is not an error here, because the step that needs the registry reports it.
+    The registry's database is migrated when it is first opened, which takes seconds. An unavailable registry is not an
+    error here, because the step that needs the registry reports it.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads this variable when it is imported
     for name in _MODULES:

@@ -60,7 +60,7 @@ def _require(deployment: Deployment, holdout: Dataset, version: RegisteredVersio
 
 
 def _keys_of(deployment: Deployment, holdout: Dataset, version: RegisteredVersion) -> Keys:
-    """Return (n,) keys of the holdout rows, using the row identity of the version's training."""
+    """Return the keys of the holdout rows, with shape (n,), using the row identity of the version's training."""
     if version.tags.get("row_identity", BY_CONTENT) != BY_OCCURRENCE:
         return row_digests(holdout.read(), deployment.contract.feature_names)
     kept = deployment.datasets.of_run(HOLDOUT_KEYS, holdout.run_id)

@@ -8,7 +8,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError, UsageError
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 
-# MLflow numbers versions from 1. A number with more digits is a typo and does not fit in its tables.
+# MLflow numbers versions from 1. A number with more digits is a typing error and does not fit in MLflow's tables.
 _MAX_DIGITS = 9
 _MAX_LISTED = 10
 
@@ -17,7 +17,7 @@ def find_version(deployment: Deployment, text: str) -> RegisteredVersion:
     """Return the registered version with this number. `2`, `v2` and `02` mean the same version.
 
     Raises:
-        UsageError: the version does not exist; the next step lists the newest versions.
+        UsageError: the version does not exist. The next step lists the newest versions.
         RegistryUnavailableError: MLflow is unreachable.
     """
     number = text.strip().removeprefix("v")

@@ -162,7 +162,7 @@ def test_an_approved_decision_moves_the_alias_and_records_the_approver(platform:
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     assert deployment.decisions.unfinished() == []
-    with pytest.raises(PromotionConflictError, match="is pending_approval; the alias was not moved"):
+    with pytest.raises(PromotionConflictError, match=r"is pending_approval\. The alias was not moved"):
         put_into_production(waiting, deployment.decisions, deployment.registry)
     assert production(deployment) == "2"
     approved = approve(deployment, waiting.decision_id, by="Ada")
@@ -184,7 +184,7 @@ def test_a_rejected_decision_has_no_effect_and_cannot_be_approved_later(platform
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     rejected = reject(deployment, waiting.decision_id, by="Ada", reason="holidays")
     assert (rejected.state, rejected.status) == (REJECTED, "rejected: holidays")
-    with pytest.raises(UsageError, match="only a pending_approval decision can be approved"):
+    with pytest.raises(UsageError, match="Only a pending_approval decision can be approved"):
         approve(deployment, waiting.decision_id, by="Bo")
     assert production(deployment) == "2"
 
@@ -200,7 +200,7 @@ def test_the_second_approver_gets_an_error_after_the_first_decision(
     decided = deployment.decisions.get(waiting.decision_id)
     with monkeypatch.context() as patched:
         patched.setattr(deployment.decisions, "get", lambda _: waiting)
-        with pytest.raises(UsageError, match=r"only a pending_approval decision can be (approved|rejected)"):
+        with pytest.raises(UsageError, match=r"Only a pending_approval decision can be (approved|rejected)"):
             second(deployment, waiting.decision_id, by="Bo")
     assert deployment.decisions.get(waiting.decision_id) == decided
     assert production(deployment) == ("1" if first is approve else "2")

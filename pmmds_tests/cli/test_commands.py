@@ -163,7 +163,7 @@ def test_pending_promotion_can_be_approved_once(trained_home: Path) -> None:
     assert "In production: v2" in approved.out
     again = pmmds(trained_home, "reject", waiting["decision_id"], "--by", "bob")
     assert again.code == 2
-    assert "is recorded; only a pending_approval decision can be rejected" in again.sentence
+    assert "is recorded. Only a pending_approval decision can be rejected" in again.sentence
     unknown = pmmds(trained_home, "approve", "nonsense", "--by", "ann")
     assert (unknown.code, "There is no decision 'nonsense'" in unknown.sentence) == (2, True)
 

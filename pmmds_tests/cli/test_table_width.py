@@ -20,6 +20,7 @@ LISTINGS = {
     "performance": ("performance",),
     "status": ("status",),
     "doctor": ("doctor",),
+    "audit": ("audit",),
     "config": ("config",),
     "config with origin": ("config", "--show-origin"),
     "retention": ("retention", "--dry-run"),

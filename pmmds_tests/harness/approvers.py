@@ -1,4 +1,4 @@
-"""People who approve a decision at the same time, each in a process of its own. Not here: assertions."""
+"""People who approve a decision at the same time, each in a separate process. Not here: assertions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pmmds_tests.harness.service_process import PATIENCE_SECONDS
 
 
 def deployment_with(settings: Settings, registry: Path) -> Deployment:
-    """The deployment, whose registry is a file that all processes share."""
+    """Return the deployment, whose registry is a file that all processes share."""
     deployment = Deployment(settings)
     deployment.registry = FileRegistry(registry)
     return deployment
 
 
 def approve_at_once(settings: Settings, registry: Path, decision_id: str, people: Sequence[str]) -> dict[str, str]:
-    """The decision's state for each person after the own approval, or the name of the error's class."""
+    """Return, for each person, the decision's state after that person's approval, or the name of the error's class."""
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(len(people)), context.Queue()
     processes = [

@@ -25,14 +25,14 @@ from pmmds_tests.harness.service_process import wait_until
 from pmmds_tests.harness.service_requests import PREDICT, example
 
 N_CLIENTS = 3
-# Requests per connection. Each new connection may reach another worker.
+# The number of requests per connection. Each new connection may reach another worker.
 RECONNECT_EVERY = 20
-# Longer than a live worker takes to respond on a busy machine.
+# A live worker responds faster than this, even on a busy machine.
 HANG_SECONDS = 3.0
 
 
 class Load:
-    """Clients that send prediction requests with their own ids, each of which is used once."""
+    """A group of clients that send prediction requests with their own ids, each of which is used once."""
 
     def __init__(self, url: str, contract: Contract) -> None:
         self._url = url
@@ -41,8 +41,8 @@ class Load:
         self._threads = [threading.Thread(target=self._send) for _ in range(N_CLIENTS)]
         self.answered: list[str] = []
         self.refused: Counter[tuple[int, str]] = Counter()  # status and message
-        self.n_cut_off = 0  # the connection was closed before a response arrived
-        self._sent: dict[str, float] = {}  # start times of requests that have no response yet
+        self.n_cut_off = 0  # The connection was closed before a response arrived.
+        self._sent: dict[str, float] = {}  # The start times of requests that have no response yet.
 
     @contextmanager
     def running(self) -> Iterator[Load]:
@@ -61,10 +61,12 @@ class Load:
         return lambda: len(self.answered) >= before + n_more
 
     def while_killing(self, pid_of_process: Callable[[], int]) -> set[int]:
-        """Send requests while a process is killed three times, each time after its restart; return the ids.
+        """Send requests while a process is killed three times, each time after it has restarted.
+
+        Return the requests' ids.
 
         Args:
-            pid_of_process: returns the id of the running process, or 0 if there is none.
+            pid_of_process: a function that returns the id of the running process, or 0 if there is none.
         """
         killed: set[int] = set()
         with self.running():
@@ -118,6 +120,6 @@ def dead_letters_of(home: Path) -> list[DeadLetter]:
 
 
 def metric(client: httpx.Client, sample: str) -> float:
-    """Return a metric's value, summed over its labels."""
+    """Return a metric's value, summed over all its labels."""
     lines = client.get("/metrics").text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.partition(" ")[0].partition("{")[0] == sample)

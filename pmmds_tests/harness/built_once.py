@@ -22,12 +22,12 @@ def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path
 
     Args:
         factory: pytest's factory of temporary folders, which also removes this folder.
-        name: name of the folder, unique for each kind of content.
-        build: fills an empty folder. If it raises, the next process retries.
+        name: the name of the folder, which is unique for each kind of content.
+        build: a function that fills an empty folder. If the function raises an error, the next process retries.
     """
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent  # each xdist worker's folder is inside the folder of the run
+        root = root.parent  # Each xdist worker's folder is inside the folder of the run.
     folder, built = root / f"shared-{name}", root / f"shared-{name}.built"
     with locked_file(root / f"shared-{name}.lock"):
         if not built.exists():

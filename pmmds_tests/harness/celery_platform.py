@@ -1,4 +1,4 @@
-"""A home whose runs go through Celery, with `dagster job execute`, a real worker and a real broker.
+"""A home whose runs use Celery, with `dagster job execute`, a real worker and a real broker.
 
 Not here: assertions.
 """
@@ -56,7 +56,7 @@ class CeleryPlatform:
         return {**inherited, **self.variables, "DAGSTER_HOME": str(dagster_home), "PYTHONUNBUFFERED": "1"}
 
     def execute(self, job: str, tags: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a job with `dagster job execute`; the executor sends its steps to the worker."""
+        """Run a job with `dagster job execute`. The executor sends the job's steps to the worker."""
         argv = [program("dagster"), "job", "execute", "-m", JOBS, "-j", job, "--tags", json.dumps(dict(tags or {}))]
         return self.finished(argv)
 
@@ -67,7 +67,7 @@ class CeleryPlatform:
 
     @contextmanager
     def instance_file(self, path: Path) -> Iterator[CeleryPlatform]:
-        """Within the block, use another dagster.yaml and execute steps in the run's process."""
+        """Use another dagster.yaml within the block, and execute steps in the run's process."""
         own = prepare_dagster_home(load_settings(self.variables)) / "dagster.yaml"
         link = own.readlink()
         own.unlink()
@@ -79,7 +79,7 @@ class CeleryPlatform:
             own.symlink_to(link)
 
     def ended_run(self, run_id: str) -> dg.DagsterRun:
-        """Wait until the run has ended; return it."""
+        """Wait until the run has ended, and return the run."""
         deadline = time.monotonic() + RUN_SECONDS
         with dg.DagsterInstance.from_config(str(self.home / "dagster")) as instance:
             while not (run := instance.get_run_by_id(run_id)) or not run.is_finished:
@@ -89,7 +89,7 @@ class CeleryPlatform:
 
     @contextmanager
     def process(self, argv: list[str], log_name: str, says: str) -> Iterator[Path]:
-        """Run a process of the platform within the block; yield the file with its output."""
+        """Run one of the platform's processes within the block, and yield the file with the process's output."""
         log = self.home / log_name
         with log.open("w") as stream:
             started = subprocess.Popen(

@@ -10,7 +10,7 @@ import trustme
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files."""
+    """The paths of the PEM files."""
 
     authority: Path
     server: Path
@@ -18,7 +18,7 @@ class Certificates:
 
 
 def make_certificates(folder: Path, address: str = "127.0.0.1") -> Certificates:
-    """Write a CA certificate, and the key and certificate of a server at `address`, to `folder`."""
+    """Write a CA certificate, and a key and certificate for a server at `address`, to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     written = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     authority = trustme.CA()

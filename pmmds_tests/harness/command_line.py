@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-# Libraries that take long to import.
+# These libraries take a long time to import.
 HEAVY = {
     "altair",
     "apprise",
@@ -30,7 +30,7 @@ HEAVY = {
 
 @dataclass(frozen=True)
 class Said:
-    """Exit code and output of a command."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -50,7 +50,7 @@ class Said:
 
 
 def environment_of(home: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of a process with this home and no other setting."""
+    """Return the environment of a process with this home and no other settings."""
     return {"PATH": os.environ["PATH"], "HOME": str(home.parent), "PMMDS_HOME": str(home), **variables}
 
 
@@ -63,7 +63,7 @@ def pmmds(
     given: Mapping[str, str] | None = None,
     **variables: str,
 ) -> Said:
-    """Run a command with the variables `given` and `variables`. The child process calls `before` first."""
+    """Run a command with the variables `given` and `variables`. The child process first calls `before`."""
     done = subprocess.run(
         [sys.executable, "-m", "pmmds_cli.main", *arguments],
         env=environment_of(home, **(given or {}), **variables),

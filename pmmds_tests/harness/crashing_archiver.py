@@ -1,4 +1,4 @@
-"""Archives a day, and kills itself before a step: `python -m pmmds_tests.harness.crashing_archiver DAY STEP`."""
+"""Archives a day, but kills itself before a given step: `python -m pmmds_tests.harness.crashing_archiver DAY STEP`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def killed(*_: object) -> None:
 
 
 def main(day: str, step: str) -> None:
-    """Archive a day; kill this process with SIGKILL before `step`."""
+    """Archive a day, but kill this process with SIGKILL before `step`."""
     archive: Callable[[datetime], object] = Deployment.from_environment().archive.archive
     where, name = STEPS[step]
     setattr(where, name, killed)

@@ -24,7 +24,7 @@ from pmmds_tests.harness.service_process import PATIENCE_SECONDS
 
 
 class Fate:
-    """Counts steps and kills this process with SIGKILL before the n-th."""
+    """A counter of steps that kills this process with SIGKILL before the n-th step."""
 
     def __init__(self, n: int) -> None:
         self._left = n
@@ -36,7 +36,7 @@ class Fate:
 
 
 class DoomedRegistry(FileRegistry):
-    """A registry with a possible crash before and after each call."""
+    """A registry that may crash before and after each call."""
 
     def __init__(self, path: Path, fate: Fate) -> None:
         super().__init__(path)
@@ -53,7 +53,7 @@ class DoomedRegistry(FileRegistry):
 
 
 class DoomedDecisions(DecisionStore):
-    """A decision store with possible crashes before each transaction, before its commit, and after it."""
+    """A decision store that may crash before each transaction, before the commit, and after the commit."""
 
     def __init__(self, database: Database, model_name: str, fate: Fate) -> None:
         super().__init__(database, model_name)
@@ -72,10 +72,10 @@ class Promoter:
     """A started process that promotes a decision.
 
     Args:
-        settings: home and database.
-        registry_file: file of the FileRegistry.
-        decision_id: a saved decision.
-        n: the step before which the process kills itself; 0 means never.
+        settings: the settings with the home and the database.
+        registry_file: the file of the FileRegistry.
+        decision_id: the id of a saved decision.
+        n: the step before which the process kills itself. The value 0 means never.
     """
 
     def __init__(self, settings: Settings, registry_file: Path, decision_id: str, n: int) -> None:
@@ -86,7 +86,10 @@ class Promoter:
         self._process.start()
 
     def exit_code(self) -> int:
-        """Wait until the process exits; return its exit code, or the negative number of the signal that killed it."""
+        """Wait until the process exits.
+
+        Return its exit code, or the negative number of the signal that killed the process.
+        """
         self._process.join(PATIENCE_SECONDS)
         assert self._process.exitcode is not None, f"the promoter did not exit within {PATIENCE_SECONDS:g} seconds"
         return self._process.exitcode

@@ -33,7 +33,7 @@ class Daemon:
         return f'"role":"{role.value}"' in self.log.read_text()
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
-        """Wait for a condition. Fail if the daemon exits first."""
+        """Wait until a condition is true. Fail if the daemon exits first."""
 
         def holds_or_died() -> bool:
             assert self.is_alive, self.log.read_text()[-4000:]
@@ -49,11 +49,11 @@ class Daemon:
 
 @contextmanager
 def daemon_of(settings: Settings, log: Path) -> Iterator[Daemon]:
-    """Run a daemon within the block, then terminate it; after a minute, kill its process group.
+    """Run a daemon within the block, then terminate it. If it still runs after a minute, kill its process group.
 
     Args:
-        settings: settings of the deployment.
-        log: file for standard output and standard error.
+        settings: the settings of the deployment.
+        log: the file for standard output and standard error.
     """
     (described,) = [p for p in local_processes(settings) if p.name == "dagster-daemon"]
     environment = {**child_environment(settings, [described]), **settings.to_environment()}

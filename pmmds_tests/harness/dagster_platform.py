@@ -27,7 +27,10 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
-    """A resource for a deployment with these variables, not the process's. Run configuration cannot change them."""
+    """Return a resource for a deployment with these variables instead of the process's variables.
+
+    The run configuration cannot change the variables.
+    """
 
     class Given(DeploymentResource):
         def open(self) -> Deployment:
@@ -54,7 +57,7 @@ class DagsterPlatform:
 
     @classmethod
     def of_environment(cls, environment: dict[str, str]) -> DagsterPlatform:
-        """A platform on an existing database."""
+        """Return a platform on an existing database."""
         folder = Path(environment["PMMDS_HOME"]) / "dagster"
         folder.mkdir(parents=True, exist_ok=True)
         resource = resource_of(environment)
@@ -88,12 +91,12 @@ class DagsterPlatform:
         )
 
     def window_tags(self) -> dict[str, str]:
-        """Return run tags for a monitor_job whose window ends now."""
+        """Return the run tags for a monitor_job whose window ends now."""
         deployment = self.deployment
         return dict(monitor_request(deployment, deployment.settings.drift_current_window_hours).tags)
 
     def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
-        """Evaluate a sensor once; return its result."""
+        """Evaluate a sensor once, and return the result."""
         return sensor(
             dg.build_sensor_context(instance=self.instance, cursor=cursor, resources={"deployment": self.resource})
         )
@@ -159,7 +162,7 @@ def assets_made(result: dg.ExecuteInProcessResult) -> set[str]:
 
 
 def errors_of(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Return the errors of a run's failed steps, for an assertion message."""
+    """Return the errors of a run's failed steps for an assertion message."""
     return [
         e.step_failure_data.error.to_string()
         for e in result.all_events

@@ -1,4 +1,4 @@
-"""Fakes of slow or external components for unit tests. Each imitates the behavior that the tests check."""
+"""Fakes of slow or external components for unit tests. Each fake imitates the behavior that the tests check."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pmmds_core.stores.artifacts.model_registry import ModelRegistry, Registered
 
 
 class FakeRegistry(ModelRegistry):
-    """A registry in memory.
+    """An in-memory registry.
 
-    `moves` records each alias move. MLflow becomes unavailable after `n_answers_left` calls. With `loses_next_answer`,
-    the next move succeeds but its call fails. `changed` contains versions with changed files.
+    `moves` records each alias move. The registry becomes unavailable after `n_answers_left` calls. With
+    `loses_next_answer`, the next move succeeds but the call fails. `changed` contains the versions whose files changed.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,10 @@ class FakeRegistry(ModelRegistry):
 
 
 class FileRegistry(ModelRegistry):
-    """A registry with one alias, in a file that processes share. Each move adds a line; the last line is current."""
+    """A registry with one alias, in a file that several processes share.
+
+    Each move adds a line, and the last line is the current one.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__("file://")

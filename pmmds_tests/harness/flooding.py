@@ -1,4 +1,4 @@
-"""Measures a worker's memory during a flood, and the latency of predictions sent at the same time.
+"""Measures a worker's memory during a flood, and the latency of predictions that are sent at the same time.
 
 Not here: the floods (serving/faults/test_floods.py).
 """
@@ -29,7 +29,7 @@ def worker_of(service: RunningService) -> psutil.Process:
 
 @dataclass
 class Spent:
-    """The worker's resident bytes before the flood and at peak, and predictions' latency in seconds and status."""
+    """The worker's memory in bytes before the flood and at the peak, and the predictions' latencies and statuses."""
 
     first_bytes: int
     most_bytes: int
@@ -48,7 +48,7 @@ class Spent:
 
 @contextmanager
 def watched(service: RunningService, contract: Contract) -> Iterator[Spent]:
-    """Within the block, send predictions one after another on one connection."""
+    """Send predictions one after another on one connection within the block."""
     worker, stop = worker_of(service), threading.Event()
     resident = worker.memory_info().rss
     spent = Spent(resident, resident)

@@ -67,7 +67,7 @@ def stub_of(settings: Settings) -> Iterator[PredictionServiceStub]:
 
 @dataclass(frozen=True)
 class Refused:
-    """Status, message and details of a failed call."""
+    """The status, message and details of a failed call."""
 
     code: grpc.StatusCode
     message: str
@@ -95,6 +95,6 @@ def refused(call: Callable[[], Any]) -> Refused:
 
 
 def error_parts(detail: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return message, errors and warnings of an HTTP error, for comparisons."""
+    """Return the message, errors and warnings of an HTTP error, for comparisons."""
     inner = detail["detail"]
     return inner["message"], tuple(inner["errors"]), tuple(inner["warnings"])

@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-# All columns that contain absolute paths, as file, table and column.
+# All columns that contain absolute paths, as tuples of file, table and column.
 PATHS = (
     ("mlflow.db", "experiments", "artifact_location"),
     ("mlflow.db", "runs", "artifact_uri"),
@@ -23,7 +23,7 @@ PATHS = (
 
 
 def copy_home(home: Path, copy: Path) -> Path:
-    """Copy a home that no process writes to; return `copy`, which must be missing or empty."""
+    """Copy a home to which no process writes, and return `copy`. The folder `copy` must be missing or empty."""
     shutil.copytree(home, copy, symlinks=True, dirs_exist_ok=True)
     for database, table, column in PATHS:
         with closing(sqlite3.connect(copy / database)) as connection, connection:

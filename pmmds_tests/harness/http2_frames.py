@@ -17,7 +17,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-# A client connection starts with the preface and empty SETTINGS.
+# A client's connection starts with the preface and an empty SETTINGS frame.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
 
 
@@ -27,12 +27,15 @@ def field(name: bytes, value: bytes, *, indexed: bool = False) -> bytes:
 
 
 def reference(index: int) -> bytes:
-    """Return a header field by its index: 1 to 61 are static, 62 is the dynamic table's newest entry."""
+    """Return the header field with an index.
+
+    The indexes 1 to 61 are static, and 62 is the dynamic table's newest entry.
+    """
     return _number(index, 7, 0x80)
 
 
 def call_fields(method: str, more: Mapping[bytes, bytes] | None = None) -> bytes:
-    """Return the header block of a gRPC call with a path such as `/package.Service/Method`, and metadata."""
+    """Return the header block of a gRPC call with metadata and a path such as `/package.Service/Method`."""
     fields = {
         b":method": b"POST",
         b":scheme": b"http",
@@ -56,7 +59,7 @@ def headers(stream: int, block: bytes, *, end_stream: bool = False, end_headers:
 
 
 def streams(n_streams: int) -> Iterable[int]:
-    """Return the numbers of a client's first streams."""
+    """Return the ids of a client's first streams."""
     return range(1, 2 * n_streams, 2)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Listener:
-    """A running server. `messages` contains the received bodies; `status` is the status of every response."""
+    """A running server. `messages` contains the received bodies, and `status` is the status of every response."""
 
     port: int
     messages: list[dict[str, Any]] = field(default_factory=list)

@@ -19,7 +19,7 @@ def leader_sessions(url: str) -> list[int]:
 
 
 def end_leader_sessions(url: str) -> int:
-    """Terminate these sessions, as a server restart or failover does; return their number."""
+    """Terminate these sessions, like a server restart or a failover, and return the number of sessions."""
     pids = leader_sessions(url)
     with psycopg.connect(url, autocommit=True) as connection:
         for pid in pids:

@@ -26,9 +26,9 @@ class MlflowServer:
     """A server with its database and log in `home`.
 
     Args:
-        home: folder that only this server uses.
-        artifact_root: location of artifacts; empty means in `home`.
-        variables: additional environment variables, such as keys of the artifact store.
+        home: the folder, which only this server uses.
+        artifact_root: the location of the artifacts. If empty, they are stored in `home`.
+        variables: additional environment variables, such as the keys of the artifact store.
     """
 
     def __init__(self, home: Path, *, artifact_root: str = "", variables: Mapping[str, str] | None = None) -> None:
@@ -58,7 +58,7 @@ class MlflowServer:
     def kill(self) -> None:
         """Send SIGKILL to the process group of the server and its workers."""
         assert self._process is not None
-        with suppress(ProcessLookupError):  # the server has already exited
+        with suppress(ProcessLookupError):  # The server has already exited.
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
         self._process = None
@@ -78,7 +78,7 @@ class MlflowServer:
 
 @contextmanager
 def mlflow_serving(server: MlflowServer) -> Iterator[MlflowServer]:
-    """Run a server within the block; always stop it afterwards."""
+    """Run a server within the block, and always stop it afterwards."""
     try:
         server.start()
         yield server
@@ -87,7 +87,7 @@ def mlflow_serving(server: MlflowServer) -> Iterator[MlflowServer]:
 
 
 def register_bundle(registry: ModelRegistry, model_name: str, bundle: Path, digest: str) -> str:
-    """Upload and register a bundle that was trained elsewhere; return the new version."""
+    """Upload and register a bundle that was trained elsewhere, and return the new version."""
     with registry._client() as client:
         run = client.create_run(registry.experiment_id(model_name))
         client.log_artifacts(run.info.run_id, str(bundle), BUNDLE_PATH)

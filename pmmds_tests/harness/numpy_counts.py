@@ -1,4 +1,4 @@
-"""Histograms for tests: a profile, a refresh over a day, and NumPy's counts of the same rows.
+"""Creates a profile and a day's histograms for tests, and counts the same rows with NumPy.
 
 Not here: assertions.
 """

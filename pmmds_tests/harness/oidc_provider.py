@@ -1,4 +1,4 @@
-"""An OpenID Connect provider as a process of a test: oidc-provider-mock, with people who sign in with one click.
+"""Runs an OpenID Connect provider for tests, oidc-provider-mock, where people sign in with one click.
 
 Not here: the console (console_process.py), assertions.
 """
@@ -32,7 +32,7 @@ class OidcProvider:
         return f"{self.url}/.well-known/openid-configuration"
 
     def authorize(self, url: str, subject: str) -> str:
-        """Sign in as a person at the authorization URL. Returns the URL that the browser is sent to."""
+        """Sign in as a person at the authorization URL, and return the URL to which the browser is redirected."""
         answer = httpx.post(url, data={"sub": subject}, timeout=60, trust_env=False)
         assert answer.status_code == 302, answer.text
         return answer.headers["location"]
@@ -40,7 +40,7 @@ class OidcProvider:
 
 @contextmanager
 def running_oidc_provider(people: Mapping[str, Mapping[str, Any]]) -> Iterator[OidcProvider]:
-    """Within the block: a provider that requires a nonce. `people`: claims by subject."""
+    """Run a provider that requires a nonce within the block. `people` maps each subject to the subject's claims."""
     provider = OidcProvider(f"http://localhost:{(port := free_port())}")
     argv = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce"]
     for subject, claims in people.items():

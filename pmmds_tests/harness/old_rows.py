@@ -30,7 +30,7 @@ def n_rows(database: Database, table: sa.Table) -> int:
 
 
 def values(database: Database, column: sa.Column[Any]) -> list[Any]:
-    """Return a column of all rows, sorted."""
+    """Return the sorted values of a column in all rows."""
     with database.connect() as connection:
         return list(connection.execute(sa.select(column).order_by(column)).scalars())
 
@@ -38,7 +38,10 @@ def values(database: Database, column: sa.Column[Any]) -> list[Any]:
 def save_reports(
     database: Database, reports: dict[int, datetime], *, page: str = "", model: str = "m", n_bytes: int = 0
 ) -> None:
-    """Insert reports (id to creation time) with two metrics each. `page` is a path that contains `{id}`."""
+    """Insert reports with two metrics each.
+
+    The mapping contains each report's id and creation time, and `page` is a path that contains `{id}`.
+    """
     rows = [
         {
             "report_id": report_id,

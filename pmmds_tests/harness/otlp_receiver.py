@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class ReceivedSpan:
-    """One span. Ids are hexadecimal; a `status` of 2 is an error."""
+    """A span. The ids are hexadecimal, and a `status` of 2 means an error."""
 
     name: str
     trace_id: str

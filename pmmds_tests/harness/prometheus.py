@@ -54,7 +54,7 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
-    """Within the block, run a server that scrapes `target` (host:port) and evaluates `rules` every second."""
+    """Run a server within the block that scrapes `target` (host:port) and evaluates `rules` every second."""
     binary, address = system_program("prometheus"), f"127.0.0.1:{free_port()}"
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
     config.write_text(
@@ -85,7 +85,7 @@ def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prome
 
 
 def wait_for_numbers(server: Prometheus, expressions: list[str], seconds: float = PATIENCE_SECONDS) -> list[str]:
-    """Wait until every expression has numeric values; return those that have none after `seconds`."""
+    """Wait until every expression has numeric values. Return the expressions that have none after `seconds`."""
     deadline, missing = time.monotonic() + seconds, expressions
     while missing and time.monotonic() < deadline:
         missing = [e for e in missing if not server.has_numbers(e)]

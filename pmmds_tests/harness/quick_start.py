@@ -37,7 +37,10 @@ def running_in(home: Path) -> list[int]:
 
 @dataclass
 class QuickStart:
-    """The quick start. `pmmds` runs one command on the system; `service` is the URL of the public endpoints."""
+    """The README's quick start.
+
+    `pmmds` runs one command on the system, and `service` is the URL of the public endpoints.
+    """
 
     pmmds: Callable[..., Said]
     service: str
@@ -59,7 +62,7 @@ class QuickStart:
         assert document["challenger_version"] == "1"
 
     def first_prediction(self) -> None:
-        """Wait until the service has loaded the model, then request a prediction."""
+        """Wait until the service has loaded the model, and request a prediction."""
         self._await(lambda: self._version() == "1", SWAP_SECONDS, "v1 is loaded")
         answer = self._predict()
         assert 0 < answer["probability"] < 1

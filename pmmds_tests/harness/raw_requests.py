@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 PATH = b"/echo"
 HOST = b"Host: here\r\n"
-# A valid request that a stream may smuggle in its body.
+# A valid request, which a stream may smuggle in its body.
 INNER = b"POST /inner HTTP/1.1\r\nHost: inner\r\nContent-Length: 2\r\n\r\nhi"
 UPGRADES = (b"h2c", b"websocket", b"made-up/1", b"h2c, websocket")
 

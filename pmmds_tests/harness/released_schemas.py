@@ -20,7 +20,7 @@ from pmmds_core.stores.database.schema import HEAD
 from pmmds_tests.harness.postgres import temporary_cluster
 from pmmds_tests.harness.schema_revisions import upgrade_to
 
-# The newest revision of each version.
+# The newest schema revision of each released version.
 RELEASES = {"0.1.0": "0001"}
 _FOLDER = Path(__file__).parents[1] / "core/stores/database/released"
 _NOT_DDL = re.compile(r"^(--|SET |SELECT pg_catalog|\\(un)?restrict)")
@@ -58,7 +58,7 @@ def _line(row: sa.Row[tuple[object, ...]]) -> str:
 
 
 def create_release(database: Database, version: str) -> None:
-    """Create the tables of a released version in an empty database."""
+    """Create a released version's tables in an empty database."""
     script = schema_file(version, database.dialect).read_text()
     with database.begin() as connection:
         cursor = connection.connection.cursor()
@@ -86,7 +86,7 @@ def _write(version: str) -> None:
 
 
 def _sqlite_dump(database: Database) -> str:
-    # In order of creation, so that each table precedes the tables that reference it.
+    # The tables are in order of creation, so that each table precedes the tables that reference it.
     query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC, rowid"
     with database.connect() as connection:
         statements = connection.exec_driver_sql(query).scalars().all()

@@ -28,7 +28,7 @@ QUICK = {"logistic_regression": CANDIDATES["logistic_regression"]}
 
 @dataclass(frozen=True)
 class Staff:
-    """A deployment with logins. All logins share `variables`, and each has its own database URL."""
+    """A deployment with several logins. All logins share `variables`, and each login has its own database URL."""
 
     home: Path
     server: str
@@ -53,7 +53,7 @@ class Staff:
         return pmmds(self.home, *arguments, given=self.environment(role))
 
     def rows(self) -> dict[str, int]:
-        """Return the number of rows of each table."""
+        """Return the number of rows in each table."""
         return count_rows(self.deployment(OWNER).database)
 
 

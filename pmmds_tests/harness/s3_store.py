@@ -22,7 +22,7 @@ from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.service_process import wait_until
 
 REGION = "us-east-1"
-# Number of setup requests (bucket, user, policy, key) after which moto checks credentials.
+# The number of setup requests (bucket, user, policy, key) after which moto checks credentials.
 N_SETUP_CALLS = 4
 USER = "pmmds"
 MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -30,7 +30,10 @@ MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 @dataclass(frozen=True)
 class S3Store:
-    """A running store. `variables` is the environment of a process that uses it; `bucket` exists."""
+    """A running store.
+
+    `variables` is the environment of a process that uses the store, and `bucket` is an existing bucket.
+    """
 
     url: str
     bucket: str
@@ -46,7 +49,7 @@ class S3Store:
 
 @contextmanager
 def temporary_store(bucket: str) -> Iterator[S3Store]:
-    """Run an empty store with one bucket within the block."""
+    """Run a store with one empty bucket within the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -61,7 +64,10 @@ def temporary_store(bucket: str) -> Iterator[S3Store]:
 
 
 def _set_up(server: subprocess.Popen[bytes], url: str, bucket: str) -> dict[str, str]:
-    """Create bucket and user; return the environment of a process that may use them. Later calls require the key."""
+    """Create the bucket and a user, and return the environment of a process that may use them.
+
+    Later calls require the key.
+    """
 
     def answers() -> bool:
         assert server.poll() is None, "moto's server has exited"

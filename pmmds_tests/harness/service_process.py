@@ -25,13 +25,13 @@ from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.ports import free_ports
 
-# Timeout for waiting. A busy machine may take many times as long as an idle one.
+# The timeout for waiting. A busy machine may take many times as long as an idle one.
 PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pause: float = 0.01) -> None:
-    """Poll a condition; fail the test if it does not become true in time."""
+    """Poll a condition, and fail the test if the condition does not become true in time."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"the condition was not met within {seconds:g} seconds"
@@ -82,7 +82,7 @@ class RunningService:
 
     @property
     def output(self) -> str:
-        """Return the output so far: log lines of PMMDS and BentoML."""
+        """Return the output so far, which consists of log lines of PMMDS and BentoML."""
         return "".join(self.lines)
 
     def deployment(self) -> Deployment:
@@ -90,7 +90,7 @@ class RunningService:
         return Deployment(self.settings)
 
     def status_of(self, path: str) -> int:
-        """Return the status of a GET; 0 if there is no response."""
+        """Return the status of a GET request, or 0 if there is no response."""
         try:
             return self.client.get(path).status_code
         except httpx.TransportError:
@@ -113,7 +113,7 @@ class RunningService:
         return bool(workers) and all(worker["version"] == version for worker in workers)
 
     def tree(self) -> list[psutil.Process]:
-        """All its processes."""
+        """Return all processes of the service."""
         root = psutil.Process(self.process.pid)
         return [root, *root.children(recursive=True)]
 
@@ -121,13 +121,13 @@ class RunningService:
         """Send SIGKILL to all processes and wait until they have exited."""
         processes = self.tree()
         for process in processes:
-            with suppress(psutil.NoSuchProcess):  # the process has already exited because its parent is gone
+            with suppress(psutil.NoSuchProcess):  # The process has already exited, because its parent is gone.
                 process.kill()
         self._gone()
         wait_until(lambda: all(map(has_ended, processes)))
 
     def stop(self) -> int:
-        """Stop the service with SIGTERM; return its exit code."""
+        """Stop the service with SIGTERM, and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._gone()
@@ -140,7 +140,7 @@ class RunningService:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Return True if a process has exited. A zombie counts, because it holds no files or ports."""
+    """Return True if a process has exited. A zombie counts as exited, because it holds no files or ports."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -151,7 +151,7 @@ def has_ended(process: psutil.Process) -> bool:
 def running_service(
     environment: Mapping[str, str], *, ready: str = "/ready", n_descriptors: int | None = None
 ) -> Iterator[RunningService]:
-    """Run a service within the block, once the path `ready` returns 200; always stop it afterwards."""
+    """Run a service, enter the block once the path `ready` returns 200, and always stop the service afterwards."""
     service = RunningService(environment, n_descriptors)
     try:
         service.wait_for(ready)

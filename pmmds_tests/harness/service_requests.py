@@ -23,7 +23,7 @@ TOKEN = {"Authorization": "Bearer open sesame"}
 
 
 def example(contract: Contract) -> dict[str, Any]:
-    """A valid payload."""
+    """Return a valid payload."""
     return {"features": contract.example()}
 
 
@@ -42,7 +42,7 @@ def refusal(*errors: str, message: str = MESSAGE, warnings: tuple[str, ...] = ()
 
 
 def predicted(client: httpx.Client, contract: Contract, request_id: str = "") -> str:
-    """Send a prediction request; return its id."""
+    """Send a prediction request, and return its id."""
     headers = {"X-Request-ID": request_id} if request_id else {}
     response = client.post(PREDICT, json=example(contract), headers=headers)
     assert response.status_code == 200, response.text

@@ -12,7 +12,7 @@ from pmmds_serving.spool.sync import SpoolSyncer
 
 
 def ship(spool: Spool, shipper: Shipper) -> bool:
-    """Ship all appended records; return False if some could not be shipped."""
+    """Ship all appended records. Return False if some records could not be shipped."""
     spool.seal()
     shipped = shipper.ship()
     spool.hand_over()
@@ -21,7 +21,7 @@ def ship(spool: Spool, shipper: Shipper) -> bool:
 
 @contextmanager
 def shipping(shipper: Shipper, *spools: Spool, deadline_seconds: float = 60.0) -> Iterator[None]:
-    """Release and ship in a thread until the block ends; then close the spools and stop the shipper."""
+    """Release and ship log segments in a thread until the block ends, then close the spools and stop the shipper."""
     syncers = [SpoolSyncer(spool, 0.02) for spool in spools]
     stop = threading.Event()
     thread = threading.Thread(target=shipper.run, args=(stop,), name="shipper")

@@ -25,7 +25,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
 
 
 def fill_disk(folder: Path) -> Path:
-    """Extend a file until the disk is full. Call it again to fill space that was freed."""
+    """Extend a file until the disk is full. Another call fills the space that was freed in the meantime."""
     filler = folder / "filler"
     with filler.open("ab", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 
-# A separate process, because Spark keeps a JVM and sockets open.
+# Spark runs in a separate process, because it keeps a JVM and sockets open.
 SPARK = """
 import json, sys
 from pathlib import Path
@@ -36,7 +36,7 @@ print(json.dumps(found))
 
 
 def spark_counts(folder: Path, tables: dict[str, tuple[pa.Table, ReferenceProfile]]) -> dict[str, Any]:
-    """Return counts and number of rows of each table, using one Spark session with two threads."""
+    """Return the counts and the number of rows for each table, using one Spark session with two threads."""
     for name, (table, profile) in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
         (folder / f"{name}.json").write_bytes(profile.to_json())

@@ -16,7 +16,10 @@ CHUNK_BYTES = 65536
 
 
 class _Connection:
-    """A client's connection and the matching server connection. `is_counted` is True if it requested an artifact."""
+    """A client's connection and the matching server connection.
+
+    `is_counted` is True if the client requested an artifact.
+    """
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
@@ -25,15 +28,12 @@ class _Connection:
     def cut(self) -> None:
         self.is_cut = True
         for end in (self.client, self.server):
-            with suppress(OSError):  # the connection is already closed
+            with suppress(OSError):  # The connection is already closed.
                 end.shutdown(socket.SHUT_RDWR)
 
 
 class Relay:
-    """Listens on `port` and forwards to the server's port.
-
-    `holding` is True while artifact bytes are held back or slowed.
-    """
+    """A relay from `port` to the server's port. `holding` is True while artifact bytes are held back or slowed."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
@@ -48,18 +48,18 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def let_through(self, n_bytes: float, *, then_each_seconds: float | None = None) -> None:
-        """Pass `n_bytes` more of artifacts, then nothing or one byte every `then_each_seconds`."""
+        """Pass `n_bytes` more bytes of artifacts, then nothing or one byte every `then_each_seconds`."""
         with self._changed:
             self._n_bytes_left, self._trickle_seconds = n_bytes, then_each_seconds
             self.holding.clear()
             self._changed.notify_all()
 
     def open(self) -> None:
-        """Pass all bytes again, including those held back."""
+        """Pass all bytes again, including the bytes that were held back."""
         self.let_through(math.inf)
 
     def cut(self) -> None:
-        """Close all connections. Bytes held back are lost."""
+        """Close all connections. The bytes that are held back are lost."""
         with self._changed:
             for connection in self._connections:
                 connection.cut()

@@ -16,7 +16,7 @@ from pmmds_tests.harness.home_copies import copy_home
 
 
 def first_version_home(factory: pytest.TempPathFactory) -> Path:
-    """Return a home with version 1 in production, as after a first `pmmds train`. No test may change it."""
+    """Return a home with version 1 in production, as after a first `pmmds train`. No test may change the home."""
 
     def train(home: Path) -> None:
         said = pmmds(home, "train")
@@ -27,7 +27,7 @@ def first_version_home(factory: pytest.TempPathFactory) -> Path:
 
 
 def two_versions_home(factory: pytest.TempPathFactory) -> Path:
-    """Return a home with versions 1 and 2. The second was promoted or held. No test may change it."""
+    """Return a home with versions 1 and 2. Version 2 was promoted or held. No test may change the home."""
 
     def train_again(home: Path) -> None:
         # Train in another folder and copy it, because this process keeps the databases open.

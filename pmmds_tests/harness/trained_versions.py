@@ -17,12 +17,12 @@ from pmmds_core.deployment import Deployment
 
 
 def trained(home: Path, *runs: Mapping[str, str], pythonpath: Path | None = None) -> Deployment:
-    """Run `train_job` once per set of PMMDS_* variables; return the deployment of the last run.
+    """Run `train_job` once per set of PMMDS_* variables, and return the deployment of the last run.
 
     Args:
-        home: PMMDS_HOME of every run.
-        runs: variables of each run. If empty, one run uses the defaults.
-        pythonpath: folder with modules that the settings refer to.
+        home: the PMMDS_HOME of every run.
+        runs: the variables of each run. If empty, there is one run with the defaults.
+        pythonpath: the folder with the modules to which the settings refer.
     """
     environments = [{"PMMDS_HOME": str(home), **run} for run in runs or ({},)]
     command = [sys.executable, "-m", "pmmds_tests.harness.trained_versions", json.dumps(environments)]

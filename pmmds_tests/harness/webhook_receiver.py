@@ -1,4 +1,4 @@
-"""A real HTTP server that keeps the webhook requests it receives, and answers as a test wants.
+"""A real HTTP server that records the webhook requests it receives and returns the responses that a test chooses.
 
 Not here: messages of apprise (http_listener.py).
 """
@@ -22,7 +22,7 @@ OTHER_SECRET = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
 
 @dataclass(frozen=True)
 class Received:
-    """One request. `path`: with the query."""
+    """A received request. `path` includes the query."""
 
     path: str
     headers: dict[str, str]
@@ -40,7 +40,11 @@ class Received:
 
 @dataclass
 class Receiver:
-    """`status`: of every response. `location`: its Location header. `answers`: cleared, requests wait for it."""
+    """A running receiver.
+
+    `status` and `location` are the status and the Location header of every response. Requests wait until `answers` is
+    set.
+    """
 
     port: int
     status: int = 204
@@ -54,13 +58,13 @@ class Receiver:
 
     @property
     def kinds(self) -> list[str]:
-        """The types of the received events, in order."""
+        """Return the types of the received events, in order."""
         return [request.event["type"] for request in self.requests]
 
 
 @contextmanager
 def receiving(port: int, *, status: int = 204, location: str = "", hangs: bool = False) -> Iterator[Receiver]:
-    """Within the block: a server on `port`. `hangs`: it answers only after the block."""
+    """Run a server on `port` within the block. With `hangs`, the server responds only after the block."""
     receiver = Receiver(port, status, location)
     if not hangs:
         receiver.answers.set()
@@ -95,7 +99,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
 
 
 def signature_of(request: Received, secret: str) -> str:
-    """The signature that the specification defines: HMAC-SHA256 of `id.timestamp.body` in base64."""
+    """Return the signature that the specification defines: the HMAC-SHA256 of `id.timestamp.body` in base64."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = b".".join((request.event_id.encode(), request.headers["webhook-timestamp"].encode(), request.body))
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

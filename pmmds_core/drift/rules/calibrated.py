@@ -1,7 +1,7 @@
 """The rule `calibrated`: significance tests with a set false-alarm rate per window.
 
 It computes one p-value per feature (statistics/homogeneity.py) and applies Benjamini–Hochberg to them. It does not
-measure the size of a drift, and with many rows it detects very small ones; PSI and band show the size.
+measure the size of a drift, and with many rows it detects very small drifts. The size is shown by the PSI and its band.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ RULE = "calibrated"
 class CalibratedRule:
     """The settings of the rule.
 
-    `false_alarm_rate`: share of undrifted windows called drifted, 0–1. `min_samples`: minimum rows on each side.
+    `false_alarm_rate` is the share of windows without drift that are called drifted, from 0 to 1. `min_samples` is the
+    minimum number of rows on each side.
     """
 
     false_alarm_rate: float
@@ -32,12 +33,12 @@ class CalibratedRule:
 def judge_calibrated(
     features: Sequence[FeatureDrift], n_reference: int, n_current: int, rule: CalibratedRule
 ) -> RuleVerdict:
-    """Drifted if any feature has a q-value of at most the false-alarm rate."""
+    """Return the verdict, which is drifted if the q-value of any feature is at most the false-alarm rate."""
     if (too_few := too_few_rows(RULE, n_reference, n_current, rule.min_samples)) is not None:
         return too_few
     candidates = [f for f in features if f.feature != SCORE]
     significant = [f for f in candidates if f.q_value is not None and f.q_value <= rule.false_alarm_rate]
-    # Extreme p-values are all 0, so PSI determines their order.
+    # Extreme p-values are all 0, so the PSI determines their order.
     significant.sort(key=lambda f: (f.p_value, -(f.psi or 0.0)))
     if significant:
         reason = (

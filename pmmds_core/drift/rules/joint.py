@@ -30,13 +30,15 @@ from pmmds_core.statistics.verdict import Verdict
 
 RULE = "joint"
 
-# Maximum current rows, and reference rows per current row. More rows take longer and detect little more.
+# The maximum number of current rows, and the maximum number of reference rows per current row. More rows take longer
+# and detect little more.
 MAX_ROWS = 2_000
 REFERENCE_FACTOR, MIN_REFERENCE, MAX_REFERENCE = 2, 2_000, 4_000
 MAX_PAIRS_SHOWN = 5
-# Stop after this many permutations exceed the observed value: p will not be small (Besag and Clifford 1991).
+# Stop after this many permutations exceed the observed value, because p will then not be small (Besag and Clifford
+# 1991).
 ENOUGH_EXCEEDANCES = 10
-# Minimum effective sample size of the reweighted reference.
+# The minimum effective sample size of the reweighted reference.
 MIN_EFFECTIVE = 100.0
 
 
@@ -44,7 +46,8 @@ MIN_EFFECTIVE = 100.0
 class JointRule:
     """The settings of the rule.
 
-    `false_alarm_rate`: share of unchanged windows called drifted. `min_samples`: minimum number of current rows.
+    `false_alarm_rate` is the share of unchanged windows that are called drifted. `min_samples` is the minimum number of
+    current rows.
     """
 
     false_alarm_rate: float
@@ -53,15 +56,15 @@ class JointRule:
 
     @property
     def n_permutations(self) -> int:
-        """The number of permutations, sufficient for p-values down to a fifth of the false-alarm rate."""
+        """The number of permutations, which is sufficient for p-values down to a fifth of the false-alarm rate."""
         return max(99, math.ceil(5 / self.false_alarm_rate) - 1)
 
 
 @dataclass(frozen=True)
 class PairDrift:
-    """The joint table of two features, compared with that of the reweighted reference.
+    """The joint table of two features, compared with the joint table of the reweighted reference.
 
-    `p_value`: probability that the largest pair is at least this large without a change.
+    `p_value` is the probability that the largest pair is at least this large if nothing changed.
     """
 
     features: tuple[str, str]
@@ -71,20 +74,20 @@ class PairDrift:
 
 @dataclass(frozen=True)
 class JointFinding:
-    """The verdict and the pairs that changed most, at most MAX_PAIRS_SHOWN."""
+    """The verdict and the pairs that changed most. There are at most MAX_PAIRS_SHOWN pairs."""
 
     verdict: RuleVerdict
     pairs: tuple[PairDrift, ...] = ()
 
 
 def judge_joint(profile: ReferenceProfile, reference: Codes, current: Codes, rule: JointRule) -> JointFinding:
-    """Test current rows against reference rows.
+    """Test whether pairs of features are related differently in the current rows than in the reference rows.
 
     Args:
-        profile: the profile whose bins the codes refer to; the score is ignored.
-        reference: (N, n_features or more) bin numbers in the profile's order.
-        current: (n, n_features or more), newest first.
-        rule: its settings.
+        profile: the profile whose bins the codes refer to. The score is ignored.
+        reference: an array of shape (N, n_features or more) with bin numbers in the profile's order.
+        current: an array of shape (n, n_features or more) with the bin numbers of the current rows, newest first.
+        rule: the settings of the rule.
     """
     if (too_few := too_few_rows(RULE, len(reference), len(current), rule.min_samples)) is not None:
         return JointFinding(too_few)
@@ -109,7 +112,10 @@ def not_evaluated(reason: str) -> JointFinding:
 
 @dataclass(frozen=True)
 class _Measured:
-    """The PSI of every pair, (n_pairs,). `scaled`: PSI as a standard normal deviate of the pair's chi-square."""
+    """The PSI of every pair, as an array of shape (n_pairs,).
+
+    `scaled` has the PSI converted to a standard normal deviate by the pair's chi-square distribution.
+    """
 
     psi: Matrix
     scaled: Matrix
@@ -121,7 +127,7 @@ class _Measured:
 
 
 def _measure(levels: Levels, current_rows: NDArray[np.intp]) -> _Measured:
-    """Every pair's PSI with `current_rows` as the current rows and all others as the reference."""
+    """Return the PSI of every pair, with `current_rows` as the current rows and all other rows as the reference."""
     is_current = np.zeros(len(levels.one_hot), dtype=bool)
     is_current[current_rows] = True
     current, reference = levels.one_hot[is_current], levels.one_hot[~is_current]
@@ -134,7 +140,10 @@ def _measure(levels: Levels, current_rows: NDArray[np.intp]) -> _Measured:
 
 
 def _pair_psi(levels: Levels, reference: Matrix, current: Matrix, n_reference: float, n_current: int) -> Matrix:
-    """PSI of each pair, (n_pairs,), from (L, L) tables of all levels; cells without rows are ignored."""
+    """Return the PSI of each pair, with shape (n_pairs,), from the (L, L) tables of all levels.
+
+    Cells without rows are ignored.
+    """
     cells = levels.n_cells_by_level_pair
     r = (reference + SMOOTHING) / (n_reference + SMOOTHING * cells)
     c = (current + SMOOTHING) / (n_current + SMOOTHING * cells)
@@ -144,7 +153,10 @@ def _pair_psi(levels: Levels, reference: Matrix, current: Matrix, n_reference: f
 
 
 def _deviate(statistic: Matrix, degrees: Matrix) -> Matrix:
-    """Chi-square values as standard normal deviates, comparable across pairs. Wilson and Hilferty (1931)."""
+    """Convert chi-square values to standard normal deviates, which can be compared across pairs.
+
+    See Wilson and Hilferty (1931).
+    """
     part = 2 / (9 * degrees)
     deviates: Matrix = (np.cbrt(statistic / degrees) - (1 - part)) / np.sqrt(part)
     return deviates
@@ -153,7 +165,10 @@ def _deviate(statistic: Matrix, degrees: Matrix) -> Matrix:
 def _permuted(
     levels: Levels, observed: float, n_permutations: int, rng: np.random.Generator
 ) -> tuple[list[float], int]:
-    """The largest deviates, and how many permutations ran until ENOUGH_EXCEEDANCES reached the observed deviate."""
+    """Return the largest deviate of each permutation, and the number of permutations that were run.
+
+    The permutations stop early when ENOUGH_EXCEEDANCES of them have reached the observed deviate.
+    """
     largest: list[float] = []
     n_exceeding = 0
     while len(largest) < n_permutations and n_exceeding < ENOUGH_EXCEEDANCES:
@@ -170,7 +185,7 @@ def _judged(names: Sequence[str], observed: _Measured, largest: Matrix, n_tried:
     shown = tuple(PairDrift(pairs[i], float(observed.psi[i]), p) for i, p in zip(order, p_values, strict=True))
     changed = [pair for pair in shown if pair.p_value <= rule.false_alarm_rate]
     if not changed:
-        reason = f"No feature pair changed its dependence; largest: {_pair_text(shown[0])}."
+        reason = f"No pair of features changed its dependence. The largest change is that of {_pair_text(shown[0])}."
         return JointFinding(RuleVerdict(RULE, Verdict.STABLE, (reason,)), shown)
     reasons = tuple(f"{_pair_text(pair)} changed their dependence." for pair in changed)
     flagged = tuple(dict.fromkeys(name for pair in changed for name in pair.features))

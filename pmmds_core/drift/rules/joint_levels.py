@@ -18,18 +18,23 @@ from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProf
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.arrays import Matrix
 
-# Limited because a table of ten by ten cells would need thousands of rows.
+# The number is limited because a table of ten by ten cells would need thousands of rows.
 MAX_LEVELS = 5
-# Rarer categories share a level, unless their total share is below MIN_REST: then they have none.
+# Rarer categories share a level, unless their total share is below MIN_REST. In that case, they have no level.
 MIN_SHARE = 0.05
 MIN_REST = 0.02
-# A feature with a larger share of rows without a level is excluded; the rules on single features cover it.
+# A feature with a larger share of rows without a level is excluded. Such a feature is covered by the rules on single
+# features.
 MAX_UNKNOWN = 0.05
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Rows of both sides, current rows first. `one_hot`: (n, L) of 0 and 1; `feature_of`: (L,) index of the feature."""
+    """The rows of both sides, with the current rows first.
+
+    `one_hot` has shape (n, L) and contains 0 and 1. `feature_of` has shape (L,) and contains the index of each level's
+    feature.
+    """
 
     features: tuple[str, ...]
     one_hot: Matrix
@@ -38,7 +43,10 @@ class Levels:
 
     @classmethod
     def of(cls, profile: ReferenceProfile, reference: Codes, current: Codes) -> Levels:
-        """The rows of both sides with a level in every included feature. Arguments: (n, n_features) bin numbers."""
+        """Return the rows of both sides that have a level in every included feature.
+
+        The arguments are bin numbers of shape (n, n_features).
+        """
         level_of = {f.bins.feature: levels_of(f) for f in profile.features}
         sides = [
             {name: level[side[:, i]] for i, (name, level) in enumerate(level_of.items())}
@@ -58,13 +66,13 @@ class Levels:
 
     @cached_property
     def membership(self) -> Matrix:
-        """Membership matrix, (L, F): 1 if the level belongs to the feature, else 0."""
+        """The membership matrix of shape (L, F), which is 1 if the level belongs to the feature and 0 otherwise."""
         member: Matrix = (self.feature_of[:, None] == np.arange(len(self.features))).astype(np.float64)
         return member
 
     @cached_property
     def is_used(self) -> NDArray[np.bool_]:
-        """The used cells, (L, L): True if the cell has a row on either side."""
+        """An array of shape (L, L) that is True for the cells that have a row on either side."""
         used: NDArray[np.bool_] = (self.one_hot.T @ self.one_hot) > 0
         return used
 
@@ -75,7 +83,7 @@ class Levels:
 
     @cached_property
     def n_cells_by_level_pair(self) -> Matrix:
-        """For each cell, (L, L), the number of used cells in the table of its feature pair."""
+        """The number of used cells in the table of each cell's feature pair, as an array of shape (L, L)."""
         return self._n_cells[np.ix_(self.feature_of, self.feature_of)]
 
     @cached_property
@@ -92,7 +100,10 @@ class Levels:
 
     @cached_property
     def degrees(self) -> Matrix:
-        """Degrees of freedom of each pair's table given both margins, (n_pairs,), at least 1."""
+        """The degrees of freedom of each pair's table given both margins, with shape (n_pairs,).
+
+        They are at least 1.
+        """
         n_levels = self.membership.sum(axis=0)
         cells = self._n_cells[self.first, self.second]
         free: Matrix = np.maximum(cells - n_levels[self.first] - n_levels[self.second] + 1, 1.0)
@@ -100,7 +111,7 @@ class Levels:
 
 
 def levels_of(feature: FeatureProfile) -> NDArray[np.intp]:
-    """The level of each bin, (n_bins,); −1 if the reference has too few rows in the bin."""
+    """Return the level of each bin, with shape (n_bins,). It is −1 if the reference has too few rows in the bin."""
     counts = np.asarray(feature.counts, dtype=np.float64)
     shares = counts / max(counts.sum(), 1.0)
     special = special_indices(feature.bins)
@@ -128,7 +139,7 @@ def _renumbered(level: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _rows(side: Mapping[str, NDArray[np.intp]], names: tuple[str, ...]) -> NDArray[np.intp]:
-    """The levels, (n, F), of the rows that have a level in every feature."""
+    """Return the levels, with shape (n, F), of the rows that have a level in every feature."""
     rows = np.stack([side[name] for name in names], axis=1) if names else np.zeros((0, 0), dtype=np.intp)
     complete: NDArray[np.intp] = rows[(rows >= 0).all(axis=1)]
     return complete

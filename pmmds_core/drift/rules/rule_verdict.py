@@ -12,13 +12,16 @@ from pmmds_core.drift.comparison import FeatureDrift
 from pmmds_core.statistics.p_values import format_p_value
 from pmmds_core.statistics.verdict import Verdict
 
-# An alert lists at most this many features, and states how many more there are.
+# An alert lists at most this many features and states how many others there are.
 MAX_FINDINGS = 6
 
 
 @dataclass(frozen=True)
 class RuleVerdict:
-    """The verdict of one rule with its reasons. `flagged`: the features that it reports as drifted, worst first."""
+    """The verdict of one rule with its reasons.
+
+    `flagged` has the features that the rule reports as drifted, with the worst feature first.
+    """
 
     rule: str
     verdict: Verdict
@@ -27,7 +30,7 @@ class RuleVerdict:
 
 
 def too_few_rows(rule: str, n_reference: int, n_current: int, min_samples: int) -> RuleVerdict | None:
-    """The verdict `insufficient_data` with its reason; None if both sides have enough rows."""
+    """Return the verdict `insufficient_data` with its reason, or None if both sides have enough rows."""
     if min(n_reference, n_current) >= min_samples:
         return None
     n, side = (n_current, "window") if n_current < min_samples else (n_reference, "reference")
@@ -36,7 +39,7 @@ def too_few_rows(rule: str, n_reference: int, n_current: int, min_samples: int) 
 
 
 def finding(feature: FeatureDrift) -> str:
-    """One feature as a sentence: its change, PSI, PSI expected by chance, p-value and band."""
+    """Describe one feature in a sentence with its change, PSI, PSI expected by chance, p-value and band."""
     return (
         f"{feature.statement} (PSI {number(feature.psi)}, expected by chance {number(feature.psi_expected_by_chance)}, "
         f"p {format_p_value(feature.p_value)}, {feature.band})."
@@ -44,7 +47,10 @@ def finding(feature: FeatureDrift) -> str:
 
 
 def findings(flagged: Sequence[FeatureDrift]) -> tuple[str, ...]:
-    """Sentences for the first MAX_FINDINGS features, and how many more there are. `flagged`: sorted, worst first."""
+    """Return sentences about the first MAX_FINDINGS features, and the number of other features.
+
+    `flagged` is sorted, with the worst feature first.
+    """
     n_more = len(flagged) - MAX_FINDINGS
     more = (f"And {n_more} more {'feature' if n_more == 1 else 'features'}.",) if n_more > 0 else ()
     return tuple(finding(f) for f in flagged[:MAX_FINDINGS]) + more

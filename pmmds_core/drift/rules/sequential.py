@@ -27,33 +27,38 @@ from pmmds_core.statistics.verdict import Verdict
 RULE = "sequential"
 
 HOURS_PER_YEAR = 24 * 365.25
-# Minimum number of windows for the verdict `stable`.
+# The minimum number of windows for the verdict `stable`.
 MIN_WINDOWS = 8
-# Older windows are ignored: their changes have been detected or have become normal. The false-alarm rate still holds.
+# Older windows are ignored, because their changes have been detected or have become normal. The false-alarm rate still
+# holds.
 MAX_WINDOWS = 104
-# Sizes of the assumed change, as sample sizes with the same sampling error: 22, 7 and 2 points at a share of 0.5.
+# The sizes of the assumed change, given as sample sizes with the same sampling error. They correspond to 22, 7 and 2
+# percentage points at a share of 0.5.
 CONCENTRATIONS = (5.0, 50.0, 500.0)
-# Minimum ratio of the null's concentration to the alternative's, so that the two differ.
+# The minimum ratio of the concentration of the null to that of the alternative, so that the two differ.
 _MIN_LOOSENING = 2.0
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class SequentialRule:
-    """The settings of the rule. `false_alarms_per_year`: average number of false alarms in a year without drift."""
+    """The settings of the rule.
+
+    `false_alarms_per_year` is the average number of false alarms in a year without drift.
+    """
 
     false_alarms_per_year: float
     window_hours: float
 
     @property
     def threshold(self) -> float:
-        """Alarm limit of the detector, which equals the mean number of windows to a false alarm."""
+        """The alarm limit of the detector, which equals the mean number of windows to a false alarm."""
         return max(1.0, HOURS_PER_YEAR / self.window_hours / self.false_alarms_per_year)
 
 
 @dataclass(frozen=True)
 class EValue:
-    """Detector value of one feature. `began`: index of the most likely first window of a change."""
+    """The detector value of one feature. `began` is the index of the most likely first window of a change."""
 
     feature: str
     value: float
@@ -63,12 +68,12 @@ class EValue:
 def judge_sequential(
     profile: ReferenceProfile, windows: Sequence[Mapping[str, Counts]], rule: SequentialRule
 ) -> RuleVerdict:
-    """Test successive, non-overlapping windows.
+    """Test successive windows that do not overlap.
 
     Args:
-        profile: the profile of the model version that served all of them.
-        windows: (n_bins,) counts by feature, oldest window first.
-        rule: its settings.
+        profile: the profile of the model version that served all of the windows.
+        windows: an array of shape (n_bins,) with counts by feature, oldest window first.
+        rule: the settings of the rule.
     """
     recent = list(windows)[-MAX_WINDOWS:]
     if not recent:
@@ -92,7 +97,7 @@ def judge_sequential(
 def _drifted(
     profile: ReferenceProfile, windows: list[Mapping[str, Counts]], values: list[EValue], reason: str
 ) -> RuleVerdict:
-    """The verdict `drifted`, with the features that exceed the limit alone and their changes."""
+    """Return the verdict `drifted`, with the features that exceed the limit on their own and their changes."""
     carrying = sorted(values, key=lambda e: -e.value)[:MAX_FINDINGS]
     feature_of = {f.bins.feature: f for f in profile.features}
     reasons = [reason] + [_lasting(feature_of[e.feature], e, windows) for e in carrying]
@@ -107,7 +112,7 @@ def _lasting(feature: FeatureProfile, change: EValue, windows: list[Mapping[str,
 
 
 def e_values(features: Sequence[FeatureProfile], windows: Sequence[Mapping[str, Counts]]) -> list[EValue]:
-    """Detector value of each feature after the last window. `windows`: oldest first."""
+    """Return the detector value of each feature after the last window. The oldest of the `windows` is first."""
     n_bins = max(f.bins.n_bins for f in features)
     padded = [(0, n_bins - f.bins.n_bins) for f in features]
     reference = np.array(
@@ -127,12 +132,14 @@ def e_values(features: Sequence[FeatureProfile], windows: Sequence[Mapping[str, 
 
 
 def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> Array:
-    """Log likelihood ratio of the windows since a change, (F, T), by feature and first window of the change.
+    """Return the log likelihood ratio of the windows since a change, by feature and first window of the change.
+
+    The result has shape (F, T).
 
     Args:
-        reference: (F, B) counts.
-        windows: (F, T, B) counts, oldest first.
-        is_bin: (F, B), False for padding bins.
+        reference: an array of shape (F, B) with counts.
+        windows: an array of shape (F, T, B) with counts, oldest first.
+        is_bin: an array of shape (F, B) that is False for padding bins.
     """
     prior = (reference + SMOOTHING) * is_bin
     before = np.concatenate([np.zeros_like(windows[:, :1]), np.cumsum(windows, axis=1)[:, :-1]], axis=1)
@@ -149,9 +156,9 @@ def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> A
 
 
 def _log_likelihood(counts: Array, alpha: Array) -> Array:
-    """Dirichlet–multinomial log likelihood, (F, T), of rows in a given order (Minka 2000). Arguments: (F, T, B).
+    """Return the Dirichlet–multinomial log likelihood of rows in a given order, with shape (F, T).
 
-    Bins with alpha 0 are padding.
+    The arguments have shape (F, T, B). Bins with an alpha of 0 are padding. See Minka (2000).
     """
     weight, n = alpha.sum(axis=2), counts.sum(axis=2)
     alpha = np.where(alpha > 0, alpha, 1.0)

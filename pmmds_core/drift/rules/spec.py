@@ -1,6 +1,6 @@
 """The rule `spec` from the specification requires a minimum number of features with a PSI above a threshold.
 
-It ignores sample size; the rule `calibrated` (calibrated.py) does not.
+Unlike the rule `calibrated` (calibrated.py), it ignores the sample size.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ RULE = "spec"
 
 @dataclass(frozen=True)
 class SpecRule:
-    """Data has drifted if at least `min_features` features have a PSI above `psi_threshold`.
+    """The settings of the rule.
 
-    A contract with fewer features requires all of them, because otherwise its data could never drift.
-    `min_samples`: minimum rows on each side for a verdict. `feature_thresholds`: thresholds of single features, used
-    instead of `psi_threshold`.
+    Data has drifted if at least `min_features` features have a PSI above `psi_threshold`. A contract with fewer
+    features requires all of them, because otherwise its data could never drift. `min_samples` is the minimum number of
+    rows on each side for a verdict. `feature_thresholds` has thresholds of single features that replace
+    `psi_threshold`.
     """
 
     psi_threshold: float
@@ -31,13 +32,13 @@ class SpecRule:
     feature_thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def is_over(self, feature: FeatureDrift) -> bool:
-        """True if the feature's PSI is above its threshold; never for the score."""
+        """Return True if the feature's PSI is above its threshold. The result is never True for the score."""
         limit = self.feature_thresholds.get(feature.feature, self.psi_threshold)
         return feature.feature != SCORE and (feature.psi or 0.0) > limit
 
 
 def over_threshold(features: Sequence[FeatureDrift], rule: SpecRule) -> list[FeatureDrift]:
-    """Features with a PSI above their threshold, largest first, without the score."""
+    """Return the features with a PSI above their threshold, largest PSI first and without the score."""
     over = [f for f in features if rule.is_over(f)]
     return sorted(over, key=lambda f: -(f.psi or 0.0))
 

@@ -174,5 +174,5 @@ def test_many_segments_do_not_raise_false_alarms(
 
 @pytest.mark.parametrize("name", ["tenure", "planet"])
 def test_segmentation_requires_a_categorical_feature(contract: Contract, name: str) -> None:
-    with pytest.raises(UsageError, match=f"'{name}': not a categorical feature"):
+    with pytest.raises(UsageError, match=f"'{name}', which is not a categorical feature"):
         check_segment_features(contract, [name])
