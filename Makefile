@@ -136,7 +136,7 @@ IMAGE_LOCK := --universal --python-version 3.11 --no-emit-index-url --generate-h
 compile: $(STAMP) ## update requirements.txt and the images' requirements
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra serving --extra postgres --extra tracing --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-serving.txt
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra assets --extra postgres --extra s3 --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-assets.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra assets --extra console --extra postgres --extra s3 --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-assets.txt
 	echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet - --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-build.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra spark --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-spark.txt
 	@for extra in celery docs kubernetes manifests; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$extra --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-$$extra.txt || exit 1; done

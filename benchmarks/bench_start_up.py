@@ -18,7 +18,7 @@ from benchmarks.deployments import temporary_settings, train_versions
 from benchmarks.whole_process import Run, median, run
 
 N_ROWS = 2_000
-BASES = {name: (sys.executable, "-c", f"import {name}") for name in ("dagster", "sqlalchemy")}
+BASES = {name: (sys.executable, "-c", f"import {name}") for name in ("dagster", "sqlalchemy", "typer")}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Command:
 
 
 COMMANDS = (
+    Command(("--help",), "typer", 1.5),
     Command(("monitor",), "dagster", 3.0),
     Command(("decisions",), "sqlalchemy", 1.5),
     Command(("alerts", "list"), "sqlalchemy", 1.5),

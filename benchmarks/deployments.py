@@ -25,7 +25,7 @@ from pmmds_core.deployment import Deployment
 def temporary_settings(**values: object) -> Iterator[Settings]:
     """Yield settings with free ports and an empty `PMMDS_HOME`, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
-        ports = {name: any_free() for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")}
+        ports = {name: any_free() for name in ("console_port", "http_port", "grpc_port", "dagster_port", "mlflow_port")}
         settings = Settings(home=str(Path(folder) / "home"), **ports, **values)  # type: ignore[arg-type]
         os.environ.update(settings.to_environment())
         yield settings

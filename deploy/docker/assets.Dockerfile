@@ -1,4 +1,5 @@
-# Image for training, monitoring and promotion: Dagster (code server, web server, daemon) and MLflow, without BentoML.
+# Image for training, monitoring and promotion: Dagster (code server, web server, daemon), MLflow and the console,
+# without BentoML.
 # Build from the root of the repository:  docker build -f deploy/docker/assets.Dockerfile -t pmmds-assets .
 # To use your own package index or certificate, add --build-arg PIP_INDEX_URL=… --build-arg PIP_CERT=…
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
@@ -48,7 +49,7 @@ ENV PATH=/opt/pmmds/bin:/usr/local/bin:/usr/bin:/bin \
     PMMDS_HOME=/var/lib/pmmds PMMDS_DAGSTER_HOST=0.0.0.0 PMMDS_MLFLOW_HOST=0.0.0.0
 USER 10001:10001
 WORKDIR /var/lib/pmmds
-EXPOSE 3000 4000 5000
+EXPOSE 3000 4000 5000 8010
 HEALTHCHECK --interval=15s --timeout=30s --start-period=120s --retries=3 CMD ["python", "-m", "pmmds_cli.processes.health_check", "dagster-webserver"]
 ENTRYPOINT ["pmmds"]
 CMD ["run", "dagster-webserver"]

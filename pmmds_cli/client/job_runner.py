@@ -15,11 +15,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from pmmds_cli.output.console import say
+from pmmds_cli.output.progress import ProgressBar, progress
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.database.reachability import check_dagster_database
@@ -86,7 +87,7 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
         # Dagster prints a traceback for each record that it cannot store.
         with (
             _training_lock(job, settings, run_id),
-            _progress(instance, run_id),
+            _progress(instance, run_id, job, json="--json" in sys.argv),
             redirect_stderr(dagster_output),
         ):
             return job.execute_in_process(
@@ -136,21 +137,25 @@ def _quiet_about_beta() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Print the name of each asset when its step ends, as recorded in the run's event log."""
+def _progress(instance: dg.DagsterInstance, run_id: str, job: dg.JobDefinition, *, json: bool) -> Iterator[None]:
+    """Print the name of each asset when its step ends, above a progress bar if there is a terminal."""
     done = threading.Event()
-    printer = threading.Thread(target=_print_steps, args=(instance, run_id, done, sys.stderr), daemon=True)
-    printer.start()
-    try:
-        yield
-    finally:
-        done.set()
-        printer.join()
+    with progress(job.name, json=json) as bar:
+        bar(0, len(job.nodes))
+        printer = threading.Thread(target=_print_steps, args=(instance, run_id, done, bar, len(job.nodes)), daemon=True)
+        printer.start()
+        try:
+            yield
+        finally:
+            done.set()
+            printer.join()
 
 
-def _print_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Event, screen: TextIO) -> None:
+def _print_steps(
+    instance: dg.DagsterInstance, run_id: str, done: threading.Event, bar: ProgressBar, n_steps: int
+) -> None:
     cursor: str | None = None
-    is_last = False
+    is_last, n_done = False, 0
     while not is_last:
         is_last = done.wait(_PROGRESS_SECONDS)  # Poll once more after the run to print the last steps.
         try:
@@ -162,9 +167,11 @@ def _print_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Even
             event = record.event_log_entry.dagster_event
             if event is not None and event.event_type_value == "STEP_SUCCESS":
                 seconds = event.step_success_data.duration_ms / 1000
-                say(f"  ✓ {event.step_key} ({seconds:.1f} s)", to=screen)
+                bar.say(f"  ✓ {event.step_key} ({seconds:.1f} s)")
+                n_done += 1
+                bar(n_done, n_steps)
             elif event is not None and event.event_type_value == "STEP_FAILURE":
-                say(f"  ✗ {event.step_key}", to=screen)
+                bar.say(f"  ✗ {event.step_key}")
 
 
 def _failure(result: Any) -> JobFailedError:

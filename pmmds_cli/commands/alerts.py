@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.commands.completion import alert_ids, live_alert_ids
 from pmmds_cli.output.console import ByOption, JsonOption, LimitOption, print_json, print_table
 from pmmds_core.runtime.plurals import counted
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.alerts import Alert
     from pmmds_core.stores.lifecycle.outbox import NotificationState
 
-AlertArgument = Annotated[int, typer.Argument(metavar="ID", help="Alert id. See `pmmds alerts list`.")]
+_ALERT_HELP = "Alert id. See `pmmds alerts list`."
+AlertArgument = Annotated[int, typer.Argument(metavar="ID", help=_ALERT_HELP, autocompletion=alert_ids)]
+LiveAlertArgument = Annotated[int, typer.Argument(metavar="ID", help=_ALERT_HELP, autocompletion=live_alert_ids)]
 NoteOption = Annotated[str, typer.Option(help="Reason, stored with the change.")]
 alerts_app = typer.Typer(help="List, acknowledge and resolve drift alerts.", no_args_is_help=True)
 
@@ -65,11 +68,11 @@ def list_alerts(
         }
         for a in alerts
     ]
-    print_table(rows, empty="No open alerts. `pmmds alerts list --all` includes resolved ones.")
+    print_table(rows, empty="No open alerts. `pmmds alerts list --all` includes resolved ones.", detail="what")
 
 
 def acknowledge(
-    alert_id: AlertArgument,
+    alert_id: LiveAlertArgument,
     by: ByOption,
     note: NoteOption = "",
     json: JsonOption = False,
@@ -82,7 +85,7 @@ def acknowledge(
 
 
 def resolve(
-    alert_id: AlertArgument,
+    alert_id: LiveAlertArgument,
     by: ByOption,
     note: NoteOption = "",
     json: JsonOption = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.commands.completion import setting_keys
 from pmmds_cli.output.console import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ def register(app: typer.Typer) -> None:
 
 def config(
     key: Annotated[
-        str, typer.Argument(metavar="[KEY]", help="Print one value: drift.psi_threshold or PMMDS_DRIFT_PSI_THRESHOLD.")
+        str,
+        typer.Argument(
+            metavar="[KEY]",
+            help="Print one value: drift.psi_threshold or PMMDS_DRIFT_PSI_THRESHOLD.",
+            autocompletion=setting_keys,
+        ),
     ] = "",
     show_origin: OriginOption = False,
     json: JsonOption = False,

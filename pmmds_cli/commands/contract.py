@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.drift_table import print_wrapped
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.runtime.plurals import counted
 
@@ -81,11 +82,13 @@ def diff(
 
 def _print_effects(n: Counter[str]) -> None:
     if n["migrated"]:
-        print(f"pmmds db migrate adds {counted(n['migrated'], 'column')} to prediction_logs.")
+        print_wrapped(f"pmmds db migrate adds {counted(n['migrated'], 'column')} to prediction_logs.", "")
     if n["refused"]:
-        print(
+        print_wrapped(
             f"pmmds db migrate refuses {counted(n['refused'], 'change')} if prediction_logs has rows. Use a separate "
-            "database for this contract: another PMMDS_HOME or PMMDS_DATABASE_URL."
+            "database for this contract: another PMMDS_HOME or PMMDS_DATABASE_URL.",
+            "",
         )
     if n["retrain"]:
-        print(f"{counted(n['retrain'], 'change')} without a migration; train a new model with pmmds retrain --force.")
+        retrained = counted(n["retrain"], "change")
+        print_wrapped(f"{retrained} without a migration; train a new model with pmmds retrain --force.", "")

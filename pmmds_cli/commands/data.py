@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_cli.output.progress import progress
 from pmmds_core.runtime.plurals import counted
 
 data_app = typer.Typer(help="Download the reference data, or show which source is in use.", no_args_is_help=True)
@@ -24,7 +25,8 @@ def download_data(json: JsonOption = False) -> None:
 
     settings = load_settings()
     say("Downloading from OpenML …")
-    result = download(load_contract(settings.contract), settings.home_path)
+    with progress("download", json=json):
+        result = download(load_contract(settings.contract), settings.home_path)
     if json:
         print_json(
             {

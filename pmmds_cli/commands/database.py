@@ -9,6 +9,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_cli.output.progress import progress
 from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def backup(file: Path) -> None:
     from pmmds_core.stores.database.backup import back_up
 
     database, _ = _opened()
-    n_bytes = back_up(database, file)
+    with progress("backup") as bar:
+        n_bytes = back_up(database, file, bar)
     print(
         f"{file}: {counted(n_bytes, 'byte')} of the {database.place}. Archived predictions are not included; "
         "copy their folder separately."
@@ -96,7 +98,8 @@ def restore_database(file: Path) -> None:
     from pmmds_core.stores.database.backup import count_rows, restore
 
     database, _ = _opened()
-    restore(database, file)
+    with progress("restore") as bar:
+        restore(database, file, bar)
     counts = count_rows(database)
     print(
         f"Restored {counted(sum(counts.values()), 'row')} in {counted(len(counts), 'table')} to the {database.place}. "

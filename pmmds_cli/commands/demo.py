@@ -11,7 +11,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
@@ -82,6 +81,8 @@ def _inferred(data: Path | None, label: str) -> ContractDraft | None:
 
 def _with_project(settings: Settings, draft: ContractDraft, data: Path) -> Settings:
     """Write the inferred contract into the demo's home and select it."""
+    import msgspec
+
     from pmmds_cli.commands.init import print_draft
     from pmmds_core.contract_inference.project import write_project
 
@@ -117,6 +118,8 @@ def _stop_earlier(path: Path) -> None:
 
 def _demo_settings(settings: Settings, home: Path) -> Settings:
     """Return settings with the user's contract and data, and with embedded databases in `home`."""
+    import msgspec
+
     data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
     return msgspec.structs.replace(
         settings,

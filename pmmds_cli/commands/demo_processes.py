@@ -17,7 +17,7 @@ from pmmds_cli.processes.ports import free_ports
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import PortTakenError
 
-PORTS = ("http_port", "grpc_port", "dagster_port", "mlflow_port")
+PORTS = ("console_port", "http_port", "grpc_port", "dagster_port", "mlflow_port")
 PORT_ATTEMPTS = 3
 
 
@@ -42,7 +42,7 @@ class DemoProcesses:
 
     def _start(self) -> None:
         """Start the processes. If another program takes a chosen port first, retry with other ports."""
-        say(f"1/7  Starting the service, Dagster's web server and daemon, and MLflow ({self.settings.home})")
+        say(f"1/7  Starting the console, the service, Dagster and MLflow ({self.settings.home})")
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             self._take_ports()
             try:

@@ -7,7 +7,6 @@ Not here: the comparison (pmmds_core/file_drift/).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_cli.output.console import JsonOption, print_json, say, terminal_width
 from pmmds_cli.output.drift_table import WIDTH, moved, print_reasons, print_rule, print_wrapped
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_cli.output.progress import progress
 from pmmds_core.errors import UsageError
 from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.verdict import Verdict
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pmmds_core.file_drift.compare import FileComparison
 
 NAMES = "Comma-separated; repeatable."
+_HEAD = ("feature", "kind", "PSI", "by chance", "p", "band", "change")
+_MIN_CHANGE = 24
 
 drift_app = typer.Typer(help="Compare data sets for drift. This needs no deployment.", no_args_is_help=True)
 
@@ -97,15 +99,17 @@ def compare(
         thresholds={name: _number(name, value) for name, value in _pairs(threshold, "--threshold")},
     )
     rule = DriftRule.of(load_settings())
-    result = compare_files(
-        reference,
-        current,
-        contract=contract or None,
-        columns=names_of(columns),
-        score=score,
-        rule=rule,
-        options=options,
-    )
+    with progress("comparison", json=json) as bar:
+        result = compare_files(
+            reference,
+            current,
+            contract=contract or None,
+            columns=names_of(columns),
+            score=score,
+            rule=rule,
+            options=options,
+            on_progress=bar,
+        )
     _write(result, save_profile, html)
     if json:
         print_json(result.document)
@@ -124,6 +128,8 @@ def names_of(given: Sequence[str] | None) -> list[str]:
     Raises:
         UsageError: a quote is not closed.
     """
+    import csv
+
     try:
         lines = list(csv.reader(given or [], skipinitialspace=True, strict=True))
     except csv.Error as error:
@@ -174,17 +180,15 @@ def _write(result: FileComparison, profile: Path | None, html: Path | None) -> N
 
 def _print_comparison(result: FileComparison) -> None:
     # Importing Rich would take longer than comparing 100,000 rows.
-    head = ("feature", "kind", "PSI", "by chance", "p", "band", "change")
     ordered = sorted(result.features, key=lambda f: (f.psi is None, -(f.psi or 0.0)))
-    rows = [head, *(_row(f) for f in ordered)]
-    widths = [min(24, max(len(row[i]) for row in rows)) for i in range(len(head) - 1)]
+    rows = [_HEAD, *(_row(f) for f in ordered)]
+    widths = [min(24, max(len(row[i]) for row in rows)) for i in range(len(_HEAD) - 1)]
     for row in rows:
         cells = [_cut(cell, width) for cell, width in zip(row, widths, strict=False)]
         aligned = [
             c.rjust(w) if i in (2, 3, 4) else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))
         ]
-        line = "  ".join(aligned)
-        print(f"{line}  {_cut(row[-1], WIDTH - len(line) - 2)}".rstrip())
+        _print_row("  ".join(aligned), row[-1])
     print()
     for remark in result.remarks:
         print_wrapped(remark, "")
@@ -197,6 +201,17 @@ def _print_comparison(result: FileComparison) -> None:
     for rule in result.verdict.rules:
         if rule not in alerting:
             print_rule(asdict(rule), raises_alerts=False)
+
+
+def _print_row(line: str, change: str) -> None:
+    """Print a feature with its change, which is below it if the terminal is narrow."""
+    room = terminal_width(WIDTH) - len(line) - 2
+    if room >= _MIN_CHANGE:
+        print(f"{line}  {_cut(change, room)}".rstrip())
+        return
+    print(line.rstrip())
+    if change != _HEAD[-1]:
+        print(f"    {_cut(change, terminal_width(WIDTH) - 4)}")
 
 
 def _row(feature: FeatureDrift) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import typer
 
 from pmmds_cli.commands.drift import NAMES, names_of
 from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.drift_table import print_wrapped
 
 if TYPE_CHECKING:
     from pmmds_core.contract_inference.draft import ContractDraft
@@ -42,7 +43,7 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the prompt for corrections.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Infer a contract from a data file, and write a project folder with contract.yaml, pmmds.toml and README.md."""
+    """Infer a contract from a data file and write a project folder with settings and an example request."""
     from pmmds_core.contract_inference.infer import InferenceOptions, infer_contract
     from pmmds_core.contract_inference.names import snake_name
     from pmmds_core.contract_inference.project import check_free, write_project
@@ -80,9 +81,9 @@ def print_draft(draft: ContractDraft) -> None:
     print_table(rows, empty="No columns.")
     if len(draft.columns) > _MAX_SHOWN:
         print(f"… and {len(draft.columns) - _MAX_SHOWN} more columns; contract.yaml lists all of them.")
-    print(f"Label {draft.label.label.source}: {draft.label.evidence}.")
+    print_wrapped(f"Label {draft.label.label.source}: {draft.label.evidence}.", "")
     for warning in draft.warnings:
-        print(f"Warning: {warning}")
+        print_wrapped(f"Warning: {warning}", "")
 
 
 def _kind(draft: ContractDraft, source: str) -> str:
@@ -109,6 +110,8 @@ def _document(draft: ContractDraft, project: Project) -> dict[str, object]:
 
 
 def _print_next(folder: Path) -> None:
-    print(f"\nWrote contract.yaml, pmmds.toml and README.md to {folder}.")
+    print(f"\nWrote contract.yaml, pmmds.toml, example-request.json and README.md to {folder}.")
     print("Next:")
     print(f"  cd {shlex.quote(str(folder))} && pmmds up && pmmds train")
+    print("  curl -s http://127.0.0.1:8000/api/v1/predict \\")
+    print("    -H 'Content-Type: application/json' -d @example-request.json")

@@ -59,7 +59,7 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
         }
         for d in recent
     ]
-    print_table(rows, empty="No decisions yet. Run `pmmds train` to train the first model.")
+    print_table(rows, empty="No decisions yet. Run `pmmds train` to train the first model.", detail="reason")
     for pending in (d for d in recent if d.state == PENDING_APPROVAL):
         _print_approvals(deployment, pending)
         _print_criteria(pending)
@@ -74,7 +74,9 @@ def _print_approvals(deployment: Deployment, decision: Decision) -> None:
 def _print_criteria(decision: Decision) -> None:
     from pmmds_cli.output.criteria_table import criteria_lines
 
-    print(f"\n{decision.decision_id} is pending: `pmmds approve {decision.decision_id} --by NAME`, or `pmmds reject`.")
+    print(f"\n{decision.decision_id} is pending. Run one of:")
+    print(f"  pmmds approve {decision.decision_id} --by NAME")
+    print(f"  pmmds reject {decision.decision_id} --by NAME --reason TEXT")
     for line in criteria_lines(decision.document):
         print(f"  {line}")
 
@@ -132,6 +134,6 @@ def doctor(json: JsonOption = False) -> None:
         print_json([asdict(f) for f in findings])
     else:
         rows = [{"component": f.part, "": "ok" if f.ok else "PROBLEM", "result": f.seen} for f in findings]
-        print_table(rows, empty="")
+        print_table(rows, empty="", detail="result")
     if not all(f.ok for f in findings):
         raise typer.Exit(ExitCode.FAILURE)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json
+from pmmds_cli.output.progress import progress
 from pmmds_core.runtime.plurals import counted
 
 labels_app = typer.Typer(help="Import ground truth labels.", no_args_is_help=True)
@@ -35,8 +36,10 @@ def import_labels(
     from pmmds_core.stores.predictions.label_file import read_labels
 
     deployment = Deployment.from_environment().prepare()
-    items = read_labels(file, deployment.contract, deployment.settings.timestamps)
-    counts = deployment.ground_truth.add(items, source="import")
+    with progress("reading labels", json=json) as bar:
+        items = read_labels(file, deployment.contract, deployment.settings.timestamps, bar)
+    with progress("storing labels", json=json):
+        counts = deployment.ground_truth.add(items, source="import")
     n_waiting = deployment.ground_truth.n_waiting()
     if json:
         print_json({"n_rows": len(items), **asdict(counts), "n_waiting": n_waiting})

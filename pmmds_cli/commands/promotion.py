@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.commands.completion import pending_decision_ids, versions
 from pmmds_cli.output.console import ByOption, JsonOption, print_json, say
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
     from pmmds_core.policies.decision import Decision
 
-DecisionArgument = Annotated[str, typer.Argument(metavar="ID", help="Decision ID, see `pmmds decisions`.")]
+DecisionArgument = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Decision ID, see `pmmds decisions`.", autocompletion=pending_decision_ids),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +32,13 @@ def register(app: typer.Typer) -> None:
 
 def rollback(
     to: Annotated[
-        str, typer.Option("--to", metavar="VERSION", help="Version to restore. Default: the previous champion.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="VERSION",
+            help="Version to restore. Default: the previous champion.",
+            autocompletion=versions,
+        ),
     ] = "",
     by: Annotated[str, typer.Option("--by", help="Your name. Default: the current user.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the decision.")] = "",

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.commands.completion import versions
 from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_cli.output.progress import progress
 from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduce(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="Model version, such as 2 or v2.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="Model version, such as 2 or v2.", autocompletion=versions)
+    ],
     json: JsonOption = False,
 ) -> None:
     """Retrain a version from its recorded data, seed and candidate, then compare the model digests.
@@ -36,7 +40,8 @@ def reproduce(
     deployment = Deployment.from_environment().prepare()
     registered = find_version(deployment, version)
     say(f"Training {deployment.model_name} v{registered.version} again")
-    found = train_again(deployment, registered)
+    with progress(f"training v{registered.version}", json=json):
+        found = train_again(deployment, registered)
     if json:
         print_json(found.to_document())
     else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.progress import progress
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -32,10 +33,11 @@ def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
     from pmmds_core.workflows.retention import expire, storage_sizes
 
     deployment = Deployment.from_environment()
-    removed = expire(deployment, dry_run=dry_run)
-    if not dry_run:
-        removed += _runs(deployment)
-    sizes = storage_sizes(deployment)
+    with progress("retention", json=json) as bar:
+        removed = expire(deployment, dry_run=dry_run, on_progress=bar)
+        if not dry_run:
+            removed += _runs(deployment)
+        sizes = storage_sizes(deployment)
     if json:
         print_json({"dry_run": dry_run, "removed": [asdict(x) for x in removed], "n_bytes": sizes})
         return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.commands.completion import process_names
 from pmmds_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="serving, mlflow, dagster-webserver, dagster-daemon or dagster-code.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="serving, console, mlflow, dagster-webserver, dagster-daemon or dagster-code.",
+            autocompletion=process_names,
+        ),
+    ],
     check: Annotated[bool, typer.Option("--check", help="Instead, check the health of the running process.")] = False,
 ) -> None:
     """Run one process of `pmmds up` in the foreground, for containers."""

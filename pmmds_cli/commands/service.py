@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.commands.completion import log_names
 from pmmds_cli.output.console import JsonOption, print_json, print_table, say
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_cli.output.waiting import waiting
@@ -57,18 +58,19 @@ def up(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Run in the foreground, as the main process of a container.")
     ] = False,
+    no_console: Annotated[bool, typer.Option("--no-console", help="Do not start the console.")] = False,
 ) -> None:
-    """Start the prediction service, Dagster (web server and daemon) and the MLflow server under a supervisor."""
+    """Start the console, the service, Dagster (web server and daemon) and the MLflow server under a supervisor."""
     from pmmds_core.config.settings import load_settings
 
-    processes = start(load_settings(), foreground=foreground)
+    processes = start(load_settings(), foreground=foreground, with_console=not no_console)
     for process in processes:
         if process.page:
             print(f"{process.name:18} {process.page}")
     print("Next: `pmmds status`, `pmmds logs`, `pmmds down`.")
 
 
-def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
+def start(settings: Settings, *, foreground: bool = False, with_console: bool = True) -> Sequence[Process]:
     """Start all processes and wait until they are ready. With `foreground`, the supervisor replaces this process.
 
     Raises:
@@ -80,7 +82,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
 
     supervisor = Supervisor(settings)
     with supervisor.starting():
-        processes, environment = _prepared(settings)
+        processes, environment = _prepared(settings, with_console=with_console)
         if foreground:
             supervisor.write_configuration(processes)
             argv = supervisor.command(foreground=True)
@@ -90,18 +92,20 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
     return processes
 
 
-def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
+def _prepared(settings: Settings, *, with_console: bool) -> tuple[Sequence[Process], dict[str, str]]:
     """Check the contract, ports, databases and registry before the first process starts."""
     from pmmds_cli.processes.definitions import check_ports, child_environment, local_processes
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
 
     deployment = Deployment(settings)
-    processes = local_processes(settings)
+    processes = local_processes(settings, with_console=with_console)
     check_ports(processes)
     deployment.prepare()
     if not settings.admin_token:
         _make_token(settings)
+    if with_console:
+        _check_console(settings)
     check_dagster_database(settings)
     check_mlflow_database(settings)
     if not settings.has_tracking_server:
@@ -109,6 +113,17 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
         with waiting("the model registry's tables in PMMDS_HOME, which MLflow creates on the first start"):
             deployment.registry.experiment_id(deployment.model_name)
     return processes, child_environment(settings, processes)
+
+
+def _check_console(settings: Settings) -> None:
+    """Raises SettingError if the console would not start with these settings and the token of this home."""
+    import msgspec
+
+    from pmmds_console.access import check_access
+    from pmmds_core.config.admin_token import read_token
+
+    token = settings.admin_token or read_token(settings.home_path)
+    check_access(msgspec.structs.replace(settings, admin_token=token))
 
 
 def _make_token(settings: Settings) -> None:
@@ -196,7 +211,7 @@ def _duration(seconds: float) -> str:
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="Process name. Default: all.")] = "",
+    name: Annotated[str, typer.Argument(help="Process name. Default: all.", autocompletion=log_names)] = "",
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of last lines.")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
 ) -> None:

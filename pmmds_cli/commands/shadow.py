@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pmmds_cli.commands.completion import versions
 from pmmds_cli.output.console import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ def register(app: typer.Typer) -> None:
 
 def shadow(
     version: Annotated[
-        str, typer.Option("--version", help="Model version. Default: the version with the latest shadow predictions.")
+        str,
+        typer.Option(
+            "--version",
+            help="Model version. Default: the version with the latest shadow predictions.",
+            autocompletion=versions,
+        ),
     ] = "",
     json: JsonOption = False,
 ) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pmmds_cli.commands.completion import scenario_names
 from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_cli.output.progress import ProgressBar, progress
 from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
@@ -35,7 +37,10 @@ class SentTraffic:
 
 def traffic(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=1_000_000, help="Number of requests.")] = 100,
-    drift: Annotated[str, typer.Option("--drift", help="Drift scenario. An unknown name lists them all.")] = "none",
+    drift: Annotated[
+        str,
+        typer.Option("--drift", help="Drift scenario. An unknown name lists them all.", autocompletion=scenario_names),
+    ] = "none",
     labels: Annotated[bool, typer.Option("--labels", help="Send labels to the feedback endpoint afterwards.")] = False,
     source: Annotated[str, typer.Option("--source", help="CSV with the rows to send. Default: generated rows.")] = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the rows.")] = 1,
@@ -91,13 +96,22 @@ def send(client: ServiceClient, contract: Contract, frame: Any, *, with_labels: 
     """Send one request per row, then the labels if requested."""
     rows = to_requests(frame, contract)
     total = len(rows)
-    answers = client.predict_each(rows, lambda n: say(f"  {n:,} of {total:,} sent") if n % _SAY_EVERY == 0 else None)
+    with progress("requests") as bar:
+        answers = client.predict_each(rows, lambda n: _report(bar, n, total))
     labels = [int(v) for v in frame[contract.label.name]]
     if not with_labels:
         return SentTraffic(answers, labels, None)
     words = (contract.label.negative, contract.label.positive)
     pairs = [(a.request_id, words[label]) for a, label in zip(answers, labels, strict=True)]
-    return SentTraffic(answers, labels, client.send_labels(pairs))
+    with progress("labels"):
+        return SentTraffic(answers, labels, client.send_labels(pairs))
+
+
+def _report(bar: ProgressBar, n_sent: int, total: int) -> None:
+    """Move the bar; without a terminal, print a line at intervals."""
+    bar(n_sent, total)
+    if not bar.is_shown and n_sent % _SAY_EVERY == 0:
+        say(f"  {n_sent:,} of {total:,} sent")
 
 
 def to_requests(frame: Any, contract: Contract) -> list[dict[str, Any]]:

@@ -5,8 +5,6 @@ Not here: sending (pmmds_core/stores/lifecycle/webhook_sender.py).
 
 from __future__ import annotations
 
-import base64
-import secrets
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -30,6 +28,9 @@ def register(app: typer.Typer) -> None:
 
 def new_secret() -> None:
     """Print a new random secret for PMMDS_WEBHOOK_SECRET and the receiver."""
+    import base64
+    import secrets  # both only here, because their imports slow down `pmmds --help`
+
     print(f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
 
 

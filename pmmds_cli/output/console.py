@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TextIO
@@ -15,6 +14,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value o
 
 
 def print_json(value: Any) -> None:
+    import json
+
     print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
@@ -23,14 +24,57 @@ def say(sentence: str, *, to: TextIO | None = None) -> None:
     print(sentence, file=to or sys.stderr, flush=True)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "", width: int = 120) -> None:
+def terminal_width(off_terminal: int = 120) -> int:
+    """Columns of the terminal or of the variable COLUMNS; `off_terminal` without either, such as in a pipe."""
+    import shutil
+
+    return shutil.get_terminal_size((off_terminal, 24)).columns
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "", detail: str = "", width: int = 120
+) -> None:
     """Print rows as a table that fits the terminal, or `empty` when there are none.
 
-    `width` is the table's width in columns if standard output is not a terminal.
+    `detail`: a column of long texts. If the table would be too wide, each is printed below its row instead.
+    `width`: columns of the table without a terminal.
     """
     if not rows:
         print(empty)
         return
+    columns = terminal_width(width)
+    if detail and _natural_width(rows) > columns:
+        _print_with_details(rows, detail, columns)
+        return
+    for line in _table_lines(rows, columns, title):
+        print(line)
+
+
+def _print_with_details(rows: Sequence[Mapping[str, Any]], detail: str, width: int) -> None:
+    import textwrap
+
+    short = [{name: value for name, value in row.items() if name != detail} for row in rows]
+    if _natural_width(short) > width:  # a row takes several lines, so that each is printed as its own table
+        short_lines = [_table_lines([row], width) for row in short]
+    else:
+        head, *lines = _table_lines(short, width)
+        print(head)
+        short_lines = [[line] for line in lines]
+    for row, lines in zip(rows, short_lines, strict=True):
+        print("\n".join(lines))
+        if row[detail]:
+            print(textwrap.fill(str(row[detail]), width, initial_indent="    ", subsequent_indent="    "))
+
+
+def _natural_width(rows: Sequence[Mapping[str, Any]]) -> int:
+    """The width of the table with one line for each row."""
+    from rich.cells import cell_len
+
+    widths = [max(cell_len(str(name)), *(cell_len(_cell(row[name])) for row in rows)) for name in rows[0]]
+    return sum(widths) + len(widths) - 1
+
+
+def _table_lines(rows: Sequence[Mapping[str, Any]], width: int, title: str = "") -> list[str]:
     from rich.console import Console
     from rich.table import Table
 
@@ -40,7 +84,10 @@ def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "
         table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(v) for v in row.values()))
-    Console(width=None if sys.stdout.isatty() else width, highlight=False).print(table)
+    console = Console(width=width, highlight=False, markup=False, emoji=False, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(table)
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def _cell(value: Any) -> str:

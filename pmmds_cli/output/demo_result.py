@@ -118,14 +118,14 @@ def _next_lines(settings: Settings, *, keep_up: bool) -> list[str]:
     if keep_up:
         base = client_url(settings.dagster_host, settings.dagster_port)
         return [
+            f"  console       {client_url(settings.console_host, settings.console_port, '/')}",
             f"  lineage       {base}/assets/production_model?view=lineage&lineageScope=upstream&lineageDepth=10",
             f"  service       {client_url(settings.http_host, settings.http_port, '/')}",
             f"  MLflow        {client_url(settings.mlflow_host, settings.mlflow_port, '/')}",
             f"  stop          PMMDS_HOME={shlex.quote(settings.home)} {own_command()} down",
         ]
-    return [
-        f"  restart       PMMDS_HOME={shlex.quote(settings.home)} {own_command()} up   (then http://127.0.0.1:3000)"
-    ]
+    console = client_url(settings.console_host, settings.console_port, "/")
+    return [f"  restart       PMMDS_HOME={shlex.quote(settings.home)} {own_command()} up   (then {console})"]
 
 
 def own_command() -> str:

@@ -1,4 +1,4 @@
-"""Formats a drift report as text in 100 columns, with the features by PSI, each rule's verdict, and the segments.
+"""Formats a drift report as text in the width of the terminal: features by PSI, the verdict of each rule, segments.
 
 Not here: drift rules (pmmds_core/drift/).
 """
@@ -9,12 +9,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pmmds_cli.output.console import print_table
+from pmmds_cli.output.console import print_table, terminal_width
 from pmmds_core.runtime.plurals import counted
 
+# Columns without a terminal; the widths of a feature's name and of its change in them.
 WIDTH = 100
-# The width that the other columns leave free.
 _MOVED, _NAME = 40, 17
+_SEGMENT = 36
 
 
 def print_drift(document: Mapping[str, Any]) -> None:
@@ -40,18 +41,18 @@ def print_drift(document: Mapping[str, Any]) -> None:
 def _feature_row(feature: Mapping[str, Any]) -> dict[str, Any]:
     name = "(score)" if feature["feature"] == "__score__" else feature["feature"]
     return {
-        "feature": _cut(name, _NAME),
+        "feature": _cut(name, _NAME + _more() // 2),
         "PSI": feature["psi"],
         "by chance": feature["psi_expected_by_chance"],
         "q": _probability(feature["q_value"]),
         "band": feature["band"],
-        "change": _cut(moved(feature["statement"]), _MOVED),
+        "change": _cut(moved(feature["statement"]), _MOVED - _less() + _more() // 2),
     }
 
 
 def _segment_row(segment: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "segment": _cut(f"{segment['feature']} = {segment['value']}", 36),
+        "segment": _cut(f"{segment['feature']} = {segment['value']}", _SEGMENT - _less() + _more()),
         "rows": segment["n_current"],
         "reference": segment["n_reference"],
         "verdict": segment["verdict"],
@@ -73,12 +74,22 @@ def print_reasons(reasons: Sequence[str]) -> None:
 
 
 def print_wrapped(text: str, indent: str) -> None:
-    print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  "))
+    print(textwrap.fill(text, terminal_width(WIDTH), initial_indent=indent, subsequent_indent=indent + "  "))
 
 
 def moved(statement: str) -> str:
     """Return the statement without the feature's name, which the first column already shows."""
     return statement.partition(": ")[2].removesuffix(" of rows")
+
+
+def _more() -> int:
+    """Columns of the terminal beyond WIDTH."""
+    return max(0, terminal_width(WIDTH) - WIDTH)
+
+
+def _less() -> int:
+    """Columns that the terminal lacks to WIDTH, at most 20: with fewer than 80 columns, cells are folded."""
+    return min(20, max(0, WIDTH - terminal_width(WIDTH)))
 
 
 def _probability(value: float | None) -> str | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -112,6 +111,8 @@ def _problem(error: BaseException, command: str) -> str:
 
 
 def _text_of(error: BaseException) -> str:
+    import traceback  # only for an error, because its import takes a tenth of `pmmds --help`
+
     return "".join(traceback.format_exception(error))
 
 

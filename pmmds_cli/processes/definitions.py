@@ -23,6 +23,7 @@ from pmmds_core.errors import PortTakenError
 CODE_SERVER_PORT = 4000
 _PORT_VARIABLES = {
     "dagster-code": "PMMDS_DAGSTER_CODE_SERVER",
+    "console": "PMMDS_CONSOLE_PORT",
     "serving": "PMMDS_HTTP_PORT",
     "mlflow": "PMMDS_MLFLOW_PORT",
     "dagster-webserver": "PMMDS_DAGSTER_PORT",
@@ -51,15 +52,17 @@ class Process:
         return shlex.join(self.argv).replace("%", "%%")  # supervisord expands percent signs.
 
 
-def local_processes(settings: Settings) -> list[Process]:
-    """Return the service, Dagster's web server and daemon, and the MLflow server unless an external one is set."""
+def local_processes(settings: Settings, *, with_console: bool = True) -> list[Process]:
+    """Return the console, the service, Dagster's processes, and the MLflow server unless an external one is set."""
+    console = [_console(settings)] if with_console else []
     mlflow = [_mlflow(settings)] if settings.resolved_mlflow_database_url else []
-    return [_serving(settings), *mlflow, *_dagster(settings)]
+    return [*console, _serving(settings), *mlflow, *_dagster(settings)]
 
 
 def single_processes(settings: Settings) -> dict[str, Process]:
     """Return the processes that `pmmds run` can start: those of `pmmds up` and Dagster's code server."""
-    return {p.name: p for p in (_serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))}
+    found = (_console(settings), _serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))
+    return {p.name: p for p in found}
 
 
 def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
@@ -92,6 +95,12 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set an empty value, which boto3 rejects.
         merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
+
+
+def _console(settings: Settings) -> Process:
+    base = client_url(settings.console_host, settings.console_port)
+    argv = [sys.executable, "-m", "pmmds_console"]
+    return Process("console", argv, settings.console_host, settings.console_port, f"{base}/livez", f"{base}/")
 
 
 def _serving(settings: Settings) -> Process:

@@ -5,9 +5,10 @@ Not here: inferring it (infer.py), its text (contract_text.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from pmmds_core.contracts.contract import Contract, Feature, Label
+from pmmds_core.contracts.contract import Contract, Feature, FeatureValue, Label
 
 # The evidence for a column that identifies each row.
 UNIQUE = "a different value in every row"
@@ -42,7 +43,10 @@ class LabelDraft:
 
 @dataclass(frozen=True)
 class ContractDraft:
-    """An inferred contract. `columns` has all columns except the label, in the order of the file."""
+    """An inferred contract.
+
+    `columns`: all columns except the label, in the file's order. `example`: the features of a row of the file.
+    """
 
     contract: Contract
     label: LabelDraft
@@ -50,6 +54,7 @@ class ContractDraft:
     file_name: str
     n_rows: int
     warnings: tuple[str, ...] = ()
+    example: Mapping[str, FeatureValue] = field(default_factory=dict)
 
     @property
     def left_out(self) -> tuple[ColumnDraft, ...]:

@@ -18,13 +18,14 @@ from pmmds_core.contract_inference.names import snake_name, unique_names
 from pmmds_core.contract_inference.redundant import reasons_to_leave_out
 from pmmds_core.contracts.cells import WORDS_FOR_NULL
 from pmmds_core.contracts.checks import RESERVED_NAMES
-from pmmds_core.contracts.contract import Contract
+from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.data.expectations import MIN_CLASS_SHARE, MIN_ROWS
-from pmmds_core.data.reader import read_source
+from pmmds_core.data.reader import SourceData, read_source
 from pmmds_core.data.text_table import TextTable, read_table
 from pmmds_core.errors import DataError, InputFileError
 from pmmds_core.file_drift.column_kinds import MIN_IDS, ColumnNote
 from pmmds_core.file_drift.inferred_kinds import ColumnKinds
+from pmmds_core.models.scorer_compiler import rows_of
 from pmmds_core.runtime.plurals import counted
 from pmmds_core.stores.files.column_sql import REAL, read_number
 from pmmds_core.stores.files.data_file import DataFile, FileColumn, connect, open_data_file
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # Each feature is a column of the prediction log, and PostgreSQL allows at most 1,600 columns in a table.
 MAX_FEATURES = 1500
+_N_EXAMPLE_ROWS = 100
 _NEXT_KIND = "Pass words for missing values with --na, or the column's name with --categorical, --numeric or --ignore."
 
 
@@ -77,8 +79,7 @@ def infer_contract(path: Path, label: str, options: InferenceOptions) -> Contrac
     label_draft = infer_label(table, path, label, options.positive)
     columns = _Columns(connection, file, table, label_draft, options).drafts()
     draft = _assembled(path, table, label_draft, columns)
-    _check_with_reader(path, draft.contract)
-    return draft
+    return replace(draft, example=_example_of(_read_as_for_training(path, draft.contract), draft.contract))
 
 
 def _check(path: Path, file: DataFile, label: str, options: InferenceOptions) -> None:
@@ -235,9 +236,16 @@ def _warnings(label: LabelDraft) -> tuple[str, ...]:
     return (sentence,)
 
 
-def _check_with_reader(path: Path, contract: Contract) -> None:
-    """Raise InputFileError if the reader that training uses rejects the file under the inferred contract."""
+def _read_as_for_training(path: Path, contract: Contract) -> SourceData:
+    """Read the rows. Raise InputFileError if the reader that training uses rejects them under the inferred contract."""
     try:
-        read_source(path, contract)
+        return read_source(path, contract)
     except DataError as error:
         raise InputFileError(error.message, next_step="Leave these columns out with --ignore.") from None
+
+
+def _example_of(source: SourceData, contract: Contract) -> dict[str, FeatureValue]:
+    """Return the features of one of the first rows: the first of those with the fewest missing values."""
+    rows = rows_of(source.frame.head(_N_EXAMPLE_ROWS), contract)
+    row = min(rows, key=lambda row: sum(value is None for value in row))
+    return dict(zip(contract.feature_names, row, strict=True))

@@ -1,4 +1,4 @@
-"""Writes the project folder (contract.yaml, pmmds.toml and README.md) completely or not at all.
+"""Writes the project folder (contract.yaml, pmmds.toml, example-request.json and README.md) completely or not at all.
 
 Not here: the contract's text (contract_text.py), reading pmmds.toml (config/).
 """
@@ -20,7 +20,7 @@ from pmmds_core.errors import InputFileError, UsageError
 from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.runtime.plurals import counted
 
-CONTRACT, SETTINGS, README = "contract.yaml", "pmmds.toml", "README.md"
+CONTRACT, SETTINGS, README, REQUEST = "contract.yaml", "pmmds.toml", "README.md", "example-request.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def check_free(folder: Path, *, force: bool) -> None:
     """Raise UsageError if `folder` is a file, or if it contains files of a project and `force` is False."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder.", next_step="Pass a folder with --into.")
-    present = [name for name in (CONTRACT, SETTINGS, README) if os.path.lexists(folder / name)]
+    present = [name for name in (CONTRACT, SETTINGS, README, REQUEST) if os.path.lexists(folder / name)]
     if present and not force:
         raise UsageError(
             f"{folder} already has {' and '.join(present)}. Nothing was written.",
@@ -60,7 +60,7 @@ def write_project(draft: ContractDraft, data: Path, folder: Path) -> Project:
     project = Project(folder.absolute(), data.absolute())
     text = contract_text(draft)
     assert parse_contract(text, CONTRACT) == draft.contract, "the text of a contract parses to the same contract"
-    files = {CONTRACT: text, SETTINGS: _settings(project), README: _readme(draft, project)}
+    files = {CONTRACT: text, SETTINGS: _settings(project), README: _readme(draft, project), REQUEST: _request(draft)}
     _write_all(project.folder, {name: content.encode() for name, content in files.items()})
     return project
 
@@ -103,6 +103,11 @@ def _settings(project: Project) -> str:
     )
 
 
+def _request(draft: ContractDraft) -> str:
+    """Return the body of a prediction request."""
+    return json.dumps({"features": dict(draft.example)}, indent=2, ensure_ascii=False) + "\n"
+
+
 def _readme(draft: ContractDraft, project: Project) -> str:
     contract = draft.contract
     n_features = counted(len(contract.features), "column")
@@ -114,10 +119,12 @@ Predicts `{contract.label.source}` = `{contract.label.positive}` from {n_feature
 1. Read `contract.yaml` and correct what was guessed wrong: ranges, allowed values, blank cells.
 2. Check it: `pmmds contract check contract.yaml --data {shlex.quote(str(project.data))}`.
 3. Start the processes and train the first model: `pmmds up`, then `pmmds train`.
-4. Send simulated requests: `pmmds traffic --count 300 --labels`. `/docs` of the service (port 8000) has the API.
-5. Check for drift: `pmmds monitor`. Send changed rows with `pmmds traffic --count 1000 --drift shift --labels` and
+4. Request a prediction for a row of your file; use the port that `pmmds up` printed for the service:
+   `curl -s http://127.0.0.1:8000/api/v1/predict -H 'Content-Type: application/json' -d @example-request.json`.
+5. Open the console: `pmmds open console`. Send simulated requests: `pmmds traffic --count 300 --labels`.
+6. Check for drift: `pmmds monitor`. Send changed rows with `pmmds traffic --count 1000 --drift shift --labels` and
    check again.
-6. See the decisions: `pmmds decisions`. Stop everything: `pmmds down`.
+7. See the decisions: `pmmds decisions`. Stop everything: `pmmds down`.
 
 If you change the contract later, `pmmds contract diff OLD NEW` shows what `pmmds db migrate` would do.
 """

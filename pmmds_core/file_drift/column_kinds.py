@@ -250,7 +250,7 @@ def _category_note(text: TextColumn) -> ColumnNote:
         raise InputFileError(
             f"{text.file.path}: the column {name!r} seems to have numbers in an unknown format, such as "
             f"{text.present[0]!r}.",
-            next_step="Write them as plain numbers, or pass --categorical or --ignore with the column's name.",
+            next_step="Write them as plain numbers, or name the column with --categorical or --ignore.",
         )
     share = sum(values.counts.values()) / text.file.n_rows
     why = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones cover {share:.0%} of the rows"

@@ -31,6 +31,7 @@ from pmmds_core.file_drift.profile import FileProfile, profile_by_contract, prof
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.atomic_write import write_atomically
+from pmmds_core.runtime.progress import Progress, no_progress
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.files.data_file import DataFile, connect, open_data_file
 from pmmds_core.stores.files.file_options import FileOptions, reject_unknown
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 # A file larger than this is not a saved profile.
 MAX_PROFILE_BYTES = 50_000_000
+_N_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ def compare_files(
     score: str = "",
     rule: DriftRule | None = None,
     options: FileOptions | None = None,
+    on_progress: Progress = no_progress,
 ) -> FileComparison:
     """Compare two CSV or Parquet files, whose format is detected from the content.
 
@@ -136,10 +139,10 @@ def compare_files(
         contract: the names, kinds, ranges and the meaning of blanks. If it is None, the contract is inferred from the
             reference.
         columns: without a contract, compare only these columns.
-        score: the column of the model's score, from 0 to 1, in both files. The score is reported but not counted as a
-            feature.
-        rule: the thresholds, or None for the defaults of the settings.
-        options: the formats, words for missing values, kinds, bins and thresholds of single columns.
+        score: column of the model's score, 0–1, in both files; reported but not counted as a feature.
+        rule: thresholds; None: the defaults of the settings.
+        options: formats, missing words, kinds, bins and thresholds of single columns.
+        on_progress: steps: both files are opened, the reference's profile is computed, the current rows are counted.
 
     Raises:
         InputFileError: a file is unreadable or empty, or does not match the other file, the contract or the options.
@@ -151,12 +154,15 @@ def compare_files(
         reference, current = Path(reference), Path(current)
         saved = _saved_profile(reference)
         now = open_data_file(connection, current, chosen.delimiter)
+        on_progress(1, _N_STEPS)
         if saved is None:
             then = open_data_file(connection, reference, chosen.delimiter)
+            on_progress(2, _N_STEPS)
             made, warning = profile_of(connection, then, now, given, columns, score, chosen)
         else:
             given = _contract_of_profile(reference, saved, given)
             made, warning = _of_saved(saved, columns, score, chosen), ""
+        on_progress(3, _N_STEPS)
         return judged(connection, reference, now, made, given, score, chosen, rule, warning)
     finally:
         connection.close()
@@ -227,7 +233,7 @@ def _reject_reserved_name(file: DataFile, columns: Sequence[str], score: str, op
     if is_compared and score != SCORE:
         raise InputFileError(
             f"{file.path} has a column {SCORE!r}, the name that reports use for the score.",
-            next_step=f"Pass --score {SCORE} if it is the model's score, or --ignore {SCORE}.",
+            next_step="Name it with --score if it is the model's score, or leave it out with --ignore.",
         )
 
 

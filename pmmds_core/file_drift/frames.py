@@ -5,11 +5,14 @@ Not here: the comparison (compare.py), reading frames (stores/files/frames.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pmmds_core.drift.policy import DriftRule
+from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.compare import FileComparison, contract_of, judged, profile_of
 from pmmds_core.stores.files.data_file import connect
 from pmmds_core.stores.files.file_options import FileOptions
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Contract
 
 REFERENCE, CURRENT = "reference", "current"
+_FIELDS = {field.name for field in fields(FileOptions)}
 
 
 def compare_frames(
@@ -45,5 +49,17 @@ def compare_frames(
         then, now = open_frame(connection, REFERENCE, reference), open_frame(connection, CURRENT, current)
         made, warning = profile_of(connection, then, now, given, columns, score, chosen)
         return judged(connection, then.path, now, made, given, score, chosen, rule, warning)
+    except InputFileError as error:
+        raise InputFileError(as_parameters(error.message), next_step=as_parameters(error.next_step)) from None
     finally:
         connection.close()
+
+
+def as_parameters(sentence: str) -> str:
+    """The sentence with the parameters of `compare_frames` and the fields of FileOptions for options such as --na."""
+
+    def named(option: re.Match[str]) -> str:
+        name = option[1]
+        return f"FileOptions.{name}" if name in _FIELDS else f"the parameter {name}"
+
+    return re.sub(r"(?<!\S)--([a-z]+)", named, sentence)

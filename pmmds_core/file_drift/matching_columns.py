@@ -47,7 +47,7 @@ def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[s
     if missing:
         raise InputFileError(
             f"{file.path} lacks columns that {where} has: {listed(missing)}.",
-            next_step="Compare files with the same columns, select columns with --columns, or --ignore them.",
+            next_step="Compare the same columns: select them with --columns, or leave columns out with --ignore.",
         )
     return {name: present[name] for name in wanted}
 

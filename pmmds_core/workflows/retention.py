@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.decision import JUDGED, MOVING, PENDING_APPROVAL, RECORDED
+from pmmds_core.runtime.progress import Progress, no_progress
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.stores.lifecycle.expired_rows import DELETE, count_rows, report_pages
 from pmmds_core.stores.lifecycle.storage_usage import save_usage
@@ -47,20 +48,30 @@ class Expired:
     n_bytes: int = 0
 
 
-def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool = False) -> list[Expired]:
-    """Remove data older than its retention period, and record how much data of each kind remains.
+def expire(
+    deployment: Deployment,
+    now: datetime | None = None,
+    *,
+    dry_run: bool = False,
+    on_progress: Progress = no_progress,
+) -> list[Expired]:
+    """Remove data older than its retention period, and store the remaining size of each kind.
 
     Args:
         deployment: the deployment.
         now: a timezone-aware datetime, by default the current time.
         dry_run: True to only return what would be removed.
+        on_progress: number of groups of kinds that are done.
 
     Raises:
         StoreError: the database or the registry is unreachable. Earlier kinds have been removed.
         OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
-    done = [expired for kind in KINDS for expired in kind(deployment, at, dry_run)]
+    done: list[Expired] = []
+    for number, kind in enumerate(KINDS, start=1):
+        done += kind(deployment, at, dry_run)
+        on_progress(number, len(KINDS))
     if not dry_run:
         save_usage(deployment.database, storage_sizes(deployment), at)
     return done

@@ -78,7 +78,11 @@ def locked(name: str) -> dict[str, str]:
             {"bentoml", "mlflow-skinny", "psycopg", "httptools", "uvloop"},
             {"dagster", "mlflow", "pandas", "scikit-learn", "pyarrow", "great-expectations"},
         ),
-        ("assets", {"dagster", "dagster-postgres", "mlflow", "psycopg", "boto3"}, {"bentoml"}),
+        (
+            "assets",
+            {"dagster", "dagster-postgres", "mlflow", "psycopg", "boto3", "starlette", "uvicorn", "jinja2"},
+            {"bentoml"},
+        ),
     ],
 )
 def test_image_installs_its_extras_in_the_tested_versions(name: str, has: set[str], has_not: set[str]) -> None:
@@ -117,7 +121,7 @@ def test_container_has_minimum_privileges(file: str, name: str, service: dict[st
 
 def test_service_and_dagster_read_the_settings_file() -> None:
     reading = {name for _, name, service in services() if service.get("env_file") == ["settings.env"]}
-    assert reading == {"replica", "dagster-code", "dagster-webserver", "dagster-daemon"}
+    assert reading == {"replica", "console", "dagster-code", "dagster-webserver", "dagster-daemon"}
     lines = (COMPOSE / "settings.env").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line and not line.startswith("#")] == [], "the file must not change defaults"
 
@@ -137,7 +141,7 @@ def test_service_reaches_mlflow_only_through_the_proxy() -> None:
     for _, name, service in services():
         found[name] = found.get(name, {}) | service
     exposed = networks(found["replica"])
-    for name in ("mlflow", "dagster-code", "dagster-webserver", "dagster-daemon", "migrate", "grafana"):
+    for name in ("mlflow", "console", "dagster-code", "dagster-webserver", "dagster-daemon", "migrate", "grafana"):
         platform = networks(found[name] or found["dagster-code"])
         assert platform, name
         assert exposed.isdisjoint(platform), name
@@ -158,6 +162,7 @@ def test_dagster_mlflow_and_prometheus_require_a_password() -> None:
     assert {port for port, s in servers.items() if "auth_basic off;" in s} == {
         "8000",
         "50051",
+        "8010",
         "5001",
         "3001",
         "127.0.0.1:8081",

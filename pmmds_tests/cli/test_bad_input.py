@@ -77,7 +77,7 @@ def test_serve_fails_on_a_port_in_use(tmp_path: Path, used_port: int) -> None:
     assert "PMMDS_HTTP_PORT" in said.sentence
 
 
-PORT_VARIABLES = ("PMMDS_HTTP_PORT", "PMMDS_GRPC_PORT", "PMMDS_DAGSTER_PORT", "PMMDS_MLFLOW_PORT")
+PORT_VARIABLES = ("PMMDS_HTTP_PORT", "PMMDS_GRPC_PORT", "PMMDS_DAGSTER_PORT", "PMMDS_MLFLOW_PORT", "PMMDS_CONSOLE_PORT")
 
 
 @pytest.mark.parametrize("variable", PORT_VARIABLES)

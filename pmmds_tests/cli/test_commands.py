@@ -154,7 +154,8 @@ def test_pending_promotion_can_be_approved_once(trained_home: Path) -> None:
     assert waiting["state"] == "pending_approval"
     assert f"pmmds approve {waiting['decision_id']} --by NAME" in said.out
     shown = pmmds(trained_home, "decisions").out
-    assert f"{waiting['decision_id']} is pending: `pmmds approve" in shown
+    assert f"{waiting['decision_id']} is pending." in shown
+    assert f"pmmds approve {waiting['decision_id']} --by NAME" in shown
     assert "  improvement   " in shown, "the decision's criteria are listed"
     assert waiting["decision_id"] in pmmds(trained_home, "doctor").out.split("waiting for approval:")[1]
     approved = pmmds(trained_home, "approve", waiting["decision_id"], "--by", "ann")

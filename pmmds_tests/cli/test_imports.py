@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,14 @@ NEEDED_BY_MONITOR = {"dagster", "vl_convert", "matplotlib"}
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
 def test_reading_commands_import_no_heavy_library(tmp_path: Path, arguments: list[str]) -> None:
     assert heavy_libraries_of(tmp_path / "home", arguments) == set()
+
+
+def test_help_imports_no_library_besides_typer() -> None:
+    code = "import sys; from pmmds_cli.application import app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"typer", "pmmds_cli.commands.open_page"} <= loaded
+    assert loaded.isdisjoint({"msgspec", "rich", "sqlalchemy", "json", "csv", "yaml", "httpx", "webbrowser"})
 
 
 def test_monitor_imports_neither_mlflow_nor_pandas_nor_scikit_learn(trained_home: Path) -> None:

@@ -22,7 +22,7 @@ from pmmds_tests.harness.ports import free_ports
 from pmmds_tests.harness.service_process import wait_until
 from pmmds_tests.harness.system_programs import system_program
 
-PORTS = (8000, 50051, 3000, 5000, 5001, 9090, 3001, 8081)
+PORTS = (8000, 50051, 8010, 3000, 5000, 5001, 9090, 3001, 8081)
 # Only its owner can read a test's folder, but nginx started as root would switch to another user.
 OWN_USER = "user root;" if os.geteuid() == 0 else ""
 PERSON = ("pmmds", "a password")

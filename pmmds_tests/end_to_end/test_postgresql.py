@@ -27,7 +27,7 @@ def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, s
         own, dagster, mlflow = (stack.enter_context(postgres_cluster.fresh_database()) for _ in range(3))
         file = tmp_path / "database_url"
         file.write_text(own + "\n")
-        http, grpc, web, tracking = free_ports(4)
+        http, grpc, web, tracking, console = free_ports(5)
         yield {
             "PMMDS_DATABASE_URL_FILE": str(file),
             "PMMDS_DAGSTER_DATABASE_URL": dagster,
@@ -38,6 +38,7 @@ def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, s
             "PMMDS_GRPC_PORT": str(grpc),
             "PMMDS_DAGSTER_PORT": str(web),
             "PMMDS_MLFLOW_PORT": str(tracking),
+            "PMMDS_CONSOLE_PORT": str(console),
             "PMMDS_SCHEDULES": "off",  # a scheduled run could check the window before all its requests are sent
         }
 

@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
     """A folder with settings and subfolders. Its processes are stopped after the test."""
     folder = tmp_path / "project"
     (folder / "notebooks/old").mkdir(parents=True)
-    http, grpc, dagster, mlflow = free_ports(4)
+    http, grpc, dagster, mlflow, console = free_ports(5)
     text = f"""
         [service]
         http_port = {http}
@@ -38,6 +38,8 @@ def project(tmp_path: Path) -> Iterator[Path]:
         schedules = false
         [mlflow]
         port = {mlflow}
+        [console]
+        port = {console}
         [training]
         candidates = "pmmds_tests.harness.role_logins:QUICK"
         """
@@ -60,7 +62,7 @@ def test_commands_in_subfolders_and_their_processes_use_the_file(project: Path) 
     said = command(sub, "status", "--json")
     assert said.code == 0, said.err
     processes = {p["name"]: p for p in said.document}
-    assert set(processes) == {"serving", "mlflow", "dagster-webserver", "dagster-daemon"}
+    assert set(processes) == {"console", "serving", "mlflow", "dagster-webserver", "dagster-daemon"}
     # The service was started by a program that read the file, so each setting is a variable of the process.
     files = {n: environment_of_process(p["pid"])["PMMDS_CONFIG"] for n, p in processes.items() if n != "serving"}
     assert set(files.values()) == {str(project / "pmmds.toml")}

@@ -38,8 +38,8 @@ LOGS = "subscription ($key: [String!]!) { capturedLogs(logKey: $key) { logKey } 
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """`pmmds up` with a production model."""
     home = tmp_path_factory.mktemp("up") / "home"
-    names = ("HTTP", "GRPC", "DAGSTER", "MLFLOW")
-    ports = {f"PMMDS_{name}_PORT": str(port) for name, port in zip(names, free_ports(4), strict=True)}
+    names = ("HTTP", "GRPC", "DAGSTER", "MLFLOW", "CONSOLE")
+    ports = {f"PMMDS_{name}_PORT": str(port) for name, port in zip(names, free_ports(5), strict=True)}
     given = {**ports, "PMMDS_SCHEDULES": "off"}
     try:
         trained, started = pmmds(home, "train", given=given), pmmds(home, "up", given=given)

@@ -16,15 +16,23 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pmmds_core.errors import InputFileError, StoreError
+from pmmds_core.runtime.progress import Progress, no_progress
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.errors import place_of
 from pmmds_core.stores.database.grants import right_missing
 
+_PAGES_PER_STEP = 1_000
 
-def back_up(database: Database, file: Path) -> int:
+
+def back_up(database: Database, file: Path, on_progress: Progress = no_progress) -> int:
     """Write the database to a new file that only the current user can read.
 
     The file is a SQLite database or a pg_dump archive in custom format.
+
+    Args:
+        database: the database.
+        file: the new file.
+        on_progress: pages of SQLite; pg_dump does not report its progress.
 
     Returns:
         The file's size in bytes.
@@ -49,7 +57,7 @@ def back_up(database: Database, file: Path) -> int:
         raise InputFileError(f"{file} cannot be written: {error.strerror}.", next_step="Name another path.") from None
     try:
         if database.file is not None:
-            _copy(database.file, unfinished)
+            _copy(database.file, unfinished, on_progress)
         else:
             _run("pg_dump", database.engine.url, "--format=custom", "--no-owner", "--no-acl", f"--file={unfinished}")
         unfinished.rename(file)
@@ -60,8 +68,8 @@ def back_up(database: Database, file: Path) -> int:
     return file.stat().st_size
 
 
-def restore(database: Database, file: Path) -> None:
-    """Restore a backup into an empty database.
+def restore(database: Database, file: Path, on_progress: Progress = no_progress) -> None:
+    """Restore a backup into an empty database. `on_progress`: as in `back_up`.
 
     Raises:
         InputFileError: if the file cannot be read or is not a backup of this engine.
@@ -82,7 +90,7 @@ def restore(database: Database, file: Path) -> None:
     if database.file is not None:
         database.close()
         try:
-            _copy(file, database.file)
+            _copy(file, database.file, on_progress)
         except sqlite3.Error as error:
             raise StoreError(
                 f"{file} was not restored: {error}.", next_step="Check that the file is complete."
@@ -106,10 +114,19 @@ def _make_private(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy with SQLite's online backup, which allows concurrent writers."""
+def _copy(source: Path, target: Path, on_progress: Progress) -> None:
+    """Copy with SQLite's online backup, which allows concurrent writers.
+
+    The read transaction keeps one state of the source: otherwise every write by another process would restart the copy.
+    """
+
+    def report(_: int, remaining: int, total: int) -> None:
+        on_progress(total - remaining, total)
+
     with closing(sqlite3.connect(source)) as opened, closing(sqlite3.connect(target)) as copy:
-        opened.backup(copy)
+        opened.execute("BEGIN")
+        opened.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        opened.backup(copy, pages=_PAGES_PER_STEP, progress=report)
 
 
 def _start_of(file: Path) -> bytes:

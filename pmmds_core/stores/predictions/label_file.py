@@ -12,6 +12,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.label_words import LabelWords
 from pmmds_core.data.text_table import N_EXAMPLES, TextTable, read_table
 from pmmds_core.errors import DataError, InputFileError
+from pmmds_core.runtime.progress import Progress, no_progress
 from pmmds_core.runtime.timestamps import InvalidTimestampError, TimestampRange
 from pmmds_core.stores.predictions.label_history import LabelItem
 
@@ -19,13 +20,16 @@ COLUMNS = ("request_id", "label", "observed_at")
 _MAX_ID = 128
 
 
-def read_labels(path: Path, contract: Contract, timestamps: TimestampRange) -> list[LabelItem]:
+def read_labels(
+    path: Path, contract: Contract, timestamps: TimestampRange, on_progress: Progress = no_progress
+) -> list[LabelItem]:
     """Read the labels from a CSV or Parquet file in the order of its rows, ignoring other columns.
 
     Args:
         path: the path of the file.
         contract: the contract that defines the label's values (see contracts/label_words.py).
         timestamps: the range of accepted timestamps.
+        on_progress: called with the number of rows that were read.
 
     Raises:
         InputFileError: if the file cannot be read, lacks a column or has invalid rows. The message lists the first few
@@ -45,6 +49,7 @@ def read_labels(path: Path, contract: Contract, timestamps: TimestampRange) -> l
             items.append(_item(cells, words, timestamps, now))
         except ValueError as error:
             invalid.append(f"{table.row_word} {number}: {error}")
+        on_progress(len(items) + len(invalid), table.n_rows)
     if invalid:
         raise _invalid_rows(table, invalid)
     return items

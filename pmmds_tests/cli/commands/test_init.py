@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from pmmds_core.contracts.contract import load_contract
 from pmmds_tests.harness.command_line import Said, pmmds
-from pmmds_tests.harness.own_data_sets import LABEL, with_ids, with_missing_values
+from pmmds_tests.harness.own_data_sets import LABEL, with_dates, with_ids, with_missing_values
 
 
 def run(folder: Path, *arguments: str) -> Said:
@@ -32,13 +33,31 @@ def files(folder: Path) -> set[str]:
 def test_init_writes_a_project_without_asking(folder: Path) -> None:
     said = run(folder, "init", "--from", "customers.csv", "--label", LABEL)
     assert said.code == 0, said.err
-    assert files(folder / "customers") == {"contract.yaml", "pmmds.toml", "README.md"}
+    assert files(folder / "customers") == {"contract.yaml", "pmmds.toml", "README.md", "example-request.json"}
     settings = tomllib.loads((folder / "customers" / "pmmds.toml").read_text(encoding="utf-8"))
     assert settings == {"contract": "contract.yaml", "data_path": str(folder / "customers.csv"), "home": ".pmmds"}
     assert load_contract(folder / "customers" / "contract.yaml").feature_names == ("age", "plan", "amount")
     checked = run(folder, "contract", "check", "customers/contract.yaml", "--data", "customers.csv", "--json")
     assert checked.document["n_rows"] == 2000
     assert checked.document["ignored_columns"] == ["Fax"]
+
+
+def test_example_request_is_a_row_of_the_file(folder: Path) -> None:
+    assert run(folder, "init", "--from", "customers.csv", "--label", LABEL).code == 0
+    text = (folder / "customers" / "example-request.json").read_text(encoding="utf-8")
+    features = json.loads(text)["features"]
+    rows = pd.read_csv(folder / "customers.csv", keep_default_na=False)
+    same = rows[(rows["Age"] == str(features["age"])) & (rows["Amount"] == features["amount"])]
+    assert features["plan"] in set(same["Plan"])
+    assert None not in features.values()
+
+
+def test_init_leaves_out_a_column_with_dates_in_three_formats(tmp_path: Path) -> None:
+    with_dates().to_csv(tmp_path / "orders.csv", index=False)
+    said = run(tmp_path, "init", "--from", "orders.csv", "--label", LABEL, "--json")
+    kinds = {c["column"]: (c["kind"], c["evidence"]) for c in said.document["columns"]}
+    assert {kinds[name][0] for name in ("created", "paid on", "shipped")} == {"left out"}
+    assert "dates" in kinds["created"][1]
 
 
 def test_init_replaces_files_only_with_force(folder: Path) -> None:

@@ -16,6 +16,11 @@ from pmmds_core.drift.segments import SegmentDrift
 from pmmds_core.statistics.verdict import Verdict
 
 
+@pytest.fixture(autouse=True)
+def _width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     split = load_population().split(np.random.default_rng(0))
@@ -50,6 +55,16 @@ def test_table_fits_100_columns_and_lists_verdicts_by_rule(
         "Alert 4 is open",
     ):
         assert words in printed
+
+
+@pytest.mark.parametrize("columns", [80, 90, 160])
+def test_table_follows_the_width_of_the_terminal(
+    document: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_drift(document)
+    widest = max(len(line.rstrip()) for line in capsys.readouterr().out.splitlines())
+    assert columns - 30 < widest <= columns
 
 
 def test_window_without_rows_prints_the_reason_and_no_feature(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,13 @@ def test_external_mlflow_server_is_not_started() -> None:
     assert "mlflow" in names(Settings())
 
 
+def test_console_is_the_first_process_and_can_be_left_out() -> None:
+    settings = Settings(console_host="::", console_port=8123)
+    console = local_processes(settings)[0]
+    assert (console.name, console.page) == ("console", "http://[::1]:8123/")
+    assert "console" not in [p.name for p in local_processes(settings, with_console=False)]
+
+
 def test_mlflow_server_proxies_artifacts_and_hides_its_database_url() -> None:
     settings = Settings(
         mlflow_tracking_uri="http://127.0.0.1:5000",
@@ -111,7 +118,7 @@ def test_other_processes_create_no_dagster_home(tmp_path: Path) -> None:
 def test_an_unknown_process_name_lists_the_processes(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "run", "everything")
     assert said.code == 2
-    assert "Choose one of serving, mlflow, dagster-webserver, dagster-daemon, dagster-code." in said.sentence
+    assert "Choose one of console, serving, mlflow, dagster-webserver, dagster-daemon, dagster-code." in said.sentence
 
 
 def test_mlflow_server_without_a_database_is_wrong_usage(tmp_path: Path) -> None:

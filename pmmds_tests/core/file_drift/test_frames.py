@@ -14,6 +14,7 @@ import pytest
 import pmmds
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.compare import FileComparison, compare_files
+from pmmds_core.file_drift.frames import as_parameters
 from pmmds_core.stores.files.file_options import FileOptions
 
 N = 800
@@ -136,3 +137,23 @@ def test_a_frame_that_cannot_be_compared_is_rejected_in_one_sentence(frame: Any,
         pmmds.compare(frame, pd.DataFrame({"a": [1.0]}))
     assert "\n" not in str(refused.value)
     assert refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("Pass its words for missing values with --na.", "Pass its words for missing values with FileOptions.na."),
+        ("Name it with --score, or use --ignore.", "Name it with the parameter score, or use FileOptions.ignore."),
+        ("A column named a--na is no option.", "A column named a--na is no option."),
+    ],
+)
+def test_sentences_name_parameters_instead_of_command_line_options(sentence: str, expected: str) -> None:
+    assert as_parameters(sentence) == expected
+
+
+def test_error_about_mixed_text_names_a_field_of_the_options() -> None:
+    mixed = pd.DataFrame({"amount": [*map(str, range(90)), *["unknown word"] * 10]})
+    with pytest.raises(InputFileError) as raised:
+        pmmds.compare(mixed, mixed)
+    assert "FileOptions.na" in str(raised.value)
+    assert "--" not in str(raised.value)
