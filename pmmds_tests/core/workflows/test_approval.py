@@ -73,7 +73,7 @@ def test_one_rejection_rejects_whoever_approved(two: Deployment, registry: Path)
     decision = pending(two)
     approve(two, decision.decision_id, by="Ada")
     assert reject(two, decision.decision_id, by="Bob", reason="before the holidays").state == REJECTED
-    with pytest.raises(UsageError, match="only a pending_approval decision"):
+    with pytest.raises(UsageError, match="Only a pending_approval decision"):
         approve(two, decision.decision_id, by="Eve")
     assert moves(registry) == []
 
