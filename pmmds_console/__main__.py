@@ -11,6 +11,7 @@ import uvicorn
 
 from pmmds_console.access import access_text, check_access, is_open
 from pmmds_console.application import make_application
+from pmmds_console.connection_limits import LimitedProtocol
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.config.urls import http_url
 from pmmds_core.deployment import Deployment
@@ -36,10 +37,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     configure_logging(settings.log_level)
     _log_start(settings)
+    LimitedProtocol.request_seconds = settings.console_request_seconds
     uvicorn.run(
         make_application(deployment),
         host=settings.console_host,
         port=settings.console_port,
+        http=LimitedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -30,8 +30,11 @@ from pmmds_console.threads import MAX_THREADS, REQUEST_SECONDS, StoreThreads
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.web_guard import WebGuard
 
-# Threads that look up actors and make changes, so that slow pages do not delay them.
+# Threads that look up actors and record refusals, so that pages, changes and password checks do not delay them.
 _ACCESS_THREADS = 4
+_CHANGE_THREADS = 2
+# Passwords are checked one at a time; more sign-ins than these wait are rejected at once.
+_MAX_WAITING_SIGN_INS = 16
 
 
 def make_application(deployment: Deployment) -> Refusals:
@@ -40,8 +43,10 @@ def make_application(deployment: Deployment) -> Refusals:
     threads = StoreThreads(deployment, _ACCESS_THREADS, REQUEST_SECONDS)
     cookies = Cookies(settings)
     actors = Actors(settings, threads, FormTokens(), is_open=is_open(settings))
-    sign_in = SignIn(settings, threads, cookies, actors)
-    app = _pages_and_api(deployment, [*sign_in.routes(), *change_routes(BASE, threads), *form_routes(threads, cookies)])
+    passwords = StoreThreads(deployment, 1, REQUEST_SECONDS, _MAX_WAITING_SIGN_INS)
+    sign_in = SignIn(settings, threads, passwords, cookies, actors)
+    changes = StoreThreads(deployment, _CHANGE_THREADS, REQUEST_SECONDS)
+    app = _pages_and_api(deployment, [*sign_in.routes(), *change_routes(BASE, changes), *form_routes(changes, cookies)])
     guard = WebGuard(
         Access(app, actors),
         settings.web_hosts(settings.console_host),

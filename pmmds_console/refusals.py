@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pmmds_console.actor import Actor
 from pmmds_console.problems import ProblemError
 from pmmds_console.sign_in.actors import session_cookie
 from pmmds_console.sign_in.clients import Client, Network, client_of
@@ -20,10 +22,24 @@ from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.identity.audit import REFUSED, Origin
 from pmmds_core.workflows.auditing import record
 
-# Events an hour for all clients together, so that a client cannot fill the table.
+# Events per hour of each kind, so that a client cannot fill the table, nor use up the events of other kinds.
 MAX_PER_HOUR = 600
 _HOUR_SECONDS = 3600
+# The kinds: rejected by the web guard for the Host or Origin, without valid credentials, and by a known actor.
+_GUARD, _ANONYMOUS, _KNOWN = "guard", "anonymous", "known"
+_GUARD_DETAIL = "The request is not allowed for its Host or Origin."
 log = get_logger("pmmds.console")
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """A refused request. `kind`: its budget; the other fields are stored."""
+
+    kind: str
+    origin: Origin
+    action: str
+    target: str
+    detail: str
 
 
 class Refusals:
@@ -31,7 +47,7 @@ class Refusals:
 
     def __init__(self, app: ASGIApp, threads: StoreThreads, trusted: tuple[Network, ...]) -> None:
         self._app, self._threads, self._trusted = app, threads, trusted
-        self._recorded: deque[float] = deque(maxlen=MAX_PER_HOUR)
+        self._recorded = {kind: deque[float](maxlen=MAX_PER_HOUR) for kind in (_GUARD, _ANONYMOUS, _KNOWN)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,36 +57,56 @@ class Refusals:
         state["client"] = client_of(scope, self._trusted)
 
         async def watched(message: Message) -> None:
-            is_start = message["type"] == "http.response.start"
-            if is_start and _is_refusal(message["status"], scope) and self._has_room():
-                await self._record(scope)
+            if message["type"] == "http.response.start" and _is_refusal(message["status"], scope):
+                await self._record(_refusal_of(scope))
             await send(message)
 
         await self._app(scope, receive, watched)
 
-    def _has_room(self) -> bool:
-        now = time.monotonic()
-        if len(self._recorded) == MAX_PER_HOUR and now - self._recorded[0] < _HOUR_SECONDS:
-            log.warning("refusal_not_recorded", reason=f"more than {MAX_PER_HOUR} in an hour")
+    def _has_room(self, kind: str) -> bool:
+        now, recorded = time.monotonic(), self._recorded[kind]
+        if len(recorded) == MAX_PER_HOUR and now - recorded[0] < _HOUR_SECONDS:
             return False
-        self._recorded.append(now)
+        recorded.append(now)
         return True
 
-    async def _record(self, scope: Scope) -> None:
-        state = scope["state"]
-        client: Client = state["client"]
-        actor = state.get("actor")
-        method, action, target = state.get("sign_in", (actor.method if actor else "", scope["method"], scope["path"]))
-        origin = Origin(actor.name if actor else "", method, client.address)
-        detail = state.get("refusal", "The request is not allowed for its Host or Origin.")
+    async def _record(self, refusal: _Refusal) -> None:
+        """Store the refusal. Log it instead if there were too many of its kind, or if the store fails."""
+        if not self._has_room(refusal.kind):
+            _log_unrecorded(refusal, f"more than {MAX_PER_HOUR} in an hour")
+            return
 
         def add(deployment: Deployment) -> None:
-            record(deployment, origin, action, target, REFUSED, detail)
+            record(deployment, refusal.origin, refusal.action, refusal.target, REFUSED, refusal.detail)
 
         try:
             await self._threads.run(add)
         except ProblemError as error:
-            log.warning("refusal_not_recorded", target=target, problem=str(error))
+            _log_unrecorded(refusal, str(error))
+
+
+def _refusal_of(scope: Scope) -> _Refusal:
+    state = scope["state"]
+    client: Client = state["client"]
+    actor: Actor | None = state.get("actor")
+    name, actor_method = (actor.name, actor.method) if actor else ("", "")
+    method, action, target = state.get("sign_in", (actor_method, scope["method"], scope["path"]))
+    kind = _KNOWN if actor else _ANONYMOUS if "refusal" in state else _GUARD
+    origin = Origin(name, method, client.address)
+    return _Refusal(kind, origin, action, target, state.get("refusal", _GUARD_DETAIL))
+
+
+def _log_unrecorded(refusal: _Refusal, reason: str) -> None:
+    log.warning(
+        "refusal_not_recorded",
+        reason=reason,
+        actor=refusal.origin.actor,
+        method=refusal.origin.method,
+        address=refusal.origin.address,
+        action=refusal.action,
+        target=refusal.target[:256],
+        detail=refusal.detail,
+    )
 
 
 def _is_refusal(status: int, scope: Scope) -> bool:

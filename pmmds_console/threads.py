@@ -21,7 +21,7 @@ from pmmds_core.runtime.json_logs import get_logger, place_of
 
 REQUEST_SECONDS = 30.0
 MAX_THREADS = 8
-# Requests that wait for a thread; more are rejected at once.
+# Calls that wait for a thread, unless the caller sets another number; more are rejected at once.
 MAX_WAITING = 64
 T = TypeVar("T")
 log = get_logger("pmmds.console")
@@ -30,16 +30,19 @@ log = get_logger("pmmds.console")
 class StoreThreads:
     """Runs functions of one deployment in threads."""
 
-    def __init__(self, deployment: Deployment, n_threads: int, seconds: float) -> None:
+    def __init__(self, deployment: Deployment, n_threads: int, seconds: float, max_waiting: int = MAX_WAITING) -> None:
         """
         Args:
             deployment: its database is opened before the first call.
             n_threads: functions that run at once.
             seconds: maximum time of a call that reads.
+            max_waiting: calls that wait for a thread; more are rejected at once.
         """
         self._deployment, self._seconds = deployment, seconds
         self._opening = Lock()
         self._limiter = CapacityLimiter(n_threads)
+        # Calls that run or wait. anyio counts a waiting call only after the event loop's next iteration.
+        self._n_calls, self._max_calls = 0, n_threads + max_waiting
 
     async def run(self, function: Callable[[Deployment], T], *, changes: bool = False) -> T:
         """The result of a function, which gets the deployment.
@@ -52,8 +55,9 @@ class StoreThreads:
             ProblemError: 503 if too many calls wait, a call takes too long, or a store is unavailable; 422 if what is
                 asked for is not possible; 500 for an unforeseen error, which is logged by type and place.
         """
-        if self._limiter.statistics().tasks_waiting >= MAX_WAITING:
+        if self._n_calls >= self._max_calls:
             raise unavailable("Too many requests are waiting. Try again later.")
+        self._n_calls += 1
         try:
             if changes:
                 return await run_sync(self._call, function, limiter=self._limiter)
@@ -66,6 +70,8 @@ class StoreThreads:
         except StoreError as error:
             log.warning("store_unavailable", problem=str(error))
             raise store_unavailable() from None
+        finally:
+            self._n_calls -= 1
 
     def _call(self, function: Callable[[Deployment], T]) -> T:
         with _Logged():

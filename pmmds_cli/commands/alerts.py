@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.commands.completion import alert_ids, live_alert_ids
-from pmmds_cli.output.console import ByOption, JsonOption, LimitOption, print_json, print_table
+from pmmds_cli.output.console import ByOption, JsonOption, LimitOption, print_json, print_table, print_text
 from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _print_changed(alert: Alert, consequence: str, *, json: bool) -> None:
     if json:
         print_json(asdict(alert))
     else:
-        print(f"Alert {alert.alert_id} was {alert.status} by {alert.changed_by}; {consequence}.")
+        print_text(f"Alert {alert.alert_id} was {alert.status} by {alert.changed_by}; {consequence}.")
 
 
 def history(alert_id: AlertArgument, json: JsonOption = False) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pmmds_cli.output.console import JsonOption, print_json, say, terminal_width
+from pmmds_cli.output.console import JsonOption, print_json, print_text, say, terminal_width
 from pmmds_cli.output.drift_table import WIDTH, moved, print_reasons, print_rule, print_wrapped
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_cli.output.progress import progress
@@ -193,7 +193,7 @@ def _print_comparison(result: FileComparison) -> None:
     for remark in result.remarks:
         print_wrapped(remark, "")
     now, before = counted(result.n_current, "row"), counted(result.profile.n_rows, "row")
-    print(f"{result.current} ({now}) against {result.reference} ({before}).")
+    print_text(f"{result.current} ({now}) against {result.reference} ({before}).")
     alerting = [rule for rule in result.verdict.rules if rule.rule in result.verdict.alert_rules]
     verdict = str(result.verdict.verdict).replace("_", " ").capitalize()
     print_wrapped(" ".join([f"{verdict}.", *(rule.reasons[0] for rule in alerting)]), "")
@@ -207,11 +207,11 @@ def _print_row(line: str, change: str) -> None:
     """Print a feature with its change, which is below it if the terminal is narrow."""
     room = terminal_width(WIDTH) - len(line) - 2
     if room >= _MIN_CHANGE:
-        print(f"{line}  {_cut(change, room)}".rstrip())
+        print_text(f"{line}  {_cut(change, room)}".rstrip())
         return
-    print(line.rstrip())
+    print_text(line.rstrip())
     if change != _HEAD[-1]:
-        print(f"    {_cut(change, terminal_width(WIDTH) - 4)}")
+        print_text(f"    {_cut(change, terminal_width(WIDTH) - 4)}")
 
 
 def _row(feature: FeatureDrift) -> tuple[str, ...]:

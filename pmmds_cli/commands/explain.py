@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.console import JsonOption, print_json, print_table, print_text
 from pmmds_core.errors import DataError, UsageError
 from pmmds_core.runtime.plurals import counted
 
@@ -38,10 +38,10 @@ def explain(
     if json:
         print_json(found)
         return
-    print("\n".join(_chain(found)))
+    print_text("\n".join(_chain(found)))
     _print_contributions(found, _N_SHOWN if not all_features else None)
     for note in found["notes"]:
-        print(f"Note: {note}")
+        print_text(f"Note: {note}")
 
 
 def _logged(deployment: Deployment, request_id: str) -> Any:

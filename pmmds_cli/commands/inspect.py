@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pmmds_cli.output.console import JsonOption, LimitOption, print_json, print_table
+from pmmds_cli.output.console import JsonOption, LimitOption, print_json, print_table, print_text
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.runtime.plurals import counted
 
@@ -68,7 +68,7 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
 def _print_approvals(deployment: Deployment, decision: Decision) -> None:
     for approval in deployment.decisions.approvals(decision.decision_id):
         at = f"{approval.approved_at:%Y-%m-%d %H:%M} UTC"
-        print(f"\n{decision.decision_id} was approved by {approval.approved_by} at {at}.")
+        print_text(f"\n{decision.decision_id} was approved by {approval.approved_by} at {at}.")
 
 
 def _print_criteria(decision: Decision) -> None:
@@ -78,7 +78,7 @@ def _print_criteria(decision: Decision) -> None:
     print(f"  pmmds approve {decision.decision_id} --by NAME")
     print(f"  pmmds reject {decision.decision_id} --by NAME --reason TEXT")
     for line in criteria_lines(decision.document):
-        print(f"  {line}")
+        print_text(f"  {line}")
 
 
 def _shadow_text(found: dict[str, Any] | None) -> str:

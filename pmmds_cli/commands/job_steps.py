@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pmmds_cli.output.console import print_json
+from pmmds_cli.output.console import print_json, print_text
 from pmmds_cli.output.criteria_table import criteria_lines
 from pmmds_cli.output.exit_codes import ExitCode
 
@@ -38,9 +38,9 @@ def print_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, f
     if json:
         print_json(decision.to_document())
     else:
-        print(decision.promotion_reason)
+        print_text(decision.promotion_reason)
         for line in criteria_lines(decision.document):
-            print(f"  {line}")
+            print_text(f"  {line}")
         serving = outcome.metadata["production_model"]["model_version"]
         change = "new" if decision.moved_at else "unchanged"
         live = "none" if serving == "none" else f"v{serving} ({change})"

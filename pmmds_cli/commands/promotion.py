@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.commands.completion import pending_decision_ids, versions
-from pmmds_cli.output.console import ByOption, JsonOption, print_json, say
+from pmmds_cli.output.console import ByOption, JsonOption, print_json, print_text, say
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -77,7 +77,7 @@ def approve(
     elif json:
         print_json(decision.to_document())
     else:
-        print(f"Decision {decision_id} is approved by {by}. Another person must approve it too.")
+        print_text(f"Decision {decision_id} is approved by {by}. Another person must approve it too.")
 
 
 def reject(
@@ -97,7 +97,7 @@ def reject(
     if json:
         print_json(decision.to_document())
     else:
-        print(f"Decision {decision.decision_id} was rejected by {decision.changed_by}; production is unchanged.")
+        print_text(f"Decision {decision.decision_id} was rejected by {decision.changed_by}; production is unchanged.")
 
 
 def _deployment() -> Deployment:
@@ -110,7 +110,7 @@ def _print_decision(deployment: Deployment, decision: Decision, *, json: bool) -
     if json:
         print_json(decision.to_document())
     else:
-        print(decision.promotion_reason)
+        print_text(decision.promotion_reason)
         print(f"In production: v{decision.challenger_version}; decision {decision.decision_id}.")
     _show_in_dagster(deployment, decision)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.commands.completion import versions
-from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_cli.output.console import JsonOption, print_json, print_text, say
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_cli.output.progress import progress
 from pmmds_core.runtime.plurals import counted
@@ -61,4 +61,4 @@ def _print_result(found: Reproduction) -> None:
         print(f"Not reproduced: v{found.version} has digest {found.recorded_digest},")
         print(f"the retrained model has {found.digest} ({how}).")
     for difference in found.differences:
-        print(f"Not as recorded: {difference}")
+        print_text(f"Not as recorded: {difference}")

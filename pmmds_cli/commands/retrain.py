@@ -9,7 +9,7 @@ import typer
 
 from pmmds_cli.commands.job_steps import FailOnHold, print_decision, ready_deployment, run_dagster_job
 from pmmds_cli.commands.monitor import run_monitor
-from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_cli.output.console import JsonOption, print_json, print_text, say
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.database.grants import PROMOTER
@@ -94,7 +94,7 @@ def _print_blocked(deployment: Deployment, outcome: JobOutcome, *, json: bool, f
     if json:
         print_json({"retrained": False, "outcome": run.outcome, "reason": run.reason})
     else:
-        print(f"{run.outcome}: {run.reason}")
+        print_text(f"{run.outcome}: {run.reason}")
         print("Send labels to POST /api/v1/feedback, or use --force to retrain with the labels available.")
     if fail_on_hold:
         raise typer.Exit(ExitCode.CONDITION_NOT_MET)

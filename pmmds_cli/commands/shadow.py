@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.commands.completion import versions
-from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.console import JsonOption, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -45,11 +45,11 @@ def shadow(
     if json:
         print_json({"setting": deployment.settings.shadow, "scorer": state, "agreement": document})
         return
-    print(shadow_text(document) if document or not version else f"v{chosen} has no shadow predictions.")
+    print_text(shadow_text(document) if document or not version else f"v{chosen} has no shadow predictions.")
     if document is not None:
         print_table(shadow_rows(document), empty="")
     if state["status"] == "problem":
-        print(f"Shadow scoring is stopped: {state['problem']}")
+        print_text(f"Shadow scoring is stopped: {state['problem']}")
 
 
 def _state(deployment: Deployment) -> dict[str, Any]:

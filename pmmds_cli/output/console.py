@@ -13,15 +13,31 @@ ByOption = Annotated[str, typer.Option("--by", help="Your name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 
+# Control characters (C0, DEL and C1) except the newline. Terminals interpret them as commands.
+_CONTROLS = [c for c in (*range(0x20), *range(0x7F, 0xA0)) if c != ord("\n")]
+_ESCAPES = {c: f"\\x{c:02x}" for c in _CONTROLS}
+_JSON_ESCAPES = {c: f"\\u{c:04x}" for c in _CONTROLS}
+
+
+def plain(text: str) -> str:
+    """Return the text with its control characters as escapes such as `\\x1b`, which terminals do not interpret."""
+    return text.translate(_ESCAPES)
+
+
 def print_json(value: Any) -> None:
     import json
 
-    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False).translate(_JSON_ESCAPES))
+
+
+def print_text(text: str) -> None:
+    """Print a result that contains stored texts."""
+    print(plain(text))
 
 
 def say(sentence: str, *, to: TextIO | None = None) -> None:
     """Print progress to standard error, because standard output is for results."""
-    print(sentence, file=to or sys.stderr, flush=True)
+    print(plain(sentence), file=to or sys.stderr, flush=True)
 
 
 def terminal_width(off_terminal: int = 120) -> int:
@@ -63,7 +79,7 @@ def _print_with_details(rows: Sequence[Mapping[str, Any]], detail: str, width: i
     for row, lines in zip(rows, short_lines, strict=True):
         print("\n".join(lines))
         if row[detail]:
-            print(textwrap.fill(str(row[detail]), width, initial_indent="    ", subsequent_indent="    "))
+            print(textwrap.fill(plain(str(row[detail])), width, initial_indent="    ", subsequent_indent="    "))
 
 
 def _natural_width(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -78,10 +94,10 @@ def _table_lines(rows: Sequence[Mapping[str, Any]], width: int, title: str = "")
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=plain(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
         numeric = all(isinstance(r[name], int | float) and not isinstance(r[name], bool) for r in rows)
-        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(plain(str(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(v) for v in row.values()))
     console = Console(width=width, highlight=False, markup=False, emoji=False, legacy_windows=False)
@@ -95,4 +111,4 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else plain(str(value))

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pmmds_cli.output.console import print_table, terminal_width
+from pmmds_cli.output.console import plain, print_table, terminal_width
 from pmmds_core.runtime.plurals import counted
 
 # Columns without a terminal; the widths of a feature's name and of its change in them.
@@ -74,7 +74,7 @@ def print_reasons(reasons: Sequence[str]) -> None:
 
 
 def print_wrapped(text: str, indent: str) -> None:
-    print(textwrap.fill(text, terminal_width(WIDTH), initial_indent=indent, subsequent_indent=indent + "  "))
+    print(textwrap.fill(plain(text), terminal_width(WIDTH), initial_indent=indent, subsequent_indent=indent + "  "))
 
 
 def moved(statement: str) -> str:

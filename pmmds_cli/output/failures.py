@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pmmds_cli.output.console import plain
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.private_folders import make_private
@@ -153,4 +154,4 @@ def _discard_output() -> None:
 def _say(text: str) -> None:
     """Print to standard error if the stream is open."""
     with suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)
+        print(plain(text), file=sys.stderr, flush=True)

@@ -11,7 +11,9 @@ from typing import Any
 
 from pmmds_console.pages.decisions import outcome
 from pmmds_console.pages.page import Page, PageContent, PageRequest
+from pmmds_console.service_health import ServiceHealth
 from pmmds_core.deployment import Deployment
+from pmmds_core.policies.roles import Role
 from pmmds_core.reports import charts
 from pmmds_core.runtime.time_windows import DAY, HOUR
 from pmmds_core.stores.lifecycle.history import ALERTS, DECISIONS, PERFORMANCE, REPORTS, Selection
@@ -30,7 +32,7 @@ def _overview(asked: PageRequest) -> PageContent:
     state = read_loop_state(deployment.database, deployment.model_name)
     content = {
         "state": state,
-        "health": asked.health(),
+        "health": _health(asked),
         "n_alerts": sum(state.live_alerts.values()),
         "alerts": _live_alerts(deployment, state),
         "decisions": _decisions(deployment),
@@ -39,6 +41,12 @@ def _overview(asked: PageRequest) -> PageContent:
         **_traffic(deployment, now),
     }
     return PageContent("Overview", content)
+
+
+def _health(asked: PageRequest) -> ServiceHealth:
+    """The health of the service. Its problems, which the service shows only with the admin token, need a role."""
+    health = asked.health()
+    return health if asked.actor.may(Role.OPERATOR) else ServiceHealth(health.word)
 
 
 def _live_alerts(deployment: Deployment, state: LoopState) -> list[Any]:

@@ -44,9 +44,19 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class SignIn:
     """The endpoints of one deployment."""
 
-    def __init__(self, settings: Settings, threads: StoreThreads, cookies: Cookies, actors: Actors) -> None:
+    def __init__(
+        self, settings: Settings, threads: StoreThreads, passwords: StoreThreads, cookies: Cookies, actors: Actors
+    ) -> None:
+        """
+        Args:
+            settings: of the deployment.
+            threads: for short calls of the stores.
+            passwords: for checks of passwords, which take long.
+            cookies: of the console.
+            actors: finds disabled users.
+        """
         self._method = settings.console_sign_in
-        self._threads, self._cookies, self._actors = threads, cookies, actors
+        self._threads, self._passwords, self._cookies, self._actors = threads, passwords, cookies, actors
         self._oidc = _oidc_client(settings) if self._method == "oidc" else None
         # The same in every console process of the deployment, so that any of them can finish a sign-in.
         key = f"pmmds sign-in state {settings.console_oidc_client_secret}"
@@ -106,7 +116,7 @@ class SignIn:
             if not is_form_token(fields.get(FORM_FIELD, ""), request.cookies.get(SIGN_IN_FORM, "")):
                 raise forbidden("The sign-in form has expired. Send it again.")
             name, password, old = fields.get("name", ""), fields.get("password", ""), session_cookie(request.headers)
-            secret = await self._threads.run(lambda d: sign_in(d, name, password, client.address, old), changes=True)
+            secret = await self._passwords.run(lambda d: sign_in(d, name, password, client.address, old), changes=True)
         except ProblemError as error:
             request.state.is_recorded = error.problem.status == HTTPStatus.UNAUTHORIZED
             _explain(request, error, PASSWORD)

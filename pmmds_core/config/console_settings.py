@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from pmmds_core.config.access_settings import AccessSettings
-from pmmds_core.config.values import Port, WebUrl
+from pmmds_core.config.values import Port, PositiveFloat, WebUrl
 
 
 class ConsoleSettings(AccessSettings, frozen=True, kw_only=True):
@@ -19,6 +19,9 @@ class ConsoleSettings(AccessSettings, frozen=True, kw_only=True):
 
     console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
     console_port: Annotated[Port, Meta(description="Port of the console")] = 8010
+    console_request_seconds: Annotated[
+        PositiveFloat, Meta(description="Timeout in seconds for receiving a request to the console")
+    ] = 10.0
     console_url: Annotated[
         WebUrl, Meta(description="Public address of the console for links in messages and Dagster; empty = no links")
     ] = ""

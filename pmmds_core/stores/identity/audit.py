@@ -54,7 +54,11 @@ class AuditStore:
         self._database = database
 
     def add(self, origin: Origin, action: str, target: str, outcome: str, detail: str = "") -> None:
-        """Add an event. Text that is too long for its column is truncated."""
+        """Add an event. Text that is too long for its column is truncated.
+
+        White space is stored as spaces, and other characters that are not printable, such as terminal escape
+        sequences, as the replacement character U+FFFD.
+        """
         row = {
             "at": datetime.now(UTC),
             "actor": _cut(origin.actor, 128),
@@ -87,4 +91,8 @@ class AuditStore:
 
 
 def _cut(text: str, length: int) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()[:length]
+    return "".join(c if c.isprintable() else _replacement(c) for c in text[:length])
+
+
+def _replacement(character: str) -> str:
+    return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"

@@ -94,6 +94,14 @@ def test_text_that_is_too_long_or_not_storable_is_cut(database: Database) -> Non
     assert event.target.startswith("c\N{REPLACEMENT CHARACTER}c")
 
 
+def test_notes_and_reasons_are_stored_without_control_characters(database: Database) -> None:
+    audit = AuditStore(database)
+    audit.add(Origin("ada", "session"), "resolve", "alert 1", DONE, "done\x1b[2J\r\nnext é\x9b\u202e 日本")
+    (event,) = audit.recent()
+    unknown = "\N{REPLACEMENT CHARACTER}"
+    assert event.detail == f"done{unknown}[2J  next é{unknown}{unknown} 日本"
+
+
 def fail(database: Database, n_attempts: int, name: str, address: str, minutes_ago: float) -> None:
     """Failed sign-ins at one time."""
     audit = AuditStore(database)
@@ -120,6 +128,21 @@ def test_twenty_failures_of_an_address_stop_it(database: Database) -> None:
         fail(database, 1, f"user{number}", "192.0.2.1", 5)
     assert seconds_to_wait(database, "new", "192.0.2.1") == pytest.approx(600, abs=5)
     assert seconds_to_wait(database, "new", "192.0.2.2") == 0
+
+
+def test_ipv6_addresses_are_limited_by_network(database: Database) -> None:
+    for number in range(20):
+        fail(database, 1, f"user{number}", f"2001:db8::{number + 1:x}:0:0:{number + 1:x}", 5)
+    assert seconds_to_wait(database, "new", "2001:db8:0:0:ffff::1") == pytest.approx(600, abs=5)
+    for other in ("2001:db8:0:1::1", "2001:db9::1", "::ffff:192.0.2.1", "192.0.2.1", "", "testclient"):
+        assert seconds_to_wait(database, "new", other) == 0
+
+
+def test_ipv4_addresses_mapped_to_ipv6_are_limited_one_by_one(database: Database) -> None:
+    for number in range(20):
+        fail(database, 1, f"user{number}", "::ffff:192.0.2.1", 5)
+    assert seconds_to_wait(database, "new", "::ffff:192.0.2.1") == pytest.approx(600, abs=5)
+    assert seconds_to_wait(database, "new", "::ffff:192.0.2.2") == 0
 
 
 def test_refused_attempts_and_old_failures_do_not_extend_the_wait(database: Database) -> None:
