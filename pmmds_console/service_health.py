@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 
@@ -16,6 +15,7 @@ import msgspec
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
+from pmmds_core.runtime.direct_http import direct_opener
 
 TIMEOUT_SECONDS = 1.0
 KEPT_SECONDS = 5.0
@@ -55,11 +55,13 @@ class _Kept:
 
 
 class HealthReader:
-    """Reads the health at most every KEPT_SECONDS, however many pages are open."""
+    """Reads the health at most every KEPT_SECONDS, however many pages are open.
+
+    The request has no token, because another program could be listening at the service's address.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._url = f"{service_url(settings)}/healthz"
-        self._token = settings.admin_token
         self._lock = threading.Lock()
         self._kept = _Kept(0.0, ServiceHealth("unreachable"))
 
@@ -71,11 +73,8 @@ class HealthReader:
             return self._kept.health
 
     def _ask(self) -> ServiceHealth:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        if self._token:
-            opener.addheaders = [("Authorization", f"Bearer {self._token}")]
         try:
-            with opener.open(self._url, timeout=TIMEOUT_SECONDS) as response:
+            with direct_opener().open(self._url, timeout=TIMEOUT_SECONDS) as response:
                 return _health(response.read(_MAX_BYTES))
         except urllib.error.HTTPError as error:
             return _health(error.read(_MAX_BYTES))

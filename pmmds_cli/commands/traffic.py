@@ -108,7 +108,7 @@ def send(client: ServiceClient, contract: Contract, frame: Any, *, with_labels: 
 
 
 def _report(bar: ProgressBar, n_sent: int, total: int) -> None:
-    """Move the bar; without a terminal, print a line at intervals."""
+    """Update the progress bar or, without a terminal, print a line at intervals."""
     bar(n_sent, total)
     if not bar.is_shown and n_sent % _SAY_EVERY == 0:
         say(f"  {n_sent:,} of {total:,} sent")

@@ -54,7 +54,7 @@ def _list(asked: PageRequest) -> PageContent:
 
 
 def _roll_back(deployment: Deployment) -> dict[str, str]:
-    """The live version, and the version that a rollback would restore; empty without one."""
+    """Return the live version and the version that a rollback would restore. A missing version is empty."""
     pointer = deployment.decisions.pointer()
     try:
         return {"live": pointer.version if pointer else "", "previous": previous(deployment, pointer)}

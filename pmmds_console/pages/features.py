@@ -26,7 +26,7 @@ from pmmds_core.workflows.feature_segments import FeatureSegment, feature_by_seg
 # Fewer rows of a segment make a PSI that chance alone explains.
 MIN_SEGMENT_ROWS = 100
 MAX_SEGMENTS = 12
-# Pixels of the plot of the page's feature.
+# The width in pixels of the plot of the feature.
 WIDTH = 320
 
 

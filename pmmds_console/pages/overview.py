@@ -23,7 +23,7 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_rows
 N_LISTED = 5
 # Hours in the chart of traffic.
 N_HOURS = 48
-# Pixels of the plot on a wide page.
+# The width in pixels of the plot on a wide page.
 WIDE = 860
 
 

@@ -24,6 +24,7 @@ from pmmds_core.errors import UsageError
 from pmmds_core.policies.people import ADMIN, checked_name
 from pmmds_core.policies.roles import Role
 from pmmds_core.runtime.web_requests import has_bearer_token, is_loopback_host
+from pmmds_core.stores.identity.sessions import OIDC, PASSWORD
 from pmmds_core.stores.identity.tokens import PREFIX
 
 LOCAL, PROXY, TOKEN, ADMIN_TOKEN = "local", "proxy", "token", "admin token"
@@ -35,6 +36,10 @@ class SignInRequiredError(ProblemError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers=CHALLENGE)
+
+
+# The method of a session that is valid with each setting of PMMDS_CONSOLE_SIGN_IN.
+_SESSION_METHODS = {"users": PASSWORD, "oidc": OIDC}
 
 
 class Actors:
@@ -95,7 +100,7 @@ class Actors:
     async def _signed_in(self, headers: Headers) -> Actor:
         secret = session_cookie(headers)
         session = await self._threads.run(lambda d: d.sessions.find(secret)) if secret else None
-        if session is None:
+        if session is None or session.method != _SESSION_METHODS.get(self._settings.console_sign_in):
             detail = "The session is not valid or has ended. Sign in again." if secret else "Sign in first."
             raise SignInRequiredError(detail)
         return Actor(session.name, session.role, session.method, session.form_token)

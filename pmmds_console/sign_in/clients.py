@@ -44,15 +44,31 @@ def client_of(scope: Scope, trusted: Sequence[Network]) -> Client:
     if not _is_in(peer, trusted):
         return Client(peer, scope.get("scheme") == "https", is_proxied=False)
     forwarded = ",".join(headers.getlist("x-forwarded-for")).split(",")
-    addresses = [address for part in forwarded if (address := _address(part)) and not _is_in(address, trusted)]
     scheme = ",".join(headers.getlist("x-forwarded-proto")).rpartition(",")[2].strip().lower()
-    return Client(addresses[-1] if addresses else peer, scheme == "https", is_proxied=True)
+    return Client(_farthest(forwarded, trusted) or peer, scheme == "https", is_proxied=True)
 
 
-def _address(text: str) -> str:
-    """The address in an element of X-Forwarded-For; empty if it is none."""
+def _farthest(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
+    """Return the last element of X-Forwarded-For that is not a trusted proxy's address.
+
+    Return an empty string if that element is not an address: the elements before it may be the client's own.
+    """
+    for element in reversed(forwarded):
+        address = _address(element.strip())
+        if not address or not _is_in(address, trusted):
+            return address
+    return ""
+
+
+def _address(element: str) -> str:
+    """Return the address in an element such as 10.0.0.5, 10.0.0.5:49231 or [fd00::5]:49231, or an empty string."""
+    text = element
+    if element.startswith("["):
+        text = element[1:].partition("]")[0]
+    elif element.count(":") == 1:
+        text = element.partition(":")[0]
     try:
-        return str(ipaddress.ip_address(text.strip().strip("[]")))
+        return str(ipaddress.ip_address(text))
     except ValueError:
         return ""
 

@@ -17,7 +17,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.stores.identity.secret_ids import new_secret
 
 SESSION = "pmmds_session"
-# Against forged sign-ins: the page's hidden field must have the same value.
+# To prevent forged sign-ins, the page's hidden field must have the same value as this cookie.
 SIGN_IN_FORM = "pmmds_sign_in_form"
 FORM_FIELD = "form_token"
 FORM_HEADER = "X-Form-Token"

@@ -76,11 +76,13 @@ class OidcClient:
 
     def _person(self, claims: Mapping[str, Any]) -> tuple[str, Role]:
         claim = self._settings.console_oidc_name_claim
+        value = claims.get(claim)
         try:
-            name = checked_name(str(claims.get(claim, "")))
+            name = checked_name(value if isinstance(value, str) else "")
         except UsageError:
             raise forbidden(f"The ID token's claim {claim} contains no valid name.") from None
-        if claim == "email" and claims.get("email_verified") is False:
+        # Some providers send the claim as text; providers that verify every address omit it.
+        if claim == "email" and claims.get("email_verified", True) not in (True, "true"):
             raise forbidden("The identity provider has not verified the email address.")
         role = role_of(_texts(claims.get(self._settings.console_oidc_role_claim)), self._settings)
         if role is None:

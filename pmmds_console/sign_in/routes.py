@@ -73,7 +73,7 @@ class SignIn:
         if self._oidc is None:
             return [*routes, Route(PATH, self._with_password, methods=["POST"])]
         started, finished = self._with_state(_answered(self._start)), self._with_state(_answered(self._finish))
-        return [*routes, Route(f"{PATH}/start", started), Route(CALLBACK, finished)]
+        return [*routes, Route(f"{PATH}/start", started, methods=["GET"]), Route(CALLBACK, finished, methods=["GET"])]
 
     def _with_state(self, endpoint: Endpoint) -> ASGIApp:
         """An endpoint whose `request.session` is a signed cookie for the time of one sign-in."""
@@ -215,7 +215,11 @@ def _explain(request: Request, error: ProblemError, method: str) -> None:
 
 
 def own_path(text: str) -> str:
-    """A path of this console to go to after the sign-in; `/` for anything else, such as another site's URL."""
-    parts = urlsplit(text) if text.isprintable() and "\\" not in text else None
-    is_own = parts is not None and not parts.scheme and not parts.netloc and text.startswith("/")
+    """Return the path of this console to go to after the sign-in; `/` for anything else, such as another site's URL."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "/"
+    is_plain = text.isprintable() and "\\" not in text and text.startswith("/")
+    is_own = is_plain and not parts.scheme and not parts.netloc
     return text if is_own and not text.startswith(("//", PATH)) else "/"

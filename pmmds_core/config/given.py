@@ -1,4 +1,4 @@
-"""Finds the value of each setting in a variable, in a file that a variable names, or in `pmmds.toml`.
+"""Finds each setting's value in an environment variable, in the file to which a variable points, or in `pmmds.toml`.
 
 Not here: the settings (settings.py), reading the file (config_file.py).
 """

@@ -14,7 +14,7 @@ from typing import Literal
 
 # A number in a text file. Python and the engines each accept different additional forms (1_000, 0x10, ١٢).
 NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-# A number whose text may differ between files. For example, 1, 1.0, +1 and 1.50 are the numbers 1, 1, 1 and 1.5, but
+# A number that may be written differently in different files. For example, 1, 1.0 and +1 all mean 1, but
 # 007 and 1e3 are codes.
 DECIMAL_PATTERN = r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?"
 WORDS_FOR_INFINITY = frozenset({"inf", "infinity"})

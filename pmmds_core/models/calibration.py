@@ -61,7 +61,7 @@ def check_calibration(calibration: Calibration) -> None:
     is_rising = all(a <= b for points in (scores, probabilities) for a, b in pairwise(points))
     if not (is_map and is_rising and all(0.0 <= x <= 1.0 for x in (*scores, *probabilities))):
         raise ArtifactCorruptError(
-            "The model's calibration is not a non-decreasing function from scores to probabilities."
+            "The model's calibration must be a non-decreasing function from scores to probabilities."
         )
 
 

@@ -1,4 +1,4 @@
-"""Title and text of the notifications about decisions and retrainings that go to PMMDS_ALERT_URLS.
+"""Title and text of the notifications about decisions and retrainings that go to PMMDS_ALERT_URLS, and their retries.
 
 Add a message here. Not here: messages about alerts (stores/lifecycle/alerts.py), the outbox and the notifier
 (stores/lifecycle).
@@ -7,9 +7,14 @@ Add a message here. Not here: messages about alerts (stores/lifecycle/alerts.py)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pmmds_core.policies.decision import ROLLBACK, Decision
 from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
+
+# The pauses are 30 s and 1, 2, 4, 8, 16 and 32 min, about an hour in total. Then the alert's history shows the failure.
+MAX_ATTEMPTS = 8
+FIRST_PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)

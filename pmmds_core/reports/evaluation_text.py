@@ -1,4 +1,4 @@
-"""Text about an evaluation for the page, the model card and Dagster.
+"""The text that describes an evaluation on its page, in the model card and in Dagster.
 
 Not here: measuring (evaluation/), the judgment (policies/promotion.py).
 """

@@ -100,7 +100,7 @@ class FrequentLine:
 
 
 def get_logger(name: str) -> Any:
-    """Return a logger that writes `name` as the field `logger`.
+    """Return a logger that records `name` in the field `logger`.
 
     The logger is configured when it logs its first line.
     """

@@ -118,7 +118,7 @@ def _reference_rows(n_reference: int, n_production: int, mix: MixSettings) -> in
 def mix_document(
     mix: MixSettings, as_of: datetime, n_reference: int, n_production: int, left_out: tuple[LeftOut, ...]
 ) -> dict[str, Any]:
-    """Return the record of the mix, which is stored with the data set."""
+    """Return the description of the mix that is stored with the data set."""
     n_rows = n_reference + n_production
     return {
         "settings": asdict(mix),

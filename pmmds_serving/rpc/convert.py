@@ -39,7 +39,7 @@ def instances_of(request: messages.PredictBatchRequest, most: int) -> list[dict[
 
 
 def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:
-    """Convert labels to the HTTP endpoint's items, so that the same code validates both."""
+    """Convert labels to the items of the HTTP endpoint, so that the same code validates labels from both."""
     return [
         {
             "request_id": label.request_id,

@@ -9,8 +9,8 @@ gRPC enforces its limits on metadata, streams and the HPACK table only after tha
 from __future__ import annotations
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# The maximum number of bytes before the acknowledgment: the calls that fit into the first window (65,535 bytes) and
-# their metadata.
+# The maximum number of bytes that a client may send before the server's first acknowledgment: the calls that fit into
+# the first window (65,535 bytes), and their metadata.
 MAX_HELD_BYTES = 100_000
 MAX_FRAMES, MAX_SETTINGS = 500, 8
 _HEAD_BYTES, _SETTINGS, _ACK = 9, 4, 1

@@ -23,6 +23,8 @@ PEOPLE: dict[str, dict[str, object]] = {
     "u-3": {"email": "eve@example.com", "groups": ["staff"]},
     "u-4": {"email": "mallory@example.com", "email_verified": False, "groups": ["ml-leads"]},
     "u-5": {"groups": ["ml-leads"]},
+    "u-7": {"email": None, "groups": ["ml-leads"]},
+    "u-8": {"email": "kim@example.com", "email_verified": "false", "groups": ["ml-leads"]},
     "u-6": {"email": "former@example.com", "groups": ["ml-leads"]},
 }
 
@@ -112,6 +114,8 @@ def test_the_claims_give_name_and_role(
         ("u-3", "eve@example.com has no role in this console."),
         ("u-4", "has not verified the email address."),
         ("u-5", "contains no valid name."),
+        ("u-7", "contains no valid name."),
+        ("u-8", "has not verified the email address."),
         ("u-6", "The user former@example.com is disabled."),
     ],
 )

@@ -104,6 +104,7 @@ def test_a_browser_is_sent_to_the_sign_in_page_and_back(console: RunningConsole,
         "",
         "/sign-in",
         "/a\r\nSet-Cookie: b=c",
+        "//[",
     ],
 )
 def test_nobody_is_sent_to_another_site(console: RunningConsole, deployment: Deployment, following: str) -> None:
@@ -234,6 +235,22 @@ def test_the_sixth_wrong_password_has_to_wait(console: RunningConsole, deploymen
     assert (event.action, event.address, event.outcome) == ("sign in", "192.0.2.40", "refused")
     assert event.detail == "Too many sign-ins failed. Try again in 15 minutes."
     assert sign_in(console, "viewer", address="192.0.2.40").status_code == 303
+
+
+def test_an_unknown_name_is_recorded_as_a_digest(console: RunningConsole, deployment: Deployment) -> None:
+    """People sometimes type their password into the field of the name."""
+    for number in range(5):
+        assert sign_in(console, "my password", "x", address=f"192.0.2.{60 + number}").status_code == 401
+    targets = {event.target for event in deployment.audit.recent(5)}
+    assert len(targets) == 1
+    assert "my password" not in targets.pop()
+    assert sign_in(console, "my password", "x", address="192.0.2.70").status_code == 429
+
+
+def test_a_session_ends_with_its_sign_in_method(console: RunningConsole, deployment: Deployment) -> None:
+    session = deployment.sessions.open("viewer", Role.APPROVER, "oidc", instead_of="")
+    answer = httpx.get(f"{console.url}{BASE}/me", cookies={"pmmds_session": session}, timeout=60, trust_env=False)
+    assert answer.status_code == 401
 
 
 def test_an_api_token_needs_no_form_token_and_ends(console: RunningConsole, deployment: Deployment) -> None:

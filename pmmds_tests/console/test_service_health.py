@@ -12,6 +12,7 @@ import pytest
 
 from pmmds_console.service_health import HealthReader, ServiceHealth
 from pmmds_core.config.settings import Settings
+from pmmds_core.stores.lifecycle.service_counters import requests_by_status
 from pmmds_tests.harness.ports import free_port
 
 HEALTHY = {"status": "healthy", "parts": {"database": {"status": "ok", "problem": None}}}
@@ -20,7 +21,7 @@ ILL = {"status": "unhealthy", "parts": {"spool": {"status": "full", "problem": N
 
 
 @contextmanager
-def server(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
+def server(status: int, body: bytes, location: str = "") -> Iterator[tuple[str, list[str]]]:
     """The address of a server that always sends this response, and the Authorization headers that it received."""
     received: list[str] = []
 
@@ -29,6 +30,8 @@ def server(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
             received.append(self.headers.get("Authorization", ""))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            if location:
+                self.send_header("Location", location)
             self.end_headers()
             self.wfile.write(body)
 
@@ -68,7 +71,14 @@ def test_a_response_is_kept_so_that_open_pages_do_not_load_the_service() -> None
     with server(200, json.dumps(HEALTHY).encode()) as (url, received):
         reader = HealthReader(Settings(console_service_url=f"{url}/", admin_token="t" * 32))
         assert [reader.read().word for _ in range(5)] == ["healthy"] * 5
-    assert received == ["Bearer " + "t" * 32]
+    assert received == [""], "the token could reach another program at this address"
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with server(200, json.dumps(HEALTHY).encode()) as (other, received), server(302, b"", other) as (url, _):
+        assert HealthReader(Settings(console_service_url=url)).read().word == "unhealthy"
+        assert requests_by_status(url) is None
+    assert received == []
 
 
 def test_no_response_is_unreachable() -> None:

@@ -147,7 +147,7 @@ def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> A
     since = np.cumsum(windows[:, ::-1], axis=1)[:, ::-1]
     n_before = before.sum(axis=2, keepdims=True)
     null = _log_likelihood(since, before)
-    # Even with few reference rows, the alternatives must be less concentrated than the null.
+    # Even with few reference rows, the alternative distributions must be less concentrated than the null distribution.
     loosened = [np.minimum(k, n_before / _MIN_LOOSENING) / n_before * before for k in CONCENTRATIONS]
     alternatives = np.stack([_log_likelihood(since, alpha) for alpha in loosened])
     largest = alternatives.max(axis=0)

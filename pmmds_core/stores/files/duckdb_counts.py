@@ -88,7 +88,7 @@ class FileCounter:
         return [r for part in self._at_once(lambda c, p: self._numbers(c, p, use), parts) for r in part]
 
     def categories(self, readings: Sequence[Reading], at_most: int) -> list[CategoryCounts]:
-        """Return the most frequent values of each reading, at most `at_most` of them.
+        """Return up to `at_most` of the most frequent values of each column reading.
 
         Raises:
             InputFileError: if the file is damaged.

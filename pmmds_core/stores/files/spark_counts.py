@@ -140,7 +140,7 @@ def _category(column: Column, type_name: str, categories: Collection[str]) -> Co
 
 
 def _text(column: Column, type_name: str) -> Column:
-    """Return an expression for a cell as text.
+    """Return an expression that yields the cell's value as text.
 
     Numbers have no trailing zeros, booleans become true and false, and NaN becomes null.
     """

@@ -13,15 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from pmmds_core.policies.notifications import NotificationText
+from pmmds_core.policies.notifications import FIRST_PAUSE, MAX_ATTEMPTS, NotificationText
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications
 
 PENDING, SENT, GIVEN_UP = "pending", "sent", "given_up"
-# The pauses are 30 s and 1, 2, 4, 8, 16 and 32 min, about an hour in total. Then the alert's history shows the failure.
-MAX_ATTEMPTS = 8
-FIRST_PAUSE = timedelta(seconds=30)
 # The duration of a claim, which is longer than any send. Once a claim expires, another sender can retry.
 CLAIM = timedelta(minutes=5)
 # The first letter of a webhook's stored name, which never occurs in hexadecimal digests.

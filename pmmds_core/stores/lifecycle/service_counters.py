@@ -5,7 +5,6 @@ Not here: the tolerated error rate (policies/rollback.py).
 
 from __future__ import annotations
 
-import urllib.request
 from http.client import HTTPException
 
 import msgspec
@@ -13,6 +12,7 @@ import msgspec
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
 from pmmds_core.policies.rollback import RequestTotals
+from pmmds_core.runtime.direct_http import direct_opener
 
 _TIMEOUT_SECONDS = 5
 _PREDICT = "/api/v1/predict"  # and /api/v1/predict/batch
@@ -42,10 +42,8 @@ def requests_by_status(service_url: str) -> dict[str, int] | None:
 
     Return None if the counters cannot be read.
     """
-    # Ignore the proxy environment variables, because the service runs on the local network.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{service_url}/metrics/json", timeout=_TIMEOUT_SECONDS) as answer:
+        with direct_opener().open(f"{service_url}/metrics/json", timeout=_TIMEOUT_SECONDS) as answer:
             families = msgspec.json.decode(answer.read(), type=dict[str, _Family])
     except (OSError, HTTPException, msgspec.DecodeError):
         return None

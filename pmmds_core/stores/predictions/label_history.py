@@ -1,11 +1,11 @@
 """Stores every observation of a label, including corrections, late labels and labels without a logged prediction.
 
-Not here: which observation is valid (labels.py).
+Not here: matching observations to predictions (label_matching.py), which observation is valid (labels.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,10 +16,8 @@ from msgspec import Meta
 
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.tables import label_observations
-from pmmds_core.stores.predictions.archived_rows import ArchivedRows
 
 Source = Literal["feedback", "import"]
-_IDS_PER_STATEMENT = 1000
 
 
 class LabelItem(msgspec.Struct, frozen=True):
@@ -95,56 +93,6 @@ def keep_observations(
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), ordered)
 
 
-def match_by_id(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: sa.Table) -> dict[str, str]:
-    """Map the ids of waiting observations that match exactly one row to the row's prediction id.
-
-    Args:
-        connection: a connection to the database or the archive.
-        log: the table prediction_logs.
-        by_client: the table with client_request_id and request_id, which is client_request_ids or the log itself.
-    """
-    c = label_observations.c
-    sent: sa.ColumnElement[Any] = c.request_id.label("sent")
-    waiting = sa.select(sent, log.c.request_id).distinct().where(c.is_waiting)
-    by_prediction_id = waiting.join_from(label_observations, log, c.request_id == log.c.request_id)
-    by_client_id = sa.select(sent, by_client.c.request_id).distinct().where(c.is_waiting)
-    by_client_id = by_client_id.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
-    by_own_id = {row.sent: row.request_id for row in connection.execute(by_prediction_id)}
-    rows_by_client_id: dict[str, set[str]] = {}
-    for row in connection.execute(by_client_id):
-        rows_by_client_id.setdefault(row.sent, set()).add(row.request_id)
-    return {sent: ids.pop() for sent, ids in rows_by_client_id.items() if len(ids) == 1} | by_own_id
-
-
-def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[LabelItem]:
-    """Return the waiting observations with these ids, in the order received."""
-    c = label_observations.c
-    rows: list[Any] = []
-    for part in _in_parts(sorted(ids)):
-        query = sa.select(c.request_id, c.label, c.observed_at, c.received_at, c.observation_id)
-        rows += connection.execute(query.where(c.is_waiting, c.request_id.in_(part))).all()
-    return [LabelItem(*row[:3]) for row in sorted(rows, key=lambda row: (row.received_at, row.observation_id))]
-
-
-def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
-    """Record that waiting observations were matched.
-
-    `matched` maps each id as sent to the prediction id of the row.
-    """
-    c = label_observations.c
-    wanted = [{"sent": sent, "own": own} for sent, own in sorted(matched.items())]
-    if wanted:
-        statement = sa.update(label_observations).where(c.request_id == sa.bindparam("sent"), c.is_waiting)
-        connection.execute(statement.values(is_waiting=False, matched_request_id=sa.bindparam("own")), wanted)
-
-
-def count_waiting(connection: sa.Connection) -> int:
-    """Return the number of requests, not observations, that have a waiting label."""
-    c = label_observations.c
-    query = sa.select(sa.func.count(sa.distinct(c.request_id))).where(c.is_waiting)
-    return connection.execute(query).scalar_one()
-
-
 def history_of(connection: sa.Connection, request_id: str) -> list[LabelObservation]:
     """Return the observations of the row with this prediction id, in the order received.
 
@@ -163,8 +111,3 @@ def first_arrivals() -> sa.Subquery:
     first: sa.ColumnElement[Any] = sa.func.min(c.received_at).label("received_at")
     own: sa.ColumnElement[Any] = c.matched_request_id.label("request_id")
     return sa.select(own, first).where(c.matched_request_id.is_not(None)).group_by(c.matched_request_id).subquery()
-
-
-def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _IDS_PER_STATEMENT):
-        yield ids[start : start + _IDS_PER_STATEMENT]

@@ -28,14 +28,11 @@ from pmmds_core.stores.predictions.label_history import (
     LabelItem,
     LabelObservation,
     Source,
-    count_waiting,
     first_arrivals,
     history_of,
     keep_observations,
-    match_by_id,
-    stop_waiting,
-    waiting_items,
 )
+from pmmds_core.stores.predictions.label_matching import count_waiting, match_by_id, stop_waiting, waiting_items
 from pmmds_core.stores.predictions.request_keys import requests_named
 
 _IDS_PER_QUERY = 1000

@@ -71,7 +71,7 @@ def test_missing_scikit_learn_error_names_the_extra_to_install(monkeypatch: pyte
 
 
 def test_a_pickle_of_another_scikit_learn_version_is_rejected() -> None:
-    with pytest.raises(ArtifactCorruptError, match=r"scikit-learn 0\.1; "):
+    with pytest.raises(ArtifactCorruptError, match=r"scikit-learn 0\.1, "):
         load_pipeline(FrameColumns(("a",), ("a",), "0.1"), b"not a pickle")
 
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from pmmds_core.config.listing import describe
 from pmmds_core.config.settings import Settings
+from pmmds_core.policies.notifications import MAX_ATTEMPTS
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications, drift_reports
 from pmmds_core.stores.lifecycle.alerts import Alert, AlertStore
@@ -24,7 +25,6 @@ from pmmds_core.stores.lifecycle.notifier import Delivery, deliver, unknown_urls
 from pmmds_core.stores.lifecycle.outbox import (
     CLAIM,
     GIVEN_UP,
-    MAX_ATTEMPTS,
     PENDING,
     SENT,
     NotificationOutbox,

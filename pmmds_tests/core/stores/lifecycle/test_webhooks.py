@@ -12,12 +12,12 @@ import sqlalchemy as sa
 import pmmds
 from pmmds.errors import InvalidWebhookError
 from pmmds.resources import Alert
+from pmmds_core.policies.notifications import MAX_ATTEMPTS
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications, drift_reports
 from pmmds_core.stores.lifecycle.alerts import AlertStore
 from pmmds_core.stores.lifecycle.notifier import Delivery, deliver
 from pmmds_core.stores.lifecycle.outbox import (
-    MAX_ATTEMPTS,
     NotificationOutbox,
     target_of,
     webhook_target_of,

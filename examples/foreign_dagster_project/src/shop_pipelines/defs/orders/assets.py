@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
-# At the top of the project, as the paths in returns/defs.yaml.
+# The folder is relative to the project's root, like the paths in returns/defs.yaml.
 STATE = Path(__file__).parents[4] / "state"
 N_ORDERS = 2000
 COLUMNS = ("order_id", "amount", "n_items", "country", "returned")
