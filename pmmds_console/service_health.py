@@ -15,7 +15,7 @@ import msgspec
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
-from pmmds_core.runtime.direct_http import direct_opener
+from pmmds_core.stores.lifecycle.direct_http import direct_opener
 
 TIMEOUT_SECONDS = 1.0
 KEPT_SECONDS = 5.0

@@ -12,7 +12,7 @@ import msgspec
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
 from pmmds_core.policies.rollback import RequestTotals
-from pmmds_core.runtime.direct_http import direct_opener
+from pmmds_core.stores.lifecycle.direct_http import direct_opener
 
 _TIMEOUT_SECONDS = 5
 _PREDICT = "/api/v1/predict"  # and /api/v1/predict/batch

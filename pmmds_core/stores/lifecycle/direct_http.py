@@ -1,6 +1,6 @@
 """Opens URLs of the deployment's own servers: without the environment's proxies, and without following redirects.
 
-Not here: downloads from other hosts (stores/files/openml_download.py).
+Not here: downloads from other hosts (files/openml_download.py).
 """
 
 from __future__ import annotations
