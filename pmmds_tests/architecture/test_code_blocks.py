@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -34,7 +35,7 @@ _USAGE_ERROR = typer.BadParameter.__mro__[1]
 _VARIABLE = re.compile(r"\w+=.*")
 
 
-def blocks(language: str) -> list[pytest.ParameterSet]:
+def blocks(language: str) -> list[Any]:
     """The blocks of one language on all pages, with page and number as the test's id."""
     found = []
     for page in PAGES:
