@@ -20,7 +20,6 @@ import numpy as np
 import sqlalchemy as sa
 
 from benchmarks.deployments import temporary_settings, train_versions, wait_for
-from pmmds_cli.processes.ports import any_free
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.scorer_compiler import rows_of
@@ -131,7 +130,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=90)
     chosen = parser.parse_args()
-    with temporary_settings(console_port=any_free()) as settings:
+    with temporary_settings() as settings:
         deployment, now = train_versions(settings, 1), datetime.now(UTC)
         log_one_hour(deployment, now)
         multiply(deployment, chosen.rows, chosen.days, now)
