@@ -8,26 +8,17 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from pmmds_cli.output.control_characters import JSON_ESCAPES, plain
+
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Maximum number of rows, newest first.")]
 ByOption = Annotated[str, typer.Option("--by", help="Your name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 
-# Control characters (C0, DEL and C1) except the newline. Terminals interpret them as commands.
-_CONTROLS = [c for c in (*range(0x20), *range(0x7F, 0xA0)) if c != ord("\n")]
-_ESCAPES = {c: f"\\x{c:02x}" for c in _CONTROLS}
-_JSON_ESCAPES = {c: f"\\u{c:04x}" for c in _CONTROLS}
-
-
-def plain(text: str) -> str:
-    """Return the text with its control characters as escapes such as `\\x1b`, which terminals do not interpret."""
-    return text.translate(_ESCAPES)
-
-
 def print_json(value: Any) -> None:
     import json
 
-    print(json.dumps(value, indent=2, default=str, ensure_ascii=False).translate(_JSON_ESCAPES))
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False).translate(JSON_ESCAPES))
 
 
 def print_text(text: str) -> None:

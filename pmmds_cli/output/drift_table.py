@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pmmds_cli.output.console import plain, print_table, terminal_width
+from pmmds_cli.output.console import print_table, terminal_width
+from pmmds_cli.output.control_characters import plain
 from pmmds_core.runtime.plurals import counted
 
 # Columns without a terminal; the widths of a feature's name and of its change in them.

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pmmds_cli.output.console import plain
+from pmmds_cli.output.control_characters import plain
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.private_folders import make_private
