@@ -54,8 +54,9 @@ def heatmap(days: Sequence[DailyDrift], today: date, n_weeks: int) -> Heatmap:
     first = today - timedelta(days=n_columns * width - 1)
     cells: dict[str, list[Cell | None]] = {}
     for day in days:
-        column = (day.day - first).days // width
-        if 0 <= column < n_columns:
+        # A window that ends at the coming midnight has the next day's date.
+        column = min((day.day - first).days // width, n_columns - 1)
+        if column >= 0:
             row = cells.setdefault(day.feature, [None] * n_columns)
             row[column] = _merged(row[column], day)
     ordered = sorted(cells.items(), key=lambda pair: _order(*pair))

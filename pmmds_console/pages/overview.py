@@ -23,6 +23,8 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_rows
 N_LISTED = 5
 # Hours in the chart of traffic.
 N_HOURS = 48
+# The database stops counting the predictions of the last 24 hours here, so that the page stays fast.
+MAX_COUNTED = 100_000
 # The width in pixels of the plot on a wide page.
 WIDE = 860
 
@@ -66,12 +68,15 @@ def _newest(deployment: Deployment, listing: Any) -> Any:
 
 
 def _traffic(deployment: Deployment, now: datetime) -> dict[str, Any]:
-    """Predictions of the last day, and a chart by hour. The hours are those that a histogram refresh has counted."""
+    """Logged predictions of the last 24 hours, and a chart of the hours that a histogram refresh has counted."""
     end = now.replace(minute=0, second=0, microsecond=0) + HOUR
     rows = hourly_rows(deployment.database, deployment.model_name, end - N_HOURS * HOUR, end)
-    n_day = sum(n for (hour, _), n in rows.items() if hour >= end - DAY)
     hours = [end - (N_HOURS - i) * HOUR for i in range(N_HOURS)]
-    return {"n_predictions": n_day, "traffic": traffic_chart(hours, rows)}
+    n_logged = deployment.prediction_log.count(start=now - DAY, at_most=MAX_COUNTED)
+    n_refreshed = sum(n for (hour, _), n in rows.items() if hour >= end - DAY)
+    is_more = n_logged == MAX_COUNTED
+    n_predictions = max(n_logged, n_refreshed) if is_more else n_logged
+    return {"n_predictions": n_predictions, "is_more": is_more, "traffic": traffic_chart(hours, rows)}
 
 
 def traffic_chart(hours: Sequence[datetime], rows: dict[tuple[datetime, str], int], width: timedelta = HOUR) -> str:

@@ -221,19 +221,31 @@ class PredictionLog:
         return {name: records[0] for name, records in named.items() if len(records) == 1}
 
     def count(
-        self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
+        self,
+        model_version: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        at_most: int | None = None,
     ) -> int:
-        """Return the number of rows that a model version predicted in [start, end). None means no limit."""
+        """Return the number of rows that a model version predicted in [start, end). None means no limit.
+
+        The database stops counting at `at_most` rows, so that the time of the query is bounded.
+        """
         table = self._table
-        query = sa.select(sa.func.count()).select_from(table)
+        query = sa.select(sa.literal(1)).select_from(table)
         if model_version is not None:
             query = query.where(table.c.model_version == model_version)
         if start is not None:
             query = query.where(table.c.predicted_at >= start)
         if end is not None:
             query = query.where(table.c.predicted_at < end)
+        if at_most is None:
+            counted = query.with_only_columns(sa.func.count())
+        else:
+            counted = sa.select(sa.func.count()).select_from(query.limit(at_most).subquery())
         with self._database.connect() as connection:
-            return connection.execute(query).scalar_one()
+            return connection.execute(counted).scalar_one()
 
     def recent(self, limit: int, since: datetime | None = None) -> list[PredictionRecord]:
         """Return the newest records predicted at or after `since`, newest first."""

@@ -34,6 +34,14 @@ def test_a_quarter_has_a_column_per_week_with_the_largest_psi() -> None:
     assert found.rows[0][1][-2:] == [Cell(0.01, 0, False, 1), Cell(0.22, 3, True, 3)]
 
 
+def test_a_window_that_ends_at_the_coming_midnight_is_in_the_last_column() -> None:
+    days = [drift(0, "a", 0.1, report_id=9), drift(-1, "a", 0.22, report_id=10)]
+    for n_weeks in (4, 13):
+        cells = heatmap(days, TODAY, n_weeks).rows[0][1]
+        assert cells[-1] == Cell(0.22, 3, False, 10)
+        assert [cell for cell in cells if cell] == [cells[-1]]
+
+
 def test_a_day_with_too_few_rows_has_a_cell_without_a_color() -> None:
     assert heatmap([drift(0, "a", None)], TODAY, 1).rows[0][1][-1] == Cell(None, None, False, 1)
 

@@ -46,6 +46,15 @@ def test_a_record_with_an_id_in_use_is_returned_and_not_logged(log: PredictionLo
     assert log.find([first.request_id]) == {first.request_id: first}
 
 
+def test_the_database_stops_counting_at_a_limit(log: PredictionLog, contract: Contract) -> None:
+    records = make_records(contract, 30, step=timedelta(hours=1))
+    log.append(records)
+    since = NOON + timedelta(hours=10)
+    expected = sum(record.predicted_at >= since for record in records)
+    assert [log.count(start=since, at_most=n) for n in (7, 20, 21)] == [7, expected, expected]
+    assert log.count(start=since) == expected == 20
+
+
 def test_an_empty_delivery_is_accepted(log: PredictionLog) -> None:
     assert log.append([]) == 0
 
