@@ -176,6 +176,24 @@ class Me(msgspec.Struct, frozen=True, kw_only=True):
     form_token: str
 
 
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A change, a refused request, or a sign-in.
+
+    `actor` is empty if the name is unknown, and `address` is empty for the command line. `method` is how the name was
+    verified, and `outcome` is done, refused or failed.
+    """
+
+    event_id: int
+    at: datetime
+    actor: str
+    method: str
+    address: str
+    action: str
+    target: str
+    outcome: str
+    detail: str
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """A promotion decision, a rollback, or an alias move made in MLflow. `kind` is promotion, rollback or manual."""
 

@@ -1,6 +1,8 @@
 """The console's web server: pages, actions and the monitoring API. A package imports only those above it in this list.
 
 problems.py  error responses (RFC 9457)
+addresses.py trusted networks, and limits on what one client address uses
+connection_limits.py  limits of a connection
 threads.py   calls of the stores outside the event loop
 service_health.py  health of the prediction service
 actor.py     who sends a request

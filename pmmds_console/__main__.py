@@ -10,8 +10,9 @@ import sys
 import uvicorn
 
 from pmmds_console.access import access_text, check_access, is_open
+from pmmds_console.addresses import AddressLimit, trusted_networks
 from pmmds_console.application import make_application
-from pmmds_console.connection_limits import LimitedProtocol
+from pmmds_console.connection_limits import MAX_CONNECTIONS_PER_ADDRESS, LimitedProtocol
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.config.urls import http_url
 from pmmds_core.deployment import Deployment
@@ -38,6 +39,8 @@ def main() -> None:
     configure_logging(settings.log_level)
     _log_start(settings)
     LimitedProtocol.request_seconds = settings.console_request_seconds
+    trusted = trusted_networks(settings.console_trusted_proxies)
+    LimitedProtocol.addresses = AddressLimit(MAX_CONNECTIONS_PER_ADDRESS, trusted, "connections")
     uvicorn.run(
         make_application(deployment),
         host=settings.console_host,

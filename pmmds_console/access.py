@@ -13,10 +13,10 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pmmds_console.addresses import AddressLimit, trusted_networks
 from pmmds_console.problems import ProblemError
 from pmmds_console.sign_in.actors import Actors, SignInRequiredError
 from pmmds_console.sign_in.answers import error_response, wants_page
-from pmmds_console.sign_in.clients import Client, trusted_networks
 from pmmds_console.sign_in.role_map import role_map
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import SettingError
@@ -81,22 +81,28 @@ def _missing(method: str, variable: str, value: str) -> SettingError:
 class Access:
     """ASGI middleware that passes on allowed requests, with `actor` and `client` in their state."""
 
-    def __init__(self, app: ASGIApp, actors: Actors) -> None:
-        self._app, self._actors = app, actors
+    def __init__(self, app: ASGIApp, actors: Actors, pending: AddressLimit) -> None:
+        """
+        Args:
+            app: the application.
+            actors: finds the actor of a request.
+            pending: limits the requests of one client that are pending at the same time.
+        """
+        self._app, self._actors, self._pending = app, actors, pending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_public(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, client = Headers(scope=scope), scope["state"]["client"]
         try:
-            client: Client = scope["state"]["client"]
-            scope["state"]["actor"] = await self._actors.find(client, headers)
+            with self._pending.place(client.address):
+                if not _is_public(scope["path"]):
+                    scope["state"]["actor"] = await self._actors.find(client, headers)
+                await self._app(scope, receive, send)
         except ProblemError as error:
             scope["state"]["refusal"] = str(error)
             await _response(error, scope, headers)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
 
 def _is_public(path: str) -> bool:

@@ -10,6 +10,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from pmmds_console.problems import forbidden
 from pmmds_core.policies.roles import Role
 
 
@@ -34,3 +35,17 @@ class Actor:
 def actor_of(request: Request) -> Actor:
     """The actor of a request that passed access.py."""
     return cast("Actor", request.state.actor)
+
+
+def missing_role(actor: Actor, role: Role) -> str:
+    """The sentence about a role that the actor does not have; empty if the actor has it."""
+    if actor.may(role):
+        return ""
+    return f"{actor.name} has the role {actor.role.word}; this action requires the role {role.word}."
+
+
+def require_role(actor: Actor, role: Role) -> None:
+    """Raises ProblemError 403 unless the actor has this role or a higher one."""
+    problem = missing_role(actor, role)
+    if problem:
+        raise forbidden(problem)

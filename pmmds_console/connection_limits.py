@@ -1,4 +1,4 @@
-"""Limits the size of a request and the times for sending it, for reading its response and for an idle connection.
+"""Limits the connections of one client, the size of a request, and the times for sending it and reading its response.
 
 uvicorn has no such limits, so this module extends its HTTP protocol, which is not a public API. It is the console's
 only module that uses private APIs. Not here: the size of a form (forms.py), timeouts of responses (threads.py).
@@ -13,8 +13,11 @@ from typing import ClassVar
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from pmmds_console.addresses import AddressLimit
 from pmmds_console.problems import MEDIA_TYPE, ProblemError
 
+# The connections that one client address may have at the same time.
+MAX_CONNECTIONS_PER_ADDRESS = 64
 MAX_HEAD_BYTES = 65_536
 # The maximum size of a request with its head and its chunk headers. Accepted bodies are much smaller.
 MAX_REQUEST_BYTES = 1_048_576
@@ -30,14 +33,18 @@ class LimitedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits. A connection that exceeds one gets an error response, if possible, and is closed.
 
     `request_seconds` is the maximum time from the start of the connection, or from a later request's first byte, to
-    the request's last byte. uvicorn closes connections that are idle after a response.
+    the request's last byte. uvicorn closes connections that are idle after a response. `addresses` limits the
+    connections of one client address.
     """
 
     request_seconds: ClassVar[float] = 10.0
+    addresses: ClassVar[AddressLimit] = AddressLimit(MAX_CONNECTIONS_PER_ADDRESS, (), "connections")
 
     # The timer of the incomplete request, or None if no request is pending.
     _deadline: asyncio.TimerHandle | None = None
     _reader_check: asyncio.TimerHandle | None = None
+    # The peer's address if this connection is counted in `addresses`.
+    _counted: str | None = None
     _in_head = True
     _is_head_too_large = False
     _n_bytes = 0
@@ -47,6 +54,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._reader_check = self.loop.call_later(self.request_seconds, self._check_reader)
+        address = self.client[0] if self.client else ""
+        if not self.addresses.take(address):
+            self._reject(HTTPStatus.SERVICE_UNAVAILABLE, self.addresses.problem)
+            return
+        self._counted = address
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
             self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "The console has too many connections. Try again later.")
             return
@@ -56,6 +68,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_deadline()
         if self._reader_check is not None:
             self._reader_check.cancel()
+        if self._counted is not None:
+            self.addresses.give_back(self._counted)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from pmmds.resources import ParameterProblem, Problem
@@ -107,11 +108,12 @@ def internal() -> ProblemError:
     return ProblemError(status, "internal", "Internal error; the console's log has its place.")
 
 
-def of_http(status: int, allow: str) -> ProblemError:
-    """The problem of a status that Starlette's router raises: an unknown path or method."""
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"This path accepts {allow}."
-        return ProblemError(HTTPStatus(status), "method-not-allowed", detail, headers={"Allow": allow})
+def of_http(error: Exception) -> ProblemError:
+    """The problem of an HTTPException that Starlette's router raises: an unknown path or method."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allow = (error.headers or {}).get("Allow", "GET, HEAD")
+        status, detail = HTTPStatus.METHOD_NOT_ALLOWED, f"This path accepts {allow}."
+        return ProblemError(status, "method-not-allowed", detail, headers={"Allow": allow})
     return not_found("There is no such path; /api/v1/monitoring/openapi.json lists all of them.")
 
 

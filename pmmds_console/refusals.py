@@ -13,9 +13,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pmmds_console.actor import Actor
+from pmmds_console.addresses import Network
 from pmmds_console.problems import ProblemError
-from pmmds_console.sign_in.actors import session_cookie
-from pmmds_console.sign_in.clients import Client, Network, client_of
+from pmmds_console.sign_in.clients import Client, client_of
+from pmmds_console.sign_in.cookies import SESSION, Cookies
 from pmmds_console.threads import StoreThreads
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.json_logs import get_logger
@@ -45,8 +46,8 @@ class _Refusal:
 class Refusals:
     """The outermost ASGI middleware. It puts the client into each request's state and records refused requests."""
 
-    def __init__(self, app: ASGIApp, threads: StoreThreads, trusted: tuple[Network, ...]) -> None:
-        self._app, self._threads, self._trusted = app, threads, trusted
+    def __init__(self, app: ASGIApp, threads: StoreThreads, cookies: Cookies, trusted: tuple[Network, ...]) -> None:
+        self._app, self._threads, self._cookies, self._trusted = app, threads, cookies, trusted
         self._recorded = {kind: deque[float](maxlen=MAX_PER_HOUR) for kind in (_GUARD, _ANONYMOUS, _KNOWN)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,11 +58,24 @@ class Refusals:
         state["client"] = client_of(scope, self._trusted)
 
         async def watched(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_refusal(message["status"], scope):
+            if message["type"] == "http.response.start" and self._is_refusal(message["status"], scope):
                 await self._record(_refusal_of(scope))
             await send(message)
 
         await self._app(scope, receive, watched)
+
+    def _is_refusal(self, status: int, scope: Scope) -> bool:
+        """True for a change or a sign-in that was refused, and for a read with credentials that are not valid."""
+        state, headers = scope["state"], Headers(scope=scope)
+        if status not in (303, 401, 403, 429) or state.get("is_recorded"):
+            return False
+        is_explained = "refusal" in state
+        has_session = bool(self._cookies.get(headers, state["client"], SESSION))
+        gave_credentials = "authorization" in headers or has_session
+        if status == 303:
+            return gave_credentials and is_explained
+        is_attempt = scope["method"] == "POST" or "sign_in" in state
+        return is_attempt or gave_credentials or (status == 403 and is_explained)
 
     def _has_room(self, kind: str) -> bool:
         now, recorded = time.monotonic(), self._recorded[kind]
@@ -107,15 +121,3 @@ def _log_unrecorded(refusal: _Refusal, reason: str) -> None:
         target=refusal.target[:256],
         detail=refusal.detail,
     )
-
-
-def _is_refusal(status: int, scope: Scope) -> bool:
-    """True for a change or a sign-in that was refused, and for a read with credentials that are not valid."""
-    if status not in (303, 401, 403, 429) or scope["state"].get("is_recorded"):
-        return False
-    headers, is_explained = Headers(scope=scope), "refusal" in scope["state"]
-    gave_credentials = "authorization" in headers or bool(session_cookie(headers))
-    if status == 303:
-        return gave_credentials and is_explained
-    is_attempt = scope["method"] == "POST" or "sign_in" in scope["state"]
-    return is_attempt or gave_credentials or (status == 403 and is_explained)

@@ -12,13 +12,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from pmmds_console.actions.notices import set_notice
-from pmmds_console.actions.perform import perform
+from pmmds_console.actions.perform import perform_request
 from pmmds_console.actions.table import ACTIONS, Action
 from pmmds_console.actor import Actor, actor_of
 from pmmds_console.forms import read_form
-from pmmds_console.problems import ProblemError, forbidden
-from pmmds_console.sign_in.answers import error_response
-from pmmds_console.sign_in.clients import Client
+from pmmds_console.problems import forbidden
 from pmmds_console.sign_in.cookies import FORM_FIELD, Cookies, is_form_token
 from pmmds_console.threads import StoreThreads
 
@@ -36,24 +34,12 @@ def check_form_token(actor: Actor, given: str) -> None:
 
 def _endpoint(action: Action, threads: StoreThreads, cookies: Cookies) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        try:
-            sentence = await _perform(action, threads, request)
-        except ProblemError as error:
-            request.scope["state"].setdefault("refusal", str(error))
-            return error_response(error, request.headers, request.url.path)
+        fields = await read_form(request)
+        check_form_token(actor_of(request), fields.get(FORM_FIELD, ""))
+        sentence = await perform_request(action, threads, request, fields)
         page = action.page.format(request.path_params.get(action.parameter, ""))
         response = RedirectResponse(page, 303, {"Cache-Control": "no-store"})
-        set_notice(response, sentence, secure=cookies.is_secure(request.state.client))
+        set_notice(response, cookies, request.state.client, sentence)
         return response
 
     return answer
-
-
-async def _perform(action: Action, threads: StoreThreads, request: Request) -> str:
-    actor = actor_of(request)
-    client: Client = request.state.client
-    fields = await read_form(request)
-    check_form_token(actor, fields.get(FORM_FIELD, ""))
-    target_id = request.path_params.get(action.parameter, "")
-    request.state.is_recorded = True
-    return await threads.run(lambda d: perform(action, d, actor, client, target_id, fields), changes=True)

@@ -1,7 +1,6 @@
 """The sentence that the next page shows after a change, in a cookie that lives for half a minute.
 
-A page calls `notice_of` and, if it is not empty, `clear_notice` on its response. The text is shown once and has to be
-escaped, because it contains what a person wrote.
+The text is shown once and has to be escaped, because it contains what a person wrote.
 """
 
 from __future__ import annotations
@@ -11,21 +10,18 @@ from urllib.parse import quote, unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-COOKIE = "pmmds_notice"
+from pmmds_console.sign_in.clients import Client
+from pmmds_console.sign_in.cookies import NOTICE, Cookies
+
 _SECONDS, _MAX_LENGTH = 30, 400
 
 
-def set_notice(response: Response, sentence: str, *, secure: bool) -> None:
+def set_notice(response: Response, cookies: Cookies, client: Client, sentence: str) -> None:
     """Let the next page show this sentence."""
-    text = quote(sentence[:_MAX_LENGTH])
-    response.set_cookie(COOKIE, text, max_age=_SECONDS, secure=secure, httponly=True, samesite="lax")
+    cookies.put(response, client, NOTICE, quote(sentence[:_MAX_LENGTH]), seconds=_SECONDS)
 
 
-def notice_of(request: Request) -> str:
+def notice_of(request: Request, cookies: Cookies) -> str:
     """The sentence to show on this page; empty if there is none."""
-    return unquote(request.cookies.get(COOKIE, ""), errors="replace")[:_MAX_LENGTH]
-
-
-def clear_notice(response: Response) -> None:
-    """Remove the sentence, so that it is shown once."""
-    response.delete_cookie(COOKIE, httponly=True, samesite="lax")
+    text = cookies.get(request.headers, request.state.client, NOTICE)
+    return unquote(text, errors="replace")[:_MAX_LENGTH]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from starlette.requests import Request
+
 from pmmds_console.actions.table import Action, Given, UnknownTargetError
-from pmmds_console.actor import Actor
+from pmmds_console.actor import Actor, actor_of, missing_role
 from pmmds_console.problems import ProblemError, bad_request, conflict, forbidden, internal, not_found
 from pmmds_console.sign_in.clients import Client
-from pmmds_console.threads import store_unavailable
+from pmmds_console.threads import StoreThreads, store_unavailable
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, PromotionConflictError, StoreError, UsageError
 from pmmds_core.runtime.json_logs import get_logger
@@ -24,6 +26,14 @@ log = get_logger("pmmds.console")
 
 class RoleMissingError(UsageError):
     """The actor's role does not allow the action."""
+
+
+async def perform_request(action: Action, threads: StoreThreads, request: Request, texts: Mapping[str, str]) -> str:
+    """Make the change that a request asks for; see `perform`. The request's form token has been checked."""
+    actor, client = actor_of(request), request.state.client
+    target_id = request.path_params.get(action.parameter, "")
+    request.state.is_recorded = True
+    return await threads.run(lambda d: perform(action, d, actor, client, target_id, texts), changes=True)
 
 
 def perform(
@@ -50,7 +60,8 @@ def perform(
         target = f"{target}, to v{given.to.removeprefix('v')}"
     try:
         with audited(deployment, origin, action.name, target, given.text):
-            _check_role(action, actor)
+            if problem := missing_role(actor, action.role):
+                raise RoleMissingError(problem)
             return action.run(given)
     except PmmdsError as error:
         raise _problem_of(error) from error
@@ -63,13 +74,6 @@ def _text(texts: Mapping[str, str], field: str) -> str:
     if "\0" in text:
         raise bad_request(f"The field {field} contains a NUL character.")
     return text
-
-
-def _check_role(action: Action, actor: Actor) -> None:
-    if not actor.may(action.role):
-        raise RoleMissingError(
-            f"{actor.name} has the role {actor.role.word}; this action requires the role {action.role.word}."
-        )
 
 
 def _problem_of(error: PmmdsError) -> ProblemError:

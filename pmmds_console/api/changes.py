@@ -17,14 +17,13 @@ from starlette.routing import Route
 
 from pmmds.resources import ActionResult, Me
 from pmmds_console.actions.forms import check_form_token
-from pmmds_console.actions.perform import MAX_TEXT, MAX_VERSION, perform
+from pmmds_console.actions.perform import MAX_TEXT, MAX_VERSION, perform_request
 from pmmds_console.actions.table import ACTIONS, Action
 from pmmds_console.actor import actor_of
 from pmmds_console.api.parameters import Parameter, path_parameter
 from pmmds_console.forms import read_body
-from pmmds_console.problems import HEADERS, ProblemError, bad_request, response_of
+from pmmds_console.problems import HEADERS, ProblemError, bad_request
 from pmmds_console.sign_in.actors import LOCAL
-from pmmds_console.sign_in.clients import Client
 from pmmds_console.sign_in.cookies import FORM_HEADER
 from pmmds_console.threads import StoreThreads
 
@@ -81,25 +80,14 @@ async def _me(request: Request) -> Response:
 
 def _endpoint(action: Action, threads: StoreThreads) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        try:
-            return _json(await _perform(action, threads, request))
-        except ProblemError as error:
-            request.scope["state"].setdefault("refusal", str(error))
-            return response_of(error)
+        actor = actor_of(request)
+        if actor.method != LOCAL:
+            check_form_token(actor, request.headers.get(FORM_HEADER, ""))
+        sentence = await perform_request(action, threads, request, await _body(action, request))
+        target = action.target.format(request.path_params.get(action.parameter, ""))
+        return _json(ActionResult(action=action.name, target=target, message=sentence))
 
     return answer
-
-
-async def _perform(action: Action, threads: StoreThreads, request: Request) -> ActionResult:
-    actor = actor_of(request)
-    client: Client = request.state.client
-    if actor.method != LOCAL:
-        check_form_token(actor, request.headers.get(FORM_HEADER, ""))
-    texts = await _body(action, request)
-    target_id = request.path_params.get(action.parameter, "")
-    request.state.is_recorded = True
-    sentence = await threads.run(lambda d: perform(action, d, actor, client, target_id, texts), changes=True)
-    return ActionResult(action=action.name, target=action.target.format(target_id), message=sentence)
 
 
 async def _body(action: Action, request: Request) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
-"""HTTP around a route: checked parameters, ETags, and every error as a problem.
+"""HTTP around a route: the required role, checked parameters and ETags.
 
-Not here: access (access.py), threads and timeouts (threads.py), what a route reads (lists.py, documents.py).
+Not here: access (access.py), threads and timeouts (threads.py), what a route reads (lists.py, documents.py), error
+responses (application.py).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pmmds.resources import Page
+from pmmds_console.actor import actor_of, require_role
 from pmmds_console.api.parameters import parse
 from pmmds_console.api.route import Asked, Route
-from pmmds_console.problems import HEADERS, ProblemError, response_of
+from pmmds_console.problems import HEADERS
 from pmmds_console.threads import StoreThreads
 from pmmds_core.deployment import Deployment
 
@@ -27,15 +29,13 @@ def endpoint(route: Route, deployment: Deployment, threads: StoreThreads) -> Cal
     """The Starlette endpoint of a route."""
 
     async def answer(request: Request) -> Response:
-        try:
-            asked = _asked(request, route, deployment)
-            if route.needs_database:
-                body, following = await threads.run(lambda _: _encoded(route, asked))
-            else:
-                body, following = _encoded(route, asked)
-            return _response(body, following, request)
-        except ProblemError as error:
-            return response_of(error)
+        require_role(actor_of(request), route.role)
+        asked = _asked(request, route, deployment)
+        if route.needs_database:
+            body, following = await threads.run(lambda _: _encoded(route, asked))
+        else:
+            body, following = _encoded(route, asked)
+        return _response(body, following, request)
 
     return answer
 

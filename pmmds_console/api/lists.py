@@ -9,15 +9,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from pmmds.resources import Alert, DailyPerformance, Decision, DriftReport, Feature, FeaturePoint, Page, Version
+from pmmds.resources import (
+    Alert,
+    AuditEvent,
+    DailyPerformance,
+    Decision,
+    DriftReport,
+    Feature,
+    FeaturePoint,
+    Page,
+    Version,
+)
 from pmmds_console.api.answers import Row, daily_performance, resource
 from pmmds_console.api.cursors import decode, encode, list_digest
 from pmmds_console.api.parameters import Parameter, page_parameters, path_parameter, text_filter
 from pmmds_console.api.route import Asked, Route
 from pmmds_console.problems import not_found
+from pmmds_core.policies.roles import Role
 from pmmds_core.stores.database.keyset import Slice
 from pmmds_core.stores.lifecycle.history import (
     ALERTS,
+    AUDIT,
     DECISIONS,
     PERFORMANCE,
     REPORTS,
@@ -27,6 +39,11 @@ from pmmds_core.stores.lifecycle.history import (
 )
 
 _OF_VERSION = text_filter("model_version", "Only rows of this model version")
+AUDIT_FILTERS = (
+    text_filter("actor", "Only events of this person or program"),
+    text_filter("action", "Only this action, such as `sign in` or `approve`"),
+    text_filter("outcome", "done, refused or failed"),
+)
 FEATURE = path_parameter("feature", str, "Name of the feature; `__score__` is the model's score", has_slashes=True)
 
 
@@ -39,11 +56,12 @@ def _route(
     rows: Callable[[Asked, Sequence[Row]], list[Any]],
     time: str,
     filters: tuple[Parameter, ...] = (),
+    role: Role = Role.VIEWER,
 ) -> Route:
     def read(asked: Asked) -> Any:
         return _page(asked, listing, lambda s: asked.deployment.history.page(listing, s), rows)
 
-    return Route(path, operation, summary, Page[item], read, (*page_parameters(time), *filters))
+    return Route(path, operation, summary, Page[item], read, (*page_parameters(time), *filters), role=role)
 
 
 def _page(
@@ -151,5 +169,16 @@ LISTS = (
         lambda _, rows: [daily_performance(row) for row in rows],
         "day",
         (_OF_VERSION,),
+    ),
+    _route(
+        "/audit-events",
+        "listAuditEvents",
+        "Changes, refused requests and sign-ins",
+        AuditEvent,
+        AUDIT,
+        _plain(AuditEvent),
+        "time",
+        AUDIT_FILTERS,
+        Role.APPROVER,
     ),
 )

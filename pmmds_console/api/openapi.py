@@ -18,6 +18,7 @@ from pmmds_console.api.changes import ME, PROBLEMS, body_of, path_parameters
 from pmmds_console.api.route import Route
 from pmmds_console.problems import MEDIA_TYPE
 from pmmds_console.sign_in.cookies import FORM_HEADER
+from pmmds_core.policies.roles import Role
 
 Document = dict[str, Any]
 _TEMPLATE = "#/components/schemas/{name}"
@@ -73,6 +74,7 @@ def _operation(route: Route, schema: Document) -> Document:
     return {
         "operationId": route.operation,
         "summary": route.summary,
+        **({} if route.role == Role.VIEWER else {"description": f"Requires the role {route.role.word}."}),
         "parameters": [*(p.document() for p in route.parameters), _NONE_MATCH],
         "responses": {"200": found, "304": {"description": "Not modified"}, **problems},
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from pmmds_console.api.parameters import Parameter
 from pmmds_core.deployment import Deployment
+from pmmds_core.policies.roles import Role
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Route:
 
     `path`: below the base, with names in braces. `operation`: its id for generated clients. `kind`: the type of the
     response. `read`: returns it; runs in a thread, may raise ProblemError and PmmdsError. `problems`: statuses besides
-    those of every route.
+    those of every route. `role`: the least role that may read it.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     problems: tuple[int, ...] = ()
     needs_database: bool = True
+    role: Role = Role.VIEWER
 
     @property
     def pattern(self) -> str:

@@ -5,25 +5,25 @@ Not here: recording them (refusals.py, pmmds_core/workflows/auditing.py).
 
 from __future__ import annotations
 
-from typing import Annotated
+from urllib.parse import urlencode
 
-from msgspec import Meta
-
-from pmmds_console.api.parameters import Parameter
+from pmmds_console.api.lists import AUDIT_FILTERS
+from pmmds_console.api.parameters import Parameter, RowId
 from pmmds_console.pages.page import Page, PageContent, PageRequest
-from pmmds_console.problems import forbidden
 from pmmds_core.policies.roles import Role
+from pmmds_core.stores.lifecycle.history import AUDIT, Selection
 
 N_LISTED = 100
-_EventId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 def _audit(asked: PageRequest) -> PageContent:
-    if not asked.actor.may(Role.APPROVER):
-        raise forbidden("The audit events contain names and addresses; reading them requires the role approver.")
-    events = asked.deployment.audit.recent(N_LISTED + 1, before=asked.values["before"])
-    following = events[N_LISTED - 1].event_id if len(events) > N_LISTED else None
-    return PageContent("Audit", {"events": events[:N_LISTED], "following": following})
+    before = asked.values["before"]
+    filters = {f.name: asked.values[f.name] for f in AUDIT_FILTERS if asked.values[f.name] is not None}
+    selection = Selection(N_LISTED, None if before is None else (before,), filters=filters)
+    found = asked.deployment.history.page(AUDIT, selection)
+    older = None if found.after is None else "?" + urlencode({**filters, "before": found.after[0]})
+    chosen = {f.name: filters.get(f.name, "") for f in AUDIT_FILTERS}
+    return PageContent("Audit", {"events": found.rows, "older": older, "filters": chosen})
 
 
 PAGES = (
@@ -31,7 +31,8 @@ PAGES = (
         "/audit",
         "audit.html",
         _audit,
-        (Parameter("before", _EventId, "Only events before the event with this number"),),
+        (*AUDIT_FILTERS, Parameter("before", RowId, "Only events before the event with this number")),
         navigation="Audit",
+        role=Role.APPROVER,
     ),
 )

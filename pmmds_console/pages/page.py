@@ -13,6 +13,7 @@ from pmmds_console.actor import Actor
 from pmmds_console.api.parameters import Parameter
 from pmmds_console.service_health import ServiceHealth
 from pmmds_core.deployment import Deployment
+from pmmds_core.policies.roles import Role
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Page:
 
     `path`: with names in braces, as Starlette matches it. `template`: in templates/. `read`: returns the content; runs
     in a thread, may raise ProblemError and PmmdsError. `navigation`: its word in the navigation; empty: no entry.
-    `section`: path of the entry that is marked as the current one.
+    `section`: path of the entry that is marked as the current one. `role`: the least role that may read the page.
     """
 
     path: str
@@ -48,3 +49,4 @@ class Page:
     parameters: tuple[Parameter, ...] = ()
     navigation: str = ""
     section: str = ""
+    role: Role = Role.VIEWER

@@ -10,12 +10,11 @@ import pwd
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
-from starlette.requests import cookie_parser
 
 from pmmds_console.actor import Actor
 from pmmds_console.problems import CHALLENGE, ProblemError, forbidden, unauthorized
 from pmmds_console.sign_in.clients import Client
-from pmmds_console.sign_in.cookies import SESSION, FormTokens
+from pmmds_console.sign_in.cookies import SESSION, Cookies, FormTokens
 from pmmds_console.sign_in.role_map import role_of
 from pmmds_console.threads import StoreThreads
 from pmmds_core.config.settings import Settings
@@ -45,15 +44,16 @@ _SESSION_METHODS = {"users": PASSWORD, "oidc": OIDC}
 class Actors:
     """Finds the actor of a request."""
 
-    def __init__(self, settings: Settings, threads: StoreThreads, form_tokens: FormTokens, *, is_open: bool) -> None:
+    def __init__(self, settings: Settings, threads: StoreThreads, cookies: Cookies, *, is_open: bool) -> None:
         """
         Args:
             settings: of the deployment.
             threads: for calls of the stores.
-            form_tokens: of people without a session.
+            cookies: of the console.
             is_open: True if local requests need no token while sign-in is off.
         """
-        self._settings, self._threads, self._form_tokens, self._is_open = settings, threads, form_tokens, is_open
+        self._settings, self._threads, self._cookies, self._is_open = settings, threads, cookies, is_open
+        self._form_tokens = FormTokens()
 
     async def find(self, client: Client, headers: Headers) -> Actor:
         """The actor of a request.
@@ -68,7 +68,7 @@ class Actors:
             return self._local(headers)
         if self._settings.console_sign_in == "proxy":
             return await self._proxied(client, headers)
-        return await self._signed_in(headers)
+        return await self._signed_in(self._cookies.get(headers, client, SESSION))
 
     def _is_for_proxy(self, client: Client, given: list[str]) -> bool:
         """True if a trusted proxy that signs people in forwarded their own credentials, such as Basic."""
@@ -97,8 +97,7 @@ class Actors:
             raise forbidden("Without a sign-in method or PMMDS_ADMIN_TOKEN the console accepts local requests only.")
         raise unauthorized("Send the header Authorization: Bearer with an API token or PMMDS_ADMIN_TOKEN.")
 
-    async def _signed_in(self, headers: Headers) -> Actor:
-        secret = session_cookie(headers)
+    async def _signed_in(self, secret: str) -> Actor:
         session = await self._threads.run(lambda d: d.sessions.find(secret)) if secret else None
         if session is None or session.method != _SESSION_METHODS.get(self._settings.console_sign_in):
             detail = "The session is not valid or has ended. Sign in again." if secret else "Sign in first."
@@ -130,11 +129,6 @@ def local_user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user may have no name
         return f"uid {os.getuid()}"
-
-
-def session_cookie(headers: Headers) -> str:
-    """The secret id in the session's cookie; empty if there is none."""
-    return cookie_parser("; ".join(headers.getlist("cookie"))).get(SESSION, "")
 
 
 def _name_in(values: list[str], header: str) -> str:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from pmmds_core.config.values import comma_list
-from pmmds_core.errors import SettingError
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from pmmds_console.addresses import Network, is_in
 
 
 @dataclass(frozen=True)
@@ -24,24 +21,13 @@ class Client:
     is_proxied: bool
 
 
-def trusted_networks(text: str) -> tuple[Network, ...]:
-    """The networks in PMMDS_CONSOLE_TRUSTED_PROXIES. Raises SettingError."""
-    try:
-        return tuple(ipaddress.ip_network(part) for part in comma_list(text))
-    except ValueError as error:
-        raise SettingError(
-            f"PMMDS_CONSOLE_TRUSTED_PROXIES is not valid: {error}.",
-            next_step="Set a comma-separated list such as 10.0.0.5, 10.1.0.0/16.",
-        ) from None
-
-
 def client_of(scope: Scope, trusted: Sequence[Network]) -> Client:
     """The client of an HTTP request.
 
     Behind trusted proxies, the address is the last one in X-Forwarded-For that is not a trusted proxy's.
     """
     peer, headers = (scope.get("client") or ("",))[0], Headers(scope=scope)
-    if not _is_in(peer, trusted):
+    if not is_in(peer, trusted):
         return Client(peer, scope.get("scheme") == "https", is_proxied=False)
     forwarded = ",".join(headers.getlist("x-forwarded-for")).split(",")
     scheme = ",".join(headers.getlist("x-forwarded-proto")).rpartition(",")[2].strip().lower()
@@ -55,7 +41,7 @@ def _farthest(forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """
     for element in reversed(forwarded):
         address = _address(element.strip())
-        if not address or not _is_in(address, trusted):
+        if not address or not is_in(address, trusted):
             return address
     return ""
 
@@ -71,11 +57,3 @@ def _address(element: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return ""
-
-
-def _is_in(address: str, networks: Sequence[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)

@@ -14,16 +14,25 @@ from urllib.parse import urlsplit
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route, request_response
+from starlette.types import Receive, Scope, Send
 
 from pmmds_console.actor import actor_of
+from pmmds_console.addresses import AddressLimit
 from pmmds_console.forms import read_form
 from pmmds_console.problems import ProblemError, forbidden
-from pmmds_console.sign_in.actors import Actors, session_cookie
-from pmmds_console.sign_in.answers import error_response, page
+from pmmds_console.sign_in.actors import Actors
+from pmmds_console.sign_in.answers import page
 from pmmds_console.sign_in.clients import Client
-from pmmds_console.sign_in.cookies import FORM_FIELD, SESSION, SIGN_IN_FORM, Cookies, is_form_token
+from pmmds_console.sign_in.cookies import (
+    FORM_FIELD,
+    SESSION,
+    SIGN_IN_FORM,
+    SIGN_IN_STATE,
+    Cookies,
+    is_form_token,
+    name_of,
+)
 from pmmds_console.sign_in.passwords import sign_in
 from pmmds_console.threads import StoreThreads
 from pmmds_core.config.settings import Settings
@@ -38,57 +47,49 @@ if TYPE_CHECKING:
 
 PATH, CALLBACK = "/sign-in", "/sign-in/callback"
 _STATE_SECONDS = 600
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class SignIn:
     """The endpoints of one deployment."""
 
     def __init__(
-        self, settings: Settings, threads: StoreThreads, passwords: StoreThreads, cookies: Cookies, actors: Actors
+        self,
+        settings: Settings,
+        threads: StoreThreads,
+        passwords: StoreThreads,
+        waiting: AddressLimit,
+        cookies: Cookies,
+        actors: Actors,
     ) -> None:
         """
         Args:
             settings: of the deployment.
             threads: for short calls of the stores.
             passwords: for checks of passwords, which take long.
+            waiting: limits the sign-ins of one client that wait for their check.
             cookies: of the console.
             actors: finds disabled users.
         """
         self._method = settings.console_sign_in
-        self._threads, self._passwords, self._cookies, self._actors = threads, passwords, cookies, actors
+        self._threads, self._passwords, self._waiting = threads, passwords, waiting
+        self._cookies, self._actors = cookies, actors
         self._oidc = _oidc_client(settings) if self._method == "oidc" else None
-        # The same in every console process of the deployment, so that any of them can finish a sign-in.
-        key = f"pmmds sign-in state {settings.console_oidc_client_secret}"
-        self._state_key = hashlib.sha256(key.encode()).hexdigest()
+        self._client_secret = settings.console_oidc_client_secret
 
     def routes(self) -> list[Route]:
         """The routes of the configured method; without sessions there are none."""
         if self._method not in ("users", "oidc"):
             return []
         routes = [
-            Route(PATH, _answered(self._form), methods=["GET"]),
-            Route("/sign-out", _answered(self._sign_out), methods=["POST"]),
+            Route(PATH, self._form, methods=["GET"]),
+            Route("/sign-out", self._sign_out, methods=["POST"]),
         ]
         if self._oidc is None:
             return [*routes, Route(PATH, self._with_password, methods=["POST"])]
-        started, finished = self._with_state(_answered(self._start)), self._with_state(_answered(self._finish))
+        # The key is the same in every console process of the deployment, so that any of them can finish a sign-in.
+        key = hashlib.sha256(f"pmmds sign-in state {self._client_secret}".encode()).hexdigest()
+        started, finished = (_WithState(e, key, self._cookies) for e in (self._start, self._finish))
         return [*routes, Route(f"{PATH}/start", started, methods=["GET"]), Route(CALLBACK, finished, methods=["GET"])]
-
-    def _with_state(self, endpoint: Endpoint) -> ASGIApp:
-        """An endpoint whose `request.session` is a signed cookie for the time of one sign-in."""
-        app = _App(endpoint)
-        variants = {
-            secure: SessionMiddleware(
-                app, self._state_key, "pmmds_sign_in", _STATE_SECONDS, PATH, same_site="lax", https_only=secure
-            )
-            for secure in (False, True)
-        }
-
-        async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-            await variants[self._cookies.is_secure(scope["state"]["client"])](scope, receive, send)
-
-        return _Asgi(choose)
 
     async def _form(self, request: Request) -> Response:
         return self._page(request, request.query_params.get("next", "/"), "")
@@ -113,10 +114,13 @@ class SignIn:
         try:
             fields = await read_form(request)
             following = fields.get("next", "/")
-            if not is_form_token(fields.get(FORM_FIELD, ""), request.cookies.get(SIGN_IN_FORM, "")):
+            if not is_form_token(fields.get(FORM_FIELD, ""), self._cookie(request, SIGN_IN_FORM)):
                 raise forbidden("The sign-in form has expired. Send it again.")
-            name, password, old = fields.get("name", ""), fields.get("password", ""), session_cookie(request.headers)
-            secret = await self._passwords.run(lambda d: sign_in(d, name, password, client.address, old), changes=True)
+            name, password, old = fields.get("name", ""), fields.get("password", ""), self._cookie(request, SESSION)
+            with self._waiting.place(client.address):
+                secret = await self._passwords.run(
+                    lambda d: sign_in(d, name, password, client.address, old), changes=True
+                )
         except ProblemError as error:
             request.state.is_recorded = error.problem.status == HTTPStatus.UNAUTHORIZED
             _explain(request, error, PASSWORD)
@@ -145,7 +149,7 @@ class SignIn:
         except ProblemError as error:
             _explain(request, error, OIDC)
             raise
-        old = session_cookie(request.headers)
+        old = self._cookie(request, SESSION)
         secret = await self._threads.run(lambda d: d.sessions.open(name, role, OIDC, instead_of=old), changes=True)
         await self._record(Origin(name, OIDC, client.address), SIGN_IN)
         following = request.session.get("next", "/")
@@ -157,12 +161,15 @@ class SignIn:
         fields = await read_form(request)
         if not is_form_token(fields.get(FORM_FIELD, ""), actor.form_token):
             raise forbidden("The form's token is missing or has expired. Reload the page and sign out again.")
-        secret = session_cookie(request.headers)
+        secret = self._cookie(request, SESSION)
         await self._threads.run(lambda d: d.sessions.end(secret), changes=True)
         await self._record(Origin(actor.name, actor.method, client.address), SIGN_OUT)
         response = RedirectResponse(PATH, 303, {"Cache-Control": "no-store"})
         self._cookies.delete(response, client, SESSION)
         return response
+
+    def _cookie(self, request: Request, name: str) -> str:
+        return self._cookies.get(request.headers, request.state.client, name)
 
     async def _record(self, origin: Origin, action: str) -> None:
         await self._threads.run(lambda d: record(d, origin, action, target_of(origin.actor), DONE, ""), changes=True)
@@ -175,38 +182,20 @@ def _oidc_client(settings: Settings) -> OidcClient:
     return OidcClient(settings)
 
 
-class _App:
-    """An endpoint as an ASGI application."""
+class _WithState:
+    """An endpoint whose `request.session` is a signed cookie for the time of one sign-in."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
-
-
-class _Asgi:
-    """An ASGI function that Starlette's Route does not take for an endpoint."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, endpoint: Callable[[Request], Awaitable[Response]], key: str, cookies: Cookies) -> None:
+        self._cookies, app = cookies, request_response(endpoint)
+        self._variants = {
+            is_secure: SessionMiddleware(
+                app, key, name_of(SIGN_IN_STATE, is_secure=is_secure), _STATE_SECONDS, https_only=is_secure
+            )
+            for is_secure in (False, True)
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-
-def _answered(endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its errors as responses."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except ProblemError as error:
-            request.scope["state"].setdefault("refusal", str(error))
-            return error_response(error, request.headers, request.url.path)
-
-    return answer
+        await self._variants[self._cookies.is_secure(scope["state"]["client"])](scope, receive, send)
 
 
 def _explain(request: Request, error: ProblemError, method: str) -> None:

@@ -14,7 +14,16 @@ from pmmds_tests.console.monitored_home import N_ROWS
 from pmmds_tests.harness.console_process import RunningConsole
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console")]
-LISTS = ["versions", "drift-reports", "features", "features/tenure/series", "alerts", "decisions", "performance"]
+LISTS = [
+    "versions",
+    "drift-reports",
+    "features",
+    "features/tenure/series",
+    "alerts",
+    "decisions",
+    "performance",
+    "audit-events",
+]
 
 
 def only_item(console: RunningConsole, path: str) -> dict[str, Any]:
@@ -133,6 +142,7 @@ def test_head_returns_the_headers_of_get(console: RunningConsole, path: str) -> 
         ("GET", "/versions?limit=501", 422, "invalid-parameter"),
         ("GET", "/versions?limit=ten", 422, "invalid-parameter"),
         ("GET", "/versions?limit=1&limit=2", 422, "invalid-parameter"),
+        ("GET", "/audit-events?before=3", 422, "invalid-parameter"),
         ("GET", "/versions?limt=1", 422, "invalid-parameter"),
         ("GET", "/versions?cursor=x", 422, "invalid-parameter"),
         ("GET", "/versions?cursor=WzEsIjAiLFtdXQ", 422, "invalid-parameter"),

@@ -47,6 +47,7 @@ RESOURCES = (
     "/alerts/1",
     "/decisions",
     "/performance",
+    "/audit-events",
     "/predictions/row-1",
     "/openapi.json",
     "/me",

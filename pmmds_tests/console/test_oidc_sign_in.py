@@ -44,6 +44,7 @@ def console(provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory) ->
         "PMMDS_CONSOLE_OIDC_CLIENT_SECRET": "a-secret-of-the-client",
         "PMMDS_CONSOLE_OIDC_ROLE_CLAIM": "groups",
         "PMMDS_CONSOLE_ROLE_MAP": "ml-team=operator, ml-leads=approver",
+        "PMMDS_CONSOLE_TRUSTED_PROXIES": "127.0.0.1",
     }
     home = str(tmp_path_factory.mktemp("oidc") / "home")
     with running_console(console_environment(home, **given)) as running:
@@ -165,6 +166,23 @@ def test_a_callback_is_used_once_and_not_changed(console: RunningConsole, provid
         callback = provider.authorize(start(console, client), "u-1")
         assert client.get(callback).status_code == 303
         assert client.get(callback).status_code == 401
+
+
+def test_over_https_the_state_and_the_session_have_the_host_prefix(
+    console: RunningConsole, provider: OidcProvider
+) -> None:
+    https = {**BROWSER, "X-Forwarded-Proto": "https"}
+    asked = httpx.get(f"{console.url}/sign-in/start", headers=https, timeout=60, trust_env=False)
+    state, _, attributes = asked.headers["set-cookie"].partition("; ")
+    assert state.startswith("__Host-pmmds_sign_in=")
+    assert {part.strip().lower() for part in attributes.split(";")} >= {"path=/", "secure", "httponly", "samesite=lax"}
+    # The redirect URI is https, but the test's console serves plain HTTP behind no real proxy.
+    callback = provider.authorize(asked.headers["location"], "u-1").replace("https://", "http://")
+    unprefixed = {**https, "Cookie": state.removeprefix("__Host-")}
+    assert httpx.get(callback, headers=unprefixed, timeout=60, trust_env=False).status_code == 401
+    answer = httpx.get(callback, headers={**https, "Cookie": state}, timeout=60, trust_env=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "__Host-pmmds_session" in answer.cookies
 
 
 def test_a_provider_that_is_down_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:

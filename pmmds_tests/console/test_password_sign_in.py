@@ -51,13 +51,13 @@ def sign_in(
     secure: bool = False,
 ) -> httpx.Response:
     """The response to the sign-in form. `address`: as a trusted proxy forwards it; `old`: an earlier session."""
-    page = httpx.get(f"{console.url}/sign-in", headers=BROWSER, timeout=60, trust_env=False)
+    forwarded = {"X-Forwarded-For": address} if address else {}
+    forwarded |= {"X-Forwarded-Proto": "https"} if secure else {}
+    page = httpx.get(f"{console.url}/sign-in", headers={**BROWSER, **forwarded}, timeout=60, trust_env=False)
     assert page.status_code == 200
     match = re.search(r'name="form_token" value="([^"]+)"', page.text)
     assert match is not None
     cookies = {**page.cookies, **({"pmmds_session": old} if old else {})}
-    forwarded = {"X-Forwarded-For": address} if address else {}
-    forwarded |= {"X-Forwarded-Proto": "https"} if secure else {}
     fields = {"name": name, "password": phrase, "next": following, "form_token": match[1]}
     return send_form(console, "/sign-in", fields, headers=forwarded, cookies=cookies)
 
@@ -114,12 +114,31 @@ def test_nobody_is_sent_to_another_site(console: RunningConsole, deployment: Dep
 
 def test_the_session_cookie_is_hidden_from_scripts(console: RunningConsole, deployment: Deployment) -> None:
     assert deployment.users.find("viewer") is not None
-    for secure in (False, True):
+    for secure, prefix in ((False, ""), (True, "__Host-")):
         answer = sign_in(console, "viewer", address="192.0.2.10", secure=secure)
-        (cookie,) = (c for c in answer.headers.get_list("set-cookie") if c.startswith("pmmds_session="))
-        attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
-        assert {"httponly", "samesite=lax", "path=/"} <= attributes
-        assert ("secure" in attributes) == secure
+        cookies = {text.partition("=")[0]: text for text in answer.headers.get_list("set-cookie")}
+        assert set(cookies) == {f"{prefix}pmmds_session", f"{prefix}pmmds_sign_in_form"}
+        for cookie in cookies.values():
+            attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+            assert {"httponly", "samesite=lax", "path=/"} <= attributes
+            assert ("secure" in attributes) == secure
+            assert not any(attribute.startswith("domain") for attribute in attributes)
+
+
+def test_over_https_a_session_cookie_without_the_prefix_is_ignored(
+    console: RunningConsole, deployment: Deployment
+) -> None:
+    """Another host of the same domain can set a cookie without the prefix."""
+    secret = sign_in(console, "viewer", address="192.0.2.10", secure=True).cookies["__Host-pmmds_session"]
+    assert deployment.sessions.find(secret) is not None
+    https = {"X-Forwarded-Proto": "https"}
+    for name, headers, status in (
+        ("__Host-pmmds_session", https, 200),
+        ("pmmds_session", https, 401),
+        ("__Host-pmmds_session", {}, 401),
+        ("pmmds_session", {}, 200),
+    ):
+        assert me(console, headers=headers, cookies={name: secret}).status_code == status
 
 
 def test_malformed_cookies_of_other_programs_do_not_end_the_session(

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from pmmds_console.access import check_access
-from pmmds_console.sign_in.clients import client_of, trusted_networks
+from pmmds_console.addresses import trusted_networks
+from pmmds_console.sign_in.clients import client_of
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import SettingError

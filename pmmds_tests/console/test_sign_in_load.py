@@ -38,7 +38,8 @@ class BlockedChecks:
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(Settings(home=str(tmp_path / "home"), console_sign_in="users")).prepare()
+    settings = Settings(home=str(tmp_path / "home"), console_sign_in="users", console_trusted_proxies="127.0.0.1")
+    return Deployment(settings).prepare()
 
 
 def client_of(deployment: Deployment) -> httpx.AsyncClient:
@@ -47,9 +48,13 @@ def client_of(deployment: Deployment) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60)
 
 
-async def sign_in(client: httpx.AsyncClient, name: str) -> int:
+async def sign_in(client: httpx.AsyncClient, number: int) -> int:
+    """The status of a sign-in by a client behind the proxy that has its own address."""
+    name, address = f"user{number}", f"192.0.2.{number}"
     fields = {"name": name, "password": "a wrong password", "next": "/", FORM_FIELD: "token"}
-    answer = await client.post("/sign-in", data=fields, headers={"Cookie": f"{SIGN_IN_FORM}=token"})
+    answer = await client.post(
+        "/sign-in", data=fields, headers={"Cookie": f"{SIGN_IN_FORM}=token", "X-Forwarded-For": address}
+    )
     return answer.status_code
 
 
@@ -61,7 +66,7 @@ def test_sign_ins_do_not_delay_a_signed_in_person(deployment: Deployment, monkey
 
     async def run() -> list[int]:
         async with client_of(deployment) as client:
-            waiting = [asyncio.create_task(sign_in(client, f"user{n}")) for n in range(N_SIGN_INS)]
+            waiting = [asyncio.create_task(sign_in(client, n)) for n in range(N_SIGN_INS)]
             try:
                 # Sign-ins that find the queue full end at once; the others wait for the blocked check.
                 done, _ = await asyncio.wait(waiting, timeout=30, return_when=asyncio.FIRST_COMPLETED)

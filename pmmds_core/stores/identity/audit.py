@@ -2,7 +2,8 @@
 
 Events are only added and never changed.
 
-Not here: what is recorded (workflows/auditing.py, pmmds_console/refusals.py), limits on sign-in attempts (attempts.py).
+Not here: what is recorded (workflows/auditing.py, pmmds_console/refusals.py), pages of events (lifecycle/history.py),
+limits on sign-in attempts (attempts.py).
 """
 
 from __future__ import annotations
@@ -72,20 +73,12 @@ class AuditStore:
         with self._database.begin() as connection:
             connection.execute(sa.insert(audit_events).values(row))
 
-    def recent(self, limit: int = 50, *, since: datetime | None = None, before: int | None = None) -> list[AuditEvent]:
-        """Return the newest events, newest first.
-
-        Args:
-            limit: the maximum number of events.
-            since: return only events at or after this time.
-            before: return only events older than the event with this id, to get the next page.
-        """
+    def recent(self, limit: int = 50, *, since: datetime | None = None) -> list[AuditEvent]:
+        """Return the newest events, newest first, at most `limit`, at or after `since`."""
         a = audit_events.c
         query = sa.select(audit_events).order_by(a.event_id.desc()).limit(limit)
         if since is not None:
             query = query.where(a.at >= since)
-        if before is not None:
-            query = query.where(a.event_id < before)
         with self._database.connect() as connection:
             return [AuditEvent(**row) for row in connection.execute(query).mappings()]
 

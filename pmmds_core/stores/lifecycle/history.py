@@ -1,4 +1,4 @@
-"""A model's paginated history: versions, drift reports, feature drift, alerts, decisions and daily performance.
+"""A model's paginated history: versions, reports, feature drift, alerts, decisions, performance and audit events.
 
 Read-only. Listings never read the documents of reports and decisions. Add new listings here. Not here: writing the rows
 (the other stores), the API (pmmds_console).
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from pmmds_core.stores.database.dialects import feature_number
 from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.identity_tables import audit_events
 from pmmds_core.stores.database.keyset import Keys, Row, Slice, newest_first, plain, slice_of
 from pmmds_core.stores.database.tables import (
     daily_performance,
@@ -60,8 +61,9 @@ class Selection:
     filters: Mapping[str, str] = field(default_factory=dict)
 
 
-_v, _r, _a, _d, _p = (
-    t.c for t in (registered_versions, drift_reports, drift_alerts, promotion_decisions, daily_performance)
+_v, _r, _a, _d, _p, _e = (
+    t.c
+    for t in (registered_versions, drift_reports, drift_alerts, promotion_decisions, daily_performance, audit_events)
 )
 VERSIONS = Listing(registered_versions, (_v.registered_at, _v.version), _v.registered_at, {})
 # Use the window's end as the time, because SQLite would have to read past the document to reach a later column.
@@ -87,6 +89,8 @@ DECISIONS = Listing(
     frozenset({"document"}),
 )
 PERFORMANCE = Listing(daily_performance, (_p.day, _p.model_version), _p.day, {"model_version": _p.model_version})
+# The events of the whole deployment, because sign-ins and refused requests belong to no model.
+AUDIT = Listing(audit_events, (_e.event_id,), _e.at, {"actor": _e.actor, "action": _e.action, "outcome": _e.outcome})
 
 
 class History:
@@ -136,7 +140,8 @@ class History:
             return [plain(row) for row in connection.execute(query.order_by(retraining_runs.c.attempt)).mappings()]
 
     def _selected(self, query: sa.Select[Any], listing: Listing, selection: Selection) -> sa.Select[Any]:
-        query = query.where(listing.table.c.model_name == self._name)
+        if "model_name" in listing.table.c:
+            query = query.where(listing.table.c.model_name == self._name)
         query = query.where(*(listing.filters[name] == value for name, value in selection.filters.items()))
         if selection.since is not None:
             query = query.where(listing.time >= selection.since)

@@ -74,13 +74,11 @@ def test_a_token_lives_a_minute_to_a_year(tokens: TokenStore, lifetime: timedelt
         tokens.create("ada", Role.VIEWER, lifetime)
 
 
-def test_audit_events_are_listed_newest_first_and_in_pages(database: Database) -> None:
+def test_audit_events_are_listed_newest_first(database: Database) -> None:
     audit = AuditStore(database)
     for number in range(5):
         audit.add(Origin("ada", "session", "192.0.2.1"), "approve", f"decision {number}", DONE)
-    first = audit.recent(2)
-    rest = audit.recent(9, before=first[-1].event_id)
-    assert [e.target for e in first + rest] == [f"decision {number}" for number in (4, 3, 2, 1, 0)]
+    assert [e.target for e in audit.recent(4)] == [f"decision {number}" for number in (4, 3, 2, 1)]
     assert audit.recent(since=datetime.now(UTC) + DAY) == []
     assert len(audit.recent(since=datetime.now(UTC) - DAY)) == 5
 
