@@ -1,4 +1,4 @@
-"""The Python API of PMMDS: read a deployment's monitoring data, or compare two data frames without a deployment.
+"""The Python API of PMMDS: read and change the state of a deployment, or compare two data frames without one.
 
     import pmmds
 
@@ -7,6 +7,7 @@
     pmmds.compare(df_reference, df_current)
 
 client.py      `Monitoring`, the client of the console's API
+changes.py     the client's methods that change alerts, decisions and the production version
 rows.py        lists of rows, convertible to data frames and HTML
 transport.py   requests, retries and errors
 resources.py   the rows and documents of the API, shared with the console
@@ -41,9 +42,9 @@ def connect(url: str, token: str = "", *, timeout: float = 30.0, retries: int = 
 
     Args:
         url: address of the console, such as http://127.0.0.1:8010, including a proxy's path prefix.
-        token: the admin token, which may be empty for a console on a loopback address.
+        token: an API token or the admin token. It may be empty for a console on a loopback address with sign-in off.
         timeout: the timeout for each request, in seconds.
-        retries: the maximum number of retries after a 503 response or a failed connection.
+        retries: the maximum number of retries after a 503 response or a failed connection. Changes are not retried.
 
     Raises:
         InvalidCallError: the URL is not an http or https address.

@@ -1,6 +1,7 @@
 """The client of the console's monitoring API.
 
-Add a method for each new resource. Not here: requests and retries (transport.py), rows (resources.py).
+Add a method for each new resource. Not here: changes (changes.py), requests and retries (transport.py), rows
+(resources.py).
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from pmmds.changes import Changes
 from pmmds.errors import InvalidCallError
 from pmmds.resources import (
     Alert,
     AlertDetail,
+    AuditEvent,
     DailyPerformance,
     Decision,
     DecisionDetail,
@@ -24,13 +27,13 @@ from pmmds.resources import (
     DriftReportDetail,
     Feature,
     FeaturePoint,
+    Me,
     MetricValue,
     Prediction,
     Version,
     VersionDetail,
 )
 from pmmds.rows import Rows, instant_text
-from pmmds.transport import Transport
 
 T = TypeVar("T", bound=msgspec.Struct)
 Time = datetime | date | str | None
@@ -39,14 +42,11 @@ PAGE_ROWS = 500
 _DAY_COLUMNS = ("day", "model_version", "n_rows", "n_labelled", *MetricValue.__struct_fields__)
 
 
-class Monitoring:
-    """A client for one deployment's monitoring API.
+class Monitoring(Changes):
+    """A client for one deployment's monitoring API, which also has the methods of `Changes`.
 
     Lists are sorted newest first, and a `limit` of None returns all rows.
     """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def __enter__(self) -> Self:
         return self
@@ -159,6 +159,24 @@ class Monitoring:
     def prediction(self, request_id: str) -> Prediction:
         """Return the lineage and explanation of the logged prediction with this prediction id or client request id."""
         return self._transport.get(f"/predictions/{quote(request_id, safe='')}", Prediction)
+
+    def audit_events(
+        self,
+        *,
+        limit: int | None = 1000,
+        since: Time = None,
+        until: Time = None,
+        actor: str | None = None,
+        action: str | None = None,
+        outcome: str | None = None,
+    ) -> Rows[AuditEvent]:
+        """Return the changes, refused requests and sign-ins between `since` and `until`. Requires the role approver."""
+        query = {**_times(since, until), "actor": actor, "action": action, "outcome": outcome}
+        return self._list("Audit events", "/audit-events", AuditEvent, limit, query)
+
+    def me(self) -> Me:
+        """Return the caller's name and role, which the console finds out from the token."""
+        return self._transport.get("/me", Me)
 
     def _list(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pmmds_core.errors import PmmdsError, ServiceError, ServiceUnavailableError, UsageError
 
 __all__ = [
+    "ConflictError",
     "InvalidCallError",
     "InvalidWebhookError",
     "NotAllowedError",
@@ -38,7 +39,14 @@ class ResponseError(ServiceError):
 
 
 class NotAllowedError(ResponseError):
-    """The token is missing or wrong, or the host name is not allowed."""
+    """The token is missing or wrong, its role is too low, or the host name is not allowed."""
+
+
+class ConflictError(ResponseError):
+    """The state of the alert, the decision or the production version does not allow the change.
+
+    Also raised if a client request id belongs to several predictions.
+    """
 
 
 class NotFoundError(ResponseError):

@@ -1,6 +1,6 @@
 """Sends requests to the console with one connection pool and a limited number of retries, and raises errors.
 
-Not here: the resources (client.py).
+Not here: the resources (client.py), the changes (changes.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import msgspec
 
-from pmmds.errors import InvalidCallError, NotAllowedError, NotFoundError, ResponseError, UnavailableError
+from pmmds.errors import (
+    ConflictError,
+    InvalidCallError,
+    NotAllowedError,
+    NotFoundError,
+    ResponseError,
+    UnavailableError,
+)
 from pmmds.resources import Page, Problem
 
 T = TypeVar("T")
@@ -22,12 +29,13 @@ BASE = "/api/v1/monitoring"
 # The delay between attempts is 0.2 s, doubled each time, or the console's Retry-After, but never more than this.
 MAX_WAIT_SECONDS = 10.0
 _FIRST_WAIT_SECONDS = 0.2
+_INVALID = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 _NOT_ALLOWED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_STEP = "Pass the console's admin token: pmmds.connect(url, token=...)."
+_STEP = "Pass an API token of a user with the required role, or the admin token: pmmds.connect(url, token=...)."
 
 
 class Transport:
-    """A connection that sends GET requests below one base URL, each with the token."""
+    """A connection that sends requests below one base URL, each with the token."""
 
     def __init__(self, url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> None:
         parts = urlsplit(url)
@@ -53,22 +61,37 @@ class Transport:
         """Get a path below the API's base and decode the response.
 
         Raises:
-            InvalidCallError: the status is 422.
+            InvalidCallError: the status is 400 or 422.
             NotAllowedError: the status is 401 or 403.
             NotFoundError: the status is 404.
+            ConflictError: the status is 409.
             UnavailableError: the status is 503 or there is no connection, even after all retries.
             ResponseError: any other error.
         """
-        return self._decoded(f"{self.url}{BASE}{path}", kind, query)
+        return self._decoded(self._sent(f"{self.url}{BASE}{path}", query), kind)
+
+    def post(self, path: str, body: Mapping[str, str], kind: type[T]) -> T:
+        """Send a JSON body to a path below the API's base and decode the response. Raises the same errors as `get`.
+
+        The request is never retried, because the console may have made the change although the response is missing.
+        """
+        try:
+            response = self._client.post(f"{self.url}{BASE}{path}", json=dict(body))
+        except httpx.ConnectError as error:
+            raise _no_connection(self.url, error) from None
+        except httpx.TransportError as error:
+            step = "The change may have been made; read the alert or the decision before you repeat it."
+            raise _no_connection(self.url, error, step) from None
+        return self._decoded(response, kind)
 
     def pages(self, path: str, kind: type[T], query: Mapping[str, Any]) -> Iterator[list[T]]:
         """Yield the rows of each page of a list, one request per page. Raises the same errors as `get`."""
         url, parameters = f"{self.url}{BASE}{path}", {k: v for k, v in query.items() if v is not None}
         generic: Any = Page  # mypy does not accept a variable as a type argument.
-        page: Page[T] = self._decoded(url, generic[kind], parameters)
+        page: Page[T] = self._decoded(self._sent(url, parameters), generic[kind])
         yield page.items
         while page.next is not None:
-            page = self._decoded(self._next(url, page.next), generic[kind], None)
+            page = self._decoded(self._sent(self._next(url, page.next), None), generic[kind])
             yield page.items
 
     def _next(self, url: str, reference: str) -> str:
@@ -82,8 +105,7 @@ class Transport:
             )
         return urljoin(url, reference)
 
-    def _decoded(self, url: str, kind: type[T], query: Mapping[str, Any] | None) -> T:
-        response = self._sent(url, query)
+    def _decoded(self, response: httpx.Response, kind: type[T]) -> T:
         if response.status_code != HTTPStatus.OK:
             raise _error_of(response)
         try:
@@ -97,7 +119,7 @@ class Transport:
             ) from None
 
     def _sent(self, url: str, query: Mapping[str, Any] | None) -> httpx.Response:
-        """Send the request, retry it at most `retries` times, and return the response."""
+        """Send a GET request, retry it at most `retries` times, and return the response."""
         for attempt in range(self._retries + 1):
             is_last = attempt == self._retries
             try:
@@ -119,20 +141,23 @@ def _wait(attempt: int, retry_after: str) -> float:
     return min(asked, MAX_WAIT_SECONDS)
 
 
-def _no_connection(url: str, error: httpx.TransportError) -> UnavailableError:
+def _no_connection(url: str, error: httpx.TransportError, next_step: str = "") -> UnavailableError:
     reason = str(error) or type(error).__name__
-    return UnavailableError(f"No response from {url}: {reason}.", next_step="Start the console with `pmmds console`.")
+    step = next_step or "Start the console with `pmmds console`."
+    return UnavailableError(f"No response from {url}: {reason}.", next_step=step)
 
 
 def _error_of(response: httpx.Response) -> Exception:
     status = response.status_code
     message = _message(response)
-    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+    if status in _INVALID:
         return InvalidCallError(message)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return UnavailableError(message, next_step="Try again later; the console's log has the reason.")
     if status == HTTPStatus.NOT_FOUND:
         return NotFoundError(message, status=status)
+    if status == HTTPStatus.CONFLICT:
+        return ConflictError(message, status=status)
     if status in _NOT_ALLOWED:
         return NotAllowedError(message, status=status, next_step=_STEP)
     return ResponseError(message, status=status)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 import pmmds
-from pmmds import client, errors, resources, rows, webhooks
+from pmmds import changes, client, errors, resources, rows, webhooks
 from pmmds_core.file_drift.compare import FileComparison
 from pmmds_tests.harness.docs_site.reference.markdown import code, docstring, page, table
 
@@ -29,7 +29,7 @@ def public_functions() -> list[str]:
 
 def public_classes() -> Iterator[type]:
     """The client, its results, the rows of the API, events of webhooks and the errors, as defined in their modules."""
-    for module in (client, rows, resources, webhooks, errors):
+    for module in (client, changes, rows, resources, webhooks, errors):
         found = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
         yield from (c for c in found if not c.__name__.startswith("_"))
     yield FileComparison
