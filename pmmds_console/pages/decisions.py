@@ -5,6 +5,7 @@ Not here: approving and rejecting (actions/), the policy (pmmds_core/policies/pr
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pmmds_console.api.parameters import path_parameter, text_filter
@@ -39,12 +40,17 @@ def outcome(kind: str, state: str, *, promoted: bool) -> str:
     return "promoted" if promoted else "held"
 
 
+def with_outcomes(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of decisions, each with its `outcome`."""
+    return [{**row, "outcome": outcome(row["kind"], row["state"], promoted=row["promoted"])} for row in rows]
+
+
 def _list(asked: PageRequest) -> PageContent:
     state = asked.values["state"]
     selection = Selection(N_LISTED, filters={"state": state} if state else {})
     rows = asked.deployment.history.page(DECISIONS, selection).rows
     content = {
-        "decisions": [{**row, "outcome": outcome(row["kind"], row["state"], promoted=row["promoted"])} for row in rows],
+        "decisions": with_outcomes(rows),
         "state": state,
         "states": STATE_WORDS,
         "n_listed": N_LISTED,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pmmds_console.pages.decisions import outcome
+from pmmds_console.pages.decisions import with_outcomes
 from pmmds_console.pages.page import Page, PageContent, PageRequest
 from pmmds_console.service_health import ServiceHealth
 from pmmds_core.deployment import Deployment
@@ -37,7 +37,7 @@ def _overview(asked: PageRequest) -> PageContent:
         "health": _health(asked),
         "n_alerts": sum(state.live_alerts.values()),
         "alerts": _live_alerts(deployment, state),
-        "decisions": _decisions(deployment),
+        "decisions": with_outcomes(deployment.history.page(DECISIONS, Selection(N_LISTED)).rows),
         "report": _newest(deployment, REPORTS),
         "performance": _newest(deployment, PERFORMANCE),
         **_traffic(deployment, now),
@@ -55,11 +55,6 @@ def _live_alerts(deployment: Deployment, state: LoopState) -> list[Any]:
     statuses = sorted({status for status, _ in state.live_alerts})
     pages = (deployment.history.page(ALERTS, Selection(N_LISTED, filters={"status": s})) for s in statuses)
     return sorted((row for page in pages for row in page.rows), key=lambda row: -row["alert_id"])[:N_LISTED]
-
-
-def _decisions(deployment: Deployment) -> list[dict[str, Any]]:
-    rows = deployment.history.page(DECISIONS, Selection(N_LISTED)).rows
-    return [{**row, "outcome": outcome(row["kind"], row["state"], promoted=row["promoted"])} for row in rows]
 
 
 def _newest(deployment: Deployment, listing: Any) -> Any:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pmmds_console.api.parameters import path_parameter
-from pmmds_console.pages.decisions import outcome
+from pmmds_console.pages.decisions import outcome, with_outcomes
 from pmmds_console.pages.drift import WEEKS
 from pmmds_console.pages.page import Page, PageContent, PageRequest
 from pmmds_console.problems import not_found
@@ -105,7 +105,7 @@ def _version(asked: PageRequest) -> PageContent:
         "version": version,
         "registration": found,
         "is_live": pointer is not None and pointer.version == version,
-        "decisions": [{**d, "outcome": outcome(d["kind"], d["state"], promoted=d["promoted"])} for d in decisions],
+        "decisions": with_outcomes(decisions),
         "alerts": deployment.history.page(ALERTS, Selection(N_SHOWN, filters={"model_version": version})).rows,
         "days": [_day(row) for row in _days(deployment, version)],
     }
