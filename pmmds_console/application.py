@@ -23,7 +23,7 @@ from pmmds_console.problems import ProblemError, answer_rejection, of_http
 from pmmds_console.refusals import Refusals
 from pmmds_console.service_health import HealthReader
 from pmmds_console.sign_in.actors import Actors
-from pmmds_console.sign_in.answers import error_response, wants_page
+from pmmds_console.sign_in.answers import API, error_response
 from pmmds_console.sign_in.cookies import Cookies
 from pmmds_console.sign_in.routes import SignIn
 from pmmds_console.threads import MAX_THREADS, REQUEST_SECONDS, StoreThreads
@@ -79,7 +79,7 @@ def _pages_and_api(deployment: Deployment, cookies: Cookies, others: list[Route]
         found = error if isinstance(error, ProblemError) else of_http(error)
         request.scope["state"].setdefault("refusal", str(found))
         actor = getattr(request.state, "actor", None)
-        if actor is None or not wants_page(request.headers, request.url.path):
+        if actor is None or request.url.path.startswith(API):
             return error_response(found, request.headers, request.url.path)
         return renderer.problem(found, actor)
 
