@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 import pmmds
 from pmmds.client import Monitoring
 from pmmds.errors import ConflictError, InvalidCallError, NotAllowedError, NotFoundError, UnavailableError
+from pmmds.transport import Transport
+from pmmds_console.actions.table import ACTIONS
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.decision import PENDING_APPROVAL, RECORDED, REJECTED, Decision
 from pmmds_core.policies.roles import Role
@@ -24,6 +27,7 @@ from pmmds_tests.harness.home_copies import copy_home
 from pmmds_tests.harness.trained_homes import two_versions_home
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console promotions")]
+T = TypeVar("T")
 ROLES = {"ada": Role.APPROVER, "bob": Role.APPROVER, "eve": Role.OPERATOR, "kim": Role.VIEWER}
 
 
@@ -150,6 +154,31 @@ def test_a_refused_change_has_the_consoles_sentence(clients: dict[str, Monitorin
         clients["eve"].comment_on_alert(alert_id, "x" * 2_001)
     assert deployment.alerts.get(alert_id).status == "open"
     assert live(deployment) == before
+
+
+class RecordingTransport(Transport):
+    """Records the path and the fields of each change instead of sending it."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.sent: dict[str, tuple[str, ...]] = {}
+
+    def post(self, path: str, body: Mapping[str, str], kind: type[T]) -> T:
+        self.sent[path] = tuple(body)
+        return msgspec.convert({"action": "", "target": "", "message": ""}, kind)
+
+
+def test_every_action_of_the_console_has_a_method() -> None:
+    transport = RecordingTransport()
+    with Monitoring(transport) as monitoring:
+        for change in (monitoring.acknowledge_alert, monitoring.resolve_alert):
+            change(3)
+        monitoring.comment_on_alert(3, "x")
+        for decide in (monitoring.approve_decision, monitoring.reject_decision):
+            decide("d1")
+        monitoring.roll_back()
+    expected = {action.path.format(alert_id=3, decision_id="d1"): action.fields for action in ACTIONS}
+    assert transport.sent == expected
 
 
 @contextmanager
