@@ -25,7 +25,7 @@ from pmmds_tests.harness.ports import free_ports
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "compose"
 BASE, PRODUCTION = FOLDER / "compose.yaml", FOLDER / "compose.production.yaml"
-PORTS = ("HTTP", "GRPC", "DAGSTER", "MLFLOW", "PROMETHEUS", "GRAFANA")
+PORTS = ("HTTP", "GRPC", "CONSOLE", "DAGSTER", "MLFLOW", "PROMETHEUS", "GRAFANA")
 IMAGES = ("serving", "assets", "proxy")
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 HOW_TO_GET = "No Docker engine responds, which the Compose tests need: install Docker and start it."
