@@ -63,8 +63,10 @@ def _write(name: str, content: Callable[[], str]) -> bool:
     path = FOLDER / name
     if path.exists():
         return False
-    path.write_text(content() + "\n", encoding="utf-8")
-    path.chmod(0o444)
+    text = content()
+    path.write_text(text + "\n", encoding="utf-8")
+    # An empty file is for your own value, so its owner may write to it.
+    path.chmod(0o444 if text else 0o644)
     return True
 
 

@@ -238,7 +238,6 @@ def test_messages_are_published_and_sent_with_the_files_of_the_webhook_settings(
             assert secret in service["secrets"], name
     environment = usable_environment(console_service(), tmp_path)
     assert load_settings(environment).webhook_urls == "", "no target is configured after `make secrets`"
-    (tmp_path / "secrets" / "webhook_urls").chmod(0o644)
     (tmp_path / "secrets" / "webhook_urls").write_text("https://hooks.example/pmmds\n")
     assert load_settings(environment).webhook_urls == "https://hooks.example/pmmds"
 
@@ -285,6 +284,9 @@ def test_make_secrets_creates_all_secrets_and_keeps_existing_ones(tmp_path: Path
     check_webhooks("https://hooks.example/pmmds", first["webhook_secret"].strip())
     assert {n for n, v in first.items() if not v.strip()} == MAY_BE_EMPTY
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()}
+    assert {name for name, mode in modes.items() if mode == 0o644} == MAY_BE_EMPTY
+    assert {mode for name, mode in modes.items() if name not in MAY_BE_EMPTY} == {0o444}
     assert made() == first
 
 
