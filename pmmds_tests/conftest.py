@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from msgspec import structs
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
+from pmmds_core.runtime.private_folders import make_private
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import migrate
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 from pmmds_tests.harness.postgres_programs import PostgresMissingError
 
 # Hypothesis must not check an example's duration, because it depends on the load of the machine.
-settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
+
+SQLITE_FILE = "pmmds.db"
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +51,46 @@ def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_file(contract: Contract, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with PMMDS's tables, which tests copy because a migration takes longer."""
+    settings = Settings(home=str(tmp_path_factory.mktemp("migrated")))
+    _migrate(settings, contract)
+    return settings.home_path / SQLITE_FILE
+
+
+@pytest.fixture(scope="session")
+def migrated_name(postgres_cluster: Cluster, contract: Contract) -> Iterator[str]:
+    """The name of a PostgreSQL database with PMMDS's tables, which tests copy because a migration takes longer."""
+    with postgres_cluster.fresh_database() as url:
+        _migrate(Settings(database_url=url), contract)
+        yield url.rpartition("/")[2]
+
+
+def _migrate(settings: Settings, contract: Contract) -> None:
+    with closing(open_database(settings)) as opened:
+        migrate(opened, contract)
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_cluster: Cluster, migrated_name: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database with PMMDS's tables and no rows for this test."""
+    with postgres_cluster.fresh_database(migrated_name) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Settings of an empty database. The test runs once on each engine."""
-    home = str(tmp_path / "home")
-    if request.param == "sqlite":
-        return Settings(home=home)
-    return Settings(home=home, database_url=request.getfixturevalue("postgres_url"))
+    """Settings of a database, which is empty unless the test uses `database`. The test runs once on each engine."""
+    settings = Settings(home=str(tmp_path / "home"))
+    is_migrated = "database" in request.fixturenames
+    if request.param == "postgresql":
+        url = request.getfixturevalue("migrated_postgres_url" if is_migrated else "postgres_url")
+        return structs.replace(settings, database_url=url)
+    if is_migrated:
+        make_private(settings.home_path)
+        shutil.copy(request.getfixturevalue("migrated_file"), settings.home_path / SQLITE_FILE)
+    return settings
 
 
 @pytest.fixture
@@ -74,7 +113,8 @@ def empty_database(open_again: Callable[[], Database]) -> Database:
 
 
 @pytest.fixture
-def database(empty_database: Database, contract: Contract) -> Database:
-    """A migrated database, on each engine."""
-    migrate(empty_database, contract)
-    return empty_database
+def database(open_again: Callable[[], Database], contract: Contract) -> Database:
+    """A database with PMMDS's tables and no rows, on each engine."""
+    opened = open_again()
+    migrate(opened, contract)  # This changes nothing unless a test has replaced `database_settings`.
+    return opened

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "secrets"
 # Databases on the PostgreSQL server, each with its own owner.
 DATABASES = ("pmmds", "dagster", "mlflow")
 # Logins with minimum privileges in the database pmmds; databases.sh makes them members of PMMDS's roles.
-LOGINS = {"serving": "pmmds_serving", "assets": "pmmds_assets"}
+LOGINS = {"serving": "pmmds_serving", "assets": "pmmds_assets", "console": "pmmds_console_login"}
 
 
 def main() -> None:
@@ -41,14 +41,19 @@ def _wanted() -> dict[str, Callable[[], str]]:
         "migrator_database_url": lambda: _url("pmmds"),
         "serving_database_url": lambda: _login_url("serving"),
         "assets_database_url": lambda: _login_url("assets"),
+        "console_database_url": lambda: _login_url("console"),
         "dagster_database_url": lambda: _url("dagster"),
         "mlflow_database_url": lambda: _url("mlflow"),
         # The production overlay connects through PgBouncer.
         "serving_pooled_database_url": lambda: _login_url("serving", at="pgbouncer:6432"),
         "assets_pooled_database_url": lambda: _login_url("assets", at="pgbouncer:6432"),
+        "console_pooled_database_url": lambda: _login_url("console", at="pgbouncer:6432"),
         "pgbouncer_users": lambda: "\n".join(f'"{login}" "{_read(f"{n}_password")}"' for n, login in LOGINS.items()),
         "proxy_users": lambda: f"pmmds:{_hashed(_read('proxy_password'))}",
         "alert_urls": lambda: "",
+        "webhook_urls": lambda: "",
+        "webhook_secret": _signing_secret,
+        "console_oidc_client_secret": lambda: "",
         "aws_credentials": lambda: "",
     }
     return files
@@ -58,8 +63,10 @@ def _write(name: str, content: Callable[[], str]) -> bool:
     path = FOLDER / name
     if path.exists():
         return False
-    path.write_text(content() + "\n", encoding="utf-8")
-    path.chmod(0o444)
+    text = content()
+    path.write_text(text + "\n", encoding="utf-8")
+    # An empty file is for your own value, so its owner may write to it.
+    path.chmod(0o444 if text else 0o644)
     return True
 
 
@@ -70,6 +77,11 @@ def _read(name: str) -> str:
 def _random() -> str:
     """Return 32 random characters (190 bits) that need no escaping in a URL, a shell or a quoted string."""
     return "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789") for _ in range(32))
+
+
+def _signing_secret() -> str:
+    """Return 32 random bytes in the form that the Standard Webhooks specification defines."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def _url(database: str) -> str:

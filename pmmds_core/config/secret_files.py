@@ -27,7 +27,7 @@ SECRETS = frozenset(
 )
 # Settings whose file may be empty. For all other settings, an empty file is an error, because it would select the
 # default.
-_MAY_BE_EMPTY = frozenset({"alert_urls", "webhook_urls", "webhook_secret"})
+_MAY_BE_EMPTY = frozenset({"alert_urls", "webhook_urls", "webhook_secret", "console_oidc_client_secret"})
 _MAX_BYTES = 64 * 1024
 
 

@@ -14,6 +14,7 @@ from pmmds_core.drift.comparison import Band
 from pmmds_core.errors import PmmdsError, SchemaOutdatedError
 from pmmds_core.stores.database.schema import schema_status
 from pmmds_core.stores.lifecycle.alerts import ACKNOWLEDGED, OPEN
+from pmmds_core.stores.lifecycle.outbox_status import ChannelStatus
 from pmmds_core.stores.lifecycle.status import LoopState, read_loop_state
 
 if TYPE_CHECKING:
@@ -125,6 +126,16 @@ def _gauges(totals: LoopTotals) -> Iterator[Metric]:
     yield labeled_gauge("pmmds_storage_bytes", "Bytes of stored data, measured nightly", ["kind"], sizes)
     for name, meaning, n in waiting:
         yield labeled_gauge(name, meaning, ["model_name"], {model: float(n)})
+    yield from _outbox_gauges(state.outbox)
+
+
+def _outbox_gauges(outbox: Mapping[str, ChannelStatus]) -> Iterator[Metric]:
+    waiting = {(channel,): float(status.n_waiting) for channel, status in outbox.items()}
+    oldest = {(channel,): status.oldest_seconds for channel, status in outbox.items()}
+    given_up = {(channel,): float(status.n_given_up) for channel, status in outbox.items()}
+    yield labeled_gauge("pmmds_outbox_waiting", "Messages that will be sent", ["channel"], waiting)
+    yield labeled_gauge("pmmds_outbox_oldest_seconds", "Age of the oldest waiting message", ["channel"], oldest)
+    yield labeled_gauge("pmmds_outbox_given_up", "Messages that will not be sent again", ["channel"], given_up)
 
 
 def _seconds(key: tuple[str], timestamp: datetime | None) -> dict[tuple[str], float]:

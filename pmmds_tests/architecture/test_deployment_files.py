@@ -8,13 +8,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
+
+from pmmds_console.access import check_access, is_open
+from pmmds_core.config.settings import load_settings
+from pmmds_core.config.webhooks import check_webhooks
+from pmmds_core.errors import SettingError
 
 ROOT = Path(__file__).parents[2]
 DOCKER, COMPOSE = ROOT / "deploy" / "docker", ROOT / "deploy" / "compose"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 FILES = [COMPOSE / name for name in ("compose.yaml", "replica.yaml", "compose.production.yaml")]
+# Files that `make secrets` leaves empty.
+MAY_BE_EMPTY = {"alert_urls", "webhook_urls", "console_oidc_client_secret", "aws_credentials"}
+# Containers that do one task and exit.
+RUN_ONCE = {"migrate", "accounts"}
 SECRET_WORDS = re.compile(r"(password|token|secret|api_key)\s*[=:]\s*\S", re.IGNORECASE)
 
 
@@ -110,13 +120,13 @@ def test_container_has_minimum_privileges(file: str, name: str, service: dict[st
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["mem_limit"]
-    assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+    assert service["restart"] == ("no" if name in RUN_ONCE else "unless-stopped")
     assert "privileged" not in service
     assert ":latest" not in service["image"]
     assert re.search(r":[^}]*\d", service["image"]), "the image is pinned"
     # Two images define a HEALTHCHECK; containers of the assets image define their own.
     checks_itself = any(image in service["image"] for image in ("pmmds-serving", "pmmds-proxy"))
-    assert checks_itself or service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+    assert checks_itself or name in RUN_ONCE or service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
 
 def test_service_and_dagster_read_the_settings_file() -> None:
@@ -141,7 +151,16 @@ def test_service_reaches_mlflow_only_through_the_proxy() -> None:
     for _, name, service in services():
         found[name] = found.get(name, {}) | service
     exposed = networks(found["replica"])
-    for name in ("mlflow", "console", "dagster-code", "dagster-webserver", "dagster-daemon", "migrate", "grafana"):
+    for name in (
+        "mlflow",
+        "console",
+        "accounts",
+        "dagster-code",
+        "dagster-webserver",
+        "dagster-daemon",
+        "migrate",
+        "grafana",
+    ):
         platform = networks(found[name] or found["dagster-code"])
         assert platform, name
         assert exposed.isdisjoint(platform), name
@@ -172,9 +191,65 @@ def test_dagster_mlflow_and_prometheus_require_a_password() -> None:
 def test_no_container_variable_contains_a_secret() -> None:
     for _, name, service in services():
         for variable, value in (service.get("environment") or {}).items():
-            if re.search("PASSWORD|TOKEN|DATABASE_URL|ALERT_URLS|CREDENTIALS", variable):
+            if re.search("PASSWORD|TOKEN|DATABASE_URL|ALERT_URLS|WEBHOOK|SECRET|CREDENTIALS", variable):
                 assert variable.endswith("_FILE"), f"{name}: {variable}"
                 assert value.startswith("/run/secrets/")
+
+
+def console_service() -> dict[str, Any]:
+    document = yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8"))
+    return dict(document["services"]["console"])
+
+
+def test_console_has_its_own_login_and_requires_a_sign_in(tmp_path: Path) -> None:
+    console, owner = console_service(), dict(next(s for _, name, s in services() if name == "accounts"))
+    assert console["environment"]["PMMDS_DATABASE_URL_FILE"] == "/run/secrets/console_database_url"
+    assert "assets_database_url" not in console["secrets"]
+    environment = usable_environment(console, tmp_path)
+    settings = load_settings(environment)
+    assert settings.console_sign_in == "users"
+    assert not is_open(settings)
+    check_access(settings)
+    # If sign-in is off, the console still does not start without a token.
+    with pytest.raises(SettingError, match="not a loopback address, sign-in is off"):
+        check_access(msgspec.structs.replace(settings, console_sign_in="off", admin_token=""))
+    # Only the tables' owner adds users, in a container that runs on request.
+    assert owner["profiles"] == ["accounts"]
+    assert owner["environment"]["PMMDS_DATABASE_URL_FILE"] == "/run/secrets/migrator_database_url"
+
+
+def usable_environment(service: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Return a service's variables with their defaults, where the files of secrets are in `folder`."""
+    script = folder / "make_secrets.py"
+    script.write_bytes((COMPOSE / "make_secrets.py").read_bytes())
+    subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
+    values = {k: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(v)) for k, v in service["environment"].items()}
+    return {k: v.replace("/run/secrets/", f"{folder}/secrets/") for k, v in values.items()}
+
+
+def test_messages_are_published_and_sent_with_the_files_of_the_webhook_settings(tmp_path: Path) -> None:
+    publishing = {"console", "dagster-code", "dagster-webserver", "dagster-daemon"}
+    files = {f"PMMDS_WEBHOOK_{name.upper()}_FILE": f"webhook_{name}" for name in ("urls", "secret")}
+    found = {name: s for file, name, s in services() if file == "compose.yaml" and "PMMDS_WEBHOOK_URLS_FILE" in str(s)}
+    assert set(found) == publishing
+    for name, service in found.items():
+        for variable, secret in files.items():
+            assert service["environment"][variable] == f"/run/secrets/{secret}", name
+            assert secret in service["secrets"], name
+    environment = usable_environment(console_service(), tmp_path)
+    assert load_settings(environment).webhook_urls == "", "no target is configured after `make secrets`"
+    (tmp_path / "secrets" / "webhook_urls").write_text("https://hooks.example/pmmds\n")
+    assert load_settings(environment).webhook_urls == "https://hooks.example/pmmds"
+
+
+def test_every_secret_that_a_variable_names_is_mounted() -> None:
+    merged: dict[str, set[str]] = {}
+    for _, name, service in services():
+        merged.setdefault(name, set()).update(service.get("secrets", ()))
+    for file, name, service in services():
+        for variable, value in (service.get("environment") or {}).items():
+            if str(value).startswith("/run/secrets/"):
+                assert value.removeprefix("/run/secrets/") in merged[name], f"{file}: {name}: {variable}"
 
 
 def test_service_has_prometheus_scrape_labels() -> None:
@@ -200,12 +275,18 @@ def test_make_secrets_creates_all_secrets_and_keeps_existing_ones(tmp_path: Path
         wanted |= set(yaml.safe_load(file.read_text(encoding="utf-8")).get("secrets", {}))
     assert wanted <= set(first)
     assert first["pmmds_password"].strip() in first["migrator_database_url"]
-    for name in ("serving", "assets"):
+    logins = {"serving": "pmmds_serving", "assets": "pmmds_assets", "console": "pmmds_console_login"}
+    for name, login in logins.items():
         for url in (f"{name}_database_url", f"{name}_pooled_database_url"):
-            assert first[url].startswith(f"postgresql://pmmds_{name}:{first[f'{name}_password'].strip()}@")
-        assert f'"pmmds_{name}" "{first[f"{name}_password"].strip()}"' in first["pgbouncer_users"].splitlines()
-    assert len({v for k, v in first.items() if k.endswith("_password")}) == 8
+            assert first[url].startswith(f"postgresql://{login}:{first[f'{name}_password'].strip()}@")
+        assert f'"{login}" "{first[f"{name}_password"].strip()}"' in first["pgbouncer_users"].splitlines()
+    assert len({v for k, v in first.items() if k.endswith("_password")}) == 9
+    check_webhooks("https://hooks.example/pmmds", first["webhook_secret"].strip())
+    assert {n for n, v in first.items() if not v.strip()} == MAY_BE_EMPTY
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()}
+    assert {name for name, mode in modes.items() if mode == 0o644} == MAY_BE_EMPTY
+    assert {mode for name, mode in modes.items() if name not in MAY_BE_EMPTY} == {0o444}
     assert made() == first
 
 

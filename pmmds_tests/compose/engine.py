@@ -25,7 +25,7 @@ from pmmds_tests.harness.ports import free_ports
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "compose"
 BASE, PRODUCTION = FOLDER / "compose.yaml", FOLDER / "compose.production.yaml"
-PORTS = ("HTTP", "GRPC", "DAGSTER", "MLFLOW", "PROMETHEUS", "GRAFANA")
+PORTS = ("HTTP", "GRPC", "CONSOLE", "DAGSTER", "MLFLOW", "PROMETHEUS", "GRAFANA")
 IMAGES = ("serving", "assets", "proxy")
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 HOW_TO_GET = "No Docker engine responds, which the Compose tests need: install Docker and start it."
@@ -64,10 +64,10 @@ class Project:
     files: tuple[Path, ...]
     variables: dict[str, str]
 
-    def run(self, *arguments: str, timeout: float = 600) -> Said:
-        """Run a Compose command until it exits."""
+    def run(self, *arguments: str, timeout: float = 600, typed: str = "") -> Said:
+        """Run a Compose command until it exits. `typed` is its standard input."""
         files = [part for file in self.files for part in ("-f", str(file))]
-        return _said([*self.compose, "-p", self.name, *files, *arguments], self.variables, timeout)
+        return _said([*self.compose, "-p", self.name, *files, *arguments], self.variables, timeout, typed)
 
     def must(self, *arguments: str, timeout: float = 600) -> str:
         said = self.run(*arguments, timeout=timeout)
@@ -77,6 +77,10 @@ class Project:
     def inside(self, service: str, *command: str, user: str = "") -> Said:
         """Run a command in the running container of a service."""
         return self.run("exec", "-T", *(("-u", user) if user else ()), service, *command)
+
+    def accounts(self, *arguments: str, typed: str = "") -> Said:
+        """Run a `pmmds` command in a container with the login of the tables' owner."""
+        return self.run("run", "--rm", "-T", "accounts", *arguments, typed=typed)
 
     def pmmds(self, *arguments: str) -> Said:
         """Run a `pmmds` command in the container dagster-code."""
@@ -147,6 +151,17 @@ def find_compose() -> tuple[str, ...]:
     raise EngineMissingError("Docker responds, but Compose is missing: install its plugin, or docker-compose 1.29.")
 
 
+def password(name: str) -> str:
+    """Return the content of a file that `make secrets` wrote."""
+    return (FOLDER / "secrets" / name).read_text(encoding="utf-8").strip()
+
+
+def report(text: str) -> None:
+    """Print a measurement. `make test-compose` does not capture output."""
+    sys.stdout.write(f"\n    {text}\n")
+    sys.stdout.flush()
+
+
 def docker(*arguments: str) -> str:
     said = _said(["docker", *arguments], {}, 120)
     assert said.code == 0, said.err
@@ -170,11 +185,12 @@ def _container(found: dict[str, Any]) -> Container:
     )
 
 
-def _said(argv: Sequence[str], variables: dict[str, str], timeout: float) -> Said:
+def _said(argv: Sequence[str], variables: dict[str, str], timeout: float, typed: str = "") -> Said:
     done = subprocess.run(
         list(argv),
         env={**os.environ, **variables},
         cwd=ROOT,
+        input=typed,
         capture_output=True,
         text=True,
         check=False,

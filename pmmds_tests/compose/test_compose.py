@@ -1,15 +1,12 @@
 """Tests Compose end to end: builds images, runs the README's quick start in containers, kills containers under load.
 
 `make test-compose` runs these tests in order on one system and prints measurements. Not here: checks that
-need no engine (architecture/test_deployment_files.py).
+need no engine (architecture/test_deployment_files.py), the fixtures (conftest.py).
 """
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -17,65 +14,20 @@ import msgspec
 import pytest
 
 from pmmds_tests.compose.engine import (
-    BASE,
     FOLDER,
     IMAGES,
-    PRODUCTION,
     PYTHON_IMAGE,
-    EngineMissingError,
     Project,
     docker,
     image_bytes,
-    project,
+    password,
+    report,
 )
 from pmmds_tests.compose.load import Clients
 from pmmds_tests.harness.quick_start import QuickStart, readme_request
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3600)]
 MAX_SERVING_BYTES = 300_000_000
-
-
-def report(text: str) -> None:
-    """Print a measurement. `make test-compose` does not capture output."""
-    sys.stdout.write(f"\n    {text}\n")
-    sys.stdout.flush()
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[Project]:
-    """A project with built images, which is removed with its volumes at the end."""
-    with ExitStack() as stack:
-        try:
-            own = stack.enter_context(project(BASE))
-        except EngineMissingError as error:
-            pytest.fail(str(error), pytrace=False)
-        began = time.monotonic()
-        own.must("build", timeout=3000)
-        report(f"images built in {time.monotonic() - began:.0f} s")
-        yield own
-
-
-@pytest.fixture(scope="module")
-def system(built: Project) -> Project:
-    """The running system: all containers are healthy, and a first model is trained."""
-    began = time.monotonic()
-    built.must("up", "-d", timeout=900)
-    built.wait_until_healthy()
-    report(f"healthy {time.monotonic() - began:.0f} s after `compose up`")
-    quick_start = QuickStart(built.pmmds, built.url("HTTP"))
-    quick_start.train()
-    quick_start.first_prediction()
-    report(f"first prediction {time.monotonic() - began:.0f} s after `compose up`, training included")
-    return built
-
-
-@pytest.fixture(scope="module")
-def production(system: Project) -> Project:
-    """The system with the production overlay and the same volumes: two replicas and PgBouncer."""
-    own = system.with_files(PRODUCTION)
-    own.must("up", "-d", timeout=900)
-    own.wait_until_healthy()
-    return own
 
 
 def request_ids(own: Project, name: str) -> list[str]:
@@ -94,10 +46,6 @@ def check_nothing_lost(own: Project, clients: Clients, name: str) -> None:
         assert time.monotonic() < deadline, f"{len(missing)} answered predictions are not logged: {sorted(missing)[:5]}"
         time.sleep(0.5)
     assert len(found) == len(set(found))
-
-
-def password(name: str) -> str:
-    return (FOLDER / "secrets" / name).read_text(encoding="utf-8").strip()
 
 
 def test_the_serving_image_is_small(built: Project) -> None:
@@ -213,21 +161,33 @@ def test_whole_loop_runs_in_containers(system: Project) -> None:
     report(f"alert to promotion {quick_start.seen['alert_to_promotion_seconds']:.0f} s")
 
 
-def test_prometheus_scrapes_the_service(system: Project) -> None:
-    auth = ("pmmds", password("proxy_password"))
-    deadline = time.monotonic() + 60
-    while True:
-        answer = httpx.get(
-            f"{system.url('PROMETHEUS')}/api/v1/query",
-            params={"query": 'sum(pmmds_predictions_total{model_version="1"})'},
-            auth=auth,
-            trust_env=False,
-            timeout=30,
-        ).json()
-        if answer["data"]["result"]:
-            return
-        assert time.monotonic() < deadline, answer
+def queried(system: Project, expression: str) -> list[float]:
+    """Return the values of a PromQL expression."""
+    auth, url = ("pmmds", password("proxy_password")), f"{system.url('PROMETHEUS')}/api/v1/query"
+    answer = httpx.get(url, params={"query": expression}, auth=auth, trust_env=False, timeout=30).json()
+    return [float(series["value"][1]) for series in answer["data"]["result"]]
+
+
+def await_value(system: Project, expression: str) -> None:
+    """Wait until a PromQL expression, such as a comparison, has a value."""
+    deadline = time.monotonic() + 90
+    while not queried(system, expression):
+        assert time.monotonic() < deadline, expression
         time.sleep(1)
+
+
+def test_prometheus_scrapes_the_service(system: Project) -> None:
+    await_value(system, 'sum(pmmds_predictions_total{model_version="1"})')
+
+
+def test_prometheus_counts_events_whose_receiver_is_down(system: Project) -> None:
+    # The loop published events after test_access_and_webhooks.py stopped the receiver.
+    # The list contains the events with a failed attempt; later events wait behind them.
+    listed = system.pmmds("webhooks", "list", "--limit", "1000", "--json").document
+    assert "alert.opened" in {event["kind"] for event in listed}
+    assert {event["state"] for event in listed} <= {"pending", "given_up"}
+    await_value(system, 'max(pmmds_outbox_waiting{channel="webhook"}) > 1')
+    await_value(system, 'max(pmmds_outbox_oldest_seconds{channel="webhook"}) > 10')
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.grants import CONSOLE
+from pmmds_core.stores.database.roles import check_rights
 from pmmds_core.stores.database.schema import migrate
+from pmmds_core.stores.identity.users import UserStore
 from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 from pmmds_tests.harness.prediction_records import make_records
@@ -75,12 +78,23 @@ def test_each_login_can_use_only_its_own_database(tmp_path: Path, contract: Cont
         with owner.connect() as connection:
             query = "SELECT rolname FROM pg_roles WHERE rolcanlogin ORDER BY 1"
             logins = list(connection.execute(sa.text(query)).scalars())
-        assert logins == ["dagster", "mlflow", "pmmds", "pmmds_assets", "pmmds_serving", "postgres"]
+        assert logins == [
+            "dagster",
+            "mlflow",
+            "pmmds",
+            "pmmds_assets",
+            "pmmds_console_login",
+            "pmmds_serving",
+            "postgres",
+        ]
+        console = opened(cluster, secrets, "console")
+        check_rights(console, CONSOLE)
+        assert UserStore(console).all() == []
         elsewhere = open_database(Settings(database_url=str(cluster.url_of("dagster")).replace("postgres@", "mlflow@")))
         with pytest.raises(DatabaseUnavailableError, match="no CONNECT on database dagster"):
             elsewhere.ping()
         check_passwords(cluster, secrets)
-        for database in (owner, service, elsewhere):
+        for database in (owner, service, console, elsewhere):
             database.close()
 
 
@@ -91,7 +105,11 @@ def check_passwords(cluster: Cluster, secrets: Path) -> None:
         query = "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolname <> 'postgres'"
         verifiers = {str(row.rolname): str(row.rolpassword) for row in connection.execute(sa.text(query))}
     superuser.close()
-    files = {"pmmds_serving": "serving_password", "pmmds_assets": "assets_password"}
+    files = {
+        "pmmds_serving": "serving_password",
+        "pmmds_assets": "assets_password",
+        "pmmds_console_login": "console_password",
+    }
     for login, verifier in verifiers.items():
         password = (secrets / files.get(login, f"{login}_password")).read_text().strip()
         assert matches_verifier(password, verifier), login

@@ -131,7 +131,7 @@ def assert_matches_the_other_pods(job: dict[str, Any]) -> None:
         "pmmds-home"
     }
     given = {next(iter(e.values()))["name"] for e in container["envFrom"]}
-    assert given == {"pmmds-settings", "pmmds-assets-secrets"}
+    assert given == {"pmmds-settings", "pmmds-assets-secrets", "pmmds-message-secrets"}
     labels = template["metadata"]["labels"]
     reached = {n for n, p in of_kind("NetworkPolicy").items() if selects(p["spec"]["podSelector"], labels)}
     assert {"pmmds-to-database", "pmmds-to-mlflow", "pmmds-dagster", "pmmds-dns"} <= reached

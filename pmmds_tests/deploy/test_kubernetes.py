@@ -189,6 +189,7 @@ def test_ports_match_the_settings() -> None:
     ports = {n: {p["name"]: p["containerPort"] for p in c.get("ports", [])} for n, c in containers()}
     assert ports["pmmds-serving"] == {"http": by_default.http_port, "grpc": by_default.grpc_port}
     assert ports["pmmds-dagster-webserver"] == {"http": by_default.dagster_port}
+    assert ports["pmmds-console"] == {"http": by_default.console_port}
     assert ports["pmmds-mlflow"] == {"http": by_default.mlflow_port}
     assert settings()["PMMDS_MLFLOW_TRACKING_URI"] == f"http://pmmds-mlflow:{by_default.mlflow_port}"
 
@@ -208,7 +209,7 @@ def test_all_clients_use_the_configured_postgres_ca() -> None:
     folder, _, file = settings()["PGSSLROOTCERT"].rpartition("/")
     assert file == "ca.pem"
     asking = {n: t for n, t in pod_templates().items() if t["metadata"]["labels"].get("pmmds.io/database") == "yes"}
-    assert len(asking) == 6
+    assert len(asking) == 7
     for name, template in asking.items():
         maps = {v["name"]: v["configMap"] for v in template["spec"]["volumes"] if "configMap" in v}
         mounts = {m["mountPath"]: m["name"] for m in template["spec"]["containers"][0]["volumeMounts"]}
@@ -216,7 +217,7 @@ def test_all_clients_use_the_configured_postgres_ca() -> None:
     urls = [
         value for s in resources(EXAMPLE_SECRETS) for value in s["stringData"].values() if value.startswith("postgres")
     ]
-    assert len(urls) == 5
+    assert len(urls) == 6
     assert all(url.endswith("?sslmode=verify-full") for url in urls)
 
 
@@ -224,7 +225,7 @@ def test_example_logins_are_not_named_like_roles() -> None:
     """Roles created by `pmmds db roles --apply` cannot log in."""
     values = [v for s in resources(EXAMPLE_SECRETS) for v in s["stringData"].values()]
     logins = {v.partition("://")[2].partition(":")[0] for v in values if v.startswith("postgres")}
-    assert logins == {"pmmds_serving", "pmmds_assets", "pmmds", "dagster", "mlflow"}
+    assert logins == {"pmmds_serving", "pmmds_assets", "pmmds_console_login", "pmmds", "dagster", "mlflow"}
     assert logins.isdisjoint(ROLES)
 
 
@@ -245,7 +246,7 @@ def test_dagster_can_read_the_service_counters() -> None:
     policies = of_kind("NetworkPolicy")
     (into,) = [r for r in policies["pmmds-serving"]["spec"]["ingress"] if "podSelector" in r["from"][0]]
     allowed = into["from"][0]["podSelector"]["matchExpressions"][0]["values"]
-    assert {"pmmds-dagster-daemon", "pmmds-dagster-code", "pmmds-run"} == set(allowed)
+    assert {"pmmds-dagster-daemon", "pmmds-dagster-code", "pmmds-run", "pmmds-console"} == set(allowed)
     out = [r for r in policies["pmmds-dagster"]["spec"]["egress"] if "to" in r]
     assert {"app.kubernetes.io/name": "pmmds-serving"} in [r["to"][0]["podSelector"]["matchLabels"] for r in out]
 

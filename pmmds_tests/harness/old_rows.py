@@ -125,6 +125,7 @@ def save_notification(database: Database, subject: str, at: datetime, state: str
         "body": "body",
         "state": state,
         "attempts": 1,
+        "created_at": at,
         "due_at": at,
     }
     insert(database, alert_notifications, [row])

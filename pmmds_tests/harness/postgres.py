@@ -58,10 +58,10 @@ class Cluster:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     @contextmanager
-    def fresh_database(self) -> Iterator[str]:
-        """Yield the URL of a new, empty database that is dropped afterwards."""
+    def fresh_database(self, template: str = "template1") -> Iterator[str]:
+        """Yield the URL of a new database that is dropped afterwards: a copy of `template`, by default an empty one."""
         name = f"pmmds_{uuid.uuid4().hex[:12]}"
-        self._maintain(f"CREATE DATABASE {name}")
+        self._maintain(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield self.url_of(name)
         finally:

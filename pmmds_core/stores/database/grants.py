@@ -19,6 +19,9 @@ UPDATED_COLUMNS = {
     "ground_truth": ("label", "observed_at", "received_at"),
     "label_observations": ("received_at", "is_waiting", "matched_request_id"),
 }
+# Columns that a role may read without reading the rest of the table. The service exports the state of the outbox as
+# metrics, but reads no message.
+READ_COLUMNS = {SERVICE: {"alert_notifications": ("target", "state", "created_at")}}
 
 # The monitor and the promoter read almost everything. The promoter is also a member of the monitor's role, and the
 # console's role is a member of the promoter's. Only the owner of the tables changes users and API tokens.

@@ -15,6 +15,7 @@ from pmmds_core.stores.database.grants import (
     GRANTS,
     MONITOR,
     PROMOTER,
+    READ_COLUMNS,
     ROLES,
     UPDATED_COLUMNS,
     right_missing,
@@ -68,6 +69,9 @@ def grant_statements() -> Iterator[str]:
             sequence = _sequence(table)
             if sequence and "INSERT" in rights:
                 yield f"GRANT USAGE ON SEQUENCE {sequence} TO {role}"
+    for role, columns_of in READ_COLUMNS.items():
+        for table, columns in columns_of.items():
+            yield f"GRANT SELECT ({', '.join(columns)}) ON {table} TO {role}"
     for function in _FUNCTIONS:
         yield f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
         yield f"GRANT EXECUTE ON FUNCTION {function} TO {MONITOR}"

@@ -196,6 +196,7 @@ alert_notifications = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # pending, sent, given_up
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("due_at", UtcDateTime, nullable=False, index=True),
     sa.Column("claimed_until", UtcDateTime),  # No other process sends the notification before this time.
     sa.Column("last_error", sa.Text),

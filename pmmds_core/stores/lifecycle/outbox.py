@@ -99,6 +99,7 @@ def enqueue(
             "body": notice.body,
             "state": PENDING,
             "attempts": 0,
+            "created_at": now,
             "due_at": now,
         }
         for target in targets

@@ -21,6 +21,7 @@ from pmmds_core.stores.database.tables import (
     model_evaluations,
     promotion_decisions,
 )
+from pmmds_core.stores.lifecycle.outbox_status import ChannelStatus, read_outbox
 from pmmds_core.stores.lifecycle.promotion_lock import read_pointer
 from pmmds_core.stores.lifecycle.storage_usage import read_usage
 
@@ -31,7 +32,7 @@ class LoopState:
 
     `live_alerts` maps (status, severity) to the number of open or acknowledged alerts. `trained_at` is the time of the
     production version's first evaluation, which is part of its training run. `psi` holds the newest report's PSI by
-    feature.
+    feature. `outbox` holds the undelivered messages by channel.
     """
 
     live_alerts: Mapping[tuple[str, str], int]
@@ -43,6 +44,7 @@ class LoopState:
     n_pending_approval: int
     n_unfinished: int
     storage_bytes: Mapping[str, int]
+    outbox: Mapping[str, ChannelStatus]
 
 
 def read_loop_state(database: Database, model_name: str) -> LoopState:
@@ -61,6 +63,7 @@ def read_loop_state(database: Database, model_name: str) -> LoopState:
             n_pending_approval=waiting.get(PENDING_APPROVAL, 0),
             n_unfinished=waiting.get(JUDGED, 0) + waiting.get(MOVING, 0),
             storage_bytes=read_usage(connection),
+            outbox=read_outbox(connection),
         )
 
 

@@ -21,7 +21,16 @@ from pmmds_core.policies.roles import Role
 from pmmds_core.profiling.reference_profile import fit_profile
 from pmmds_core.stores.database import dialects, engine
 from pmmds_core.stores.database.engine import open_database
-from pmmds_core.stores.database.grants import CONSOLE, FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE, UPDATED_COLUMNS
+from pmmds_core.stores.database.grants import (
+    CONSOLE,
+    FUNCTIONS,
+    GRANTS,
+    MONITOR,
+    PROMOTER,
+    READ_COLUMNS,
+    SERVICE,
+    UPDATED_COLUMNS,
+)
 from pmmds_core.stores.database.partitions import keep_days
 from pmmds_core.stores.database.roles import apply
 from pmmds_core.stores.database.schema import migrate
@@ -29,6 +38,7 @@ from pmmds_core.stores.database.tables import fixed
 from pmmds_core.stores.identity.attempts import seconds_to_wait
 from pmmds_core.stores.identity.audit import Origin
 from pmmds_core.stores.identity.sessions import OIDC
+from pmmds_core.stores.lifecycle.status import read_loop_state
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.workflows.alert_updates import resolve_alert
 from pmmds_core.workflows.approval import approve
@@ -115,6 +125,7 @@ def test_the_service_can_only_log_rows_and_labels(acting_as: As) -> None:
     serve(d)
     assert d.prediction_log.summary().n_rows == 60
     assert d.decisions.recent() == []
+    assert read_loop_state(d.database, d.model_name).outbox.keys() == {"notification", "webhook"}
     refused(
         d, *CHANGES_TABLES, *MOVES, "SELECT pmmds_make_day('2030-01-01')", "SELECT pmmds_drop_empty_day('2020-01-01')"
     )
@@ -388,7 +399,9 @@ def test_roles_have_no_privileges_other_than_the_listed_ones(acting_as: As) -> N
     by_column = {(r, t) for r, t, p in wanted if p == "UPDATE" and t in UPDATED_COLUMNS}
     wanted -= {(r, t, "UPDATE") for r, t in by_column}
     assert {(role, table, right) for role, table, right in found if role != "postgres"} == wanted
-    assert {tuple(row) for row in columns} == {(r, t, c, "UPDATE") for r, t in by_column for c in UPDATED_COLUMNS[t]}
+    updated = {(r, t, c, "UPDATE") for r, t in by_column for c in UPDATED_COLUMNS[t]}
+    read = {(r, t, c, "SELECT") for r, tables in READ_COLUMNS.items() for t, names in tables.items() for c in names}
+    assert {tuple(row) for row in columns} == updated | read
     assert unsafe == []
     assert {(name, role) for name, role in callers if role != "postgres"} == {(name, MONITOR) for name in FUNCTIONS}
 

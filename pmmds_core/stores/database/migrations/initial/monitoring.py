@@ -151,6 +151,7 @@ def create_notifications() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("due_at", sa.DateTime(), nullable=False),
         sa.Column("claimed_until", sa.DateTime()),
         sa.Column("last_error", sa.Text()),

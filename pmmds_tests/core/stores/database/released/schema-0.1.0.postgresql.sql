@@ -137,12 +137,14 @@ CREATE TABLE public.alert_notifications (
     body text NOT NULL,
     state character varying(16) NOT NULL,
     attempts integer NOT NULL,
+    created_at timestamp without time zone NOT NULL,
     due_at timestamp without time zone NOT NULL,
     claimed_until timestamp without time zone,
     last_error text,
     sent_at timestamp without time zone,
     subject character varying(96) NOT NULL,
     CONSTRAINT alert_notifications_claimed_until_range CHECK (((claimed_until >= '1970-01-01 00:00:00'::timestamp without time zone) AND (claimed_until < '9999-01-01 00:00:00'::timestamp without time zone))),
+    CONSTRAINT alert_notifications_created_at_range CHECK (((created_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (created_at < '9999-01-01 00:00:00'::timestamp without time zone))),
     CONSTRAINT alert_notifications_due_at_range CHECK (((due_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (due_at < '9999-01-01 00:00:00'::timestamp without time zone))),
     CONSTRAINT alert_notifications_sent_at_range CHECK (((sent_at >= '1970-01-01 00:00:00'::timestamp without time zone) AND (sent_at < '9999-01-01 00:00:00'::timestamp without time zone)))
 );

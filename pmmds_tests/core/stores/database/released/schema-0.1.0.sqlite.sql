@@ -192,6 +192,7 @@ CREATE TABLE alert_notifications (
     body TEXT NOT NULL,
     state VARCHAR(16) NOT NULL,
     attempts INTEGER NOT NULL,
+    created_at DATETIME NOT NULL,
     due_at DATETIME NOT NULL,
     claimed_until DATETIME,
     last_error TEXT,
