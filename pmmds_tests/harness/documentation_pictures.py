@@ -69,11 +69,6 @@ PICTURES = (
     Picture("console-alert.png", "/alerts/1", (*_CONSOLE, f"{_PAGES}/alert.html", f"{_REPORTS}/drift_body.html")),
     Picture("console-drift.png", "/drift", (*_CONSOLE, f"{_PAGES}/drift.html")),
     Picture(
-        "console-feature.png",
-        "/drift/monthly_charges",
-        (*_CONSOLE, f"{_PAGES}/feature.html", f"{_PAGES}/quality_legend.html"),
-    ),
-    Picture(
         "drift-report.png",
         "drift report",
         (

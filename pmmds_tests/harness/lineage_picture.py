@@ -24,7 +24,10 @@ _GREEN = """
 const node = [...document.querySelectorAll('foreignObject')].find(e => e.textContent === arguments[0]);
 return Boolean(node && node.querySelector('[style*="accent-green"]'))
 """
+# The lines get the color of highlighted lines, because the usual light gray is hardly visible in a smaller picture.
 _BOX = """
+for (const name of ['stroke', 'fill']) document.querySelectorAll(`[${name}="var(--color-lineage-edge)"]`).forEach(
+  line => line.setAttribute(name, 'var(--color-lineage-edge-highlighted)'));
 document.querySelector('[class*=zoomSliderContainer]').style.visibility = 'hidden';
 const boxes = [...document.querySelectorAll('foreignObject.group')].map(e => e.getBoundingClientRect());
 const least = side => Math.min(...boxes.map(b => b[side])), most = side => Math.max(...boxes.map(b => b[side]));
