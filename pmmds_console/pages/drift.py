@@ -77,6 +77,11 @@ class Heatmap:
     unit: str
 
 
+def last_day(days: Sequence[DailyDrift], today: date) -> date:
+    """The day of the last column: tomorrow if a report's window ends at midnight, otherwise today."""
+    return max([today, *(day.day for day in days)])
+
+
 def heatmap(days: Sequence[DailyDrift], today: date, n_weeks: int) -> Heatmap:
     """The cells of the last `n_weeks` weeks, one column per day or week."""
     columns = columns_until(today, n_weeks)
@@ -118,9 +123,10 @@ def _drift(asked: PageRequest) -> PageContent:
     today = datetime.now(UTC).date()
     since = datetime.combine(today - timedelta(weeks=n_weeks), datetime.min.time(), UTC)
     days = daily_drift(deployment.database, deployment.model_name, since)
+    last = last_day(days, today)
     content = {
-        "heatmap": heatmap(days, today, n_weeks),
-        "alerts": alerts_by_column(deployment, columns_until(today, n_weeks), since),
+        "heatmap": heatmap(days, last, n_weeks),
+        "alerts": alerts_by_column(deployment, columns_until(last, n_weeks), since),
         "weeks": n_weeks,
         "choices": (1, 4, 13, 26, 52),
         "steps": ("below 0.05", "0.05–0.1", "0.1–0.2", "0.2–0.25", "0.25 and above"),
