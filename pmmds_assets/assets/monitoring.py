@@ -3,9 +3,9 @@
 Not here: model performance (performance.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -13,6 +13,7 @@ from pmmds_assets.charts import bar_chart, line_chart, table
 from pmmds_assets.check_results import check_result, not_evaluated
 from pmmds_assets.console_links import console_metadata
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
+from pmmds_assets.hourly_checks import hourly_check, hourly_result
 from pmmds_assets.partitions import hourly, key_of
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
@@ -71,11 +72,7 @@ class MonitorConfig(dg.Config):
     partitions_def=hourly,
     backfill_policy=dg.BackfillPolicy.single_run(),
     deps=["prediction_logs"],
-    check_specs=[
-        dg.AssetCheckSpec(
-            COUNTED_CHECK, asset="feature_histograms", description="The counted hours have all logged rows"
-        )
-    ],
+    check_specs=[hourly_check(COUNTED_CHECK, "feature_histograms", "All logged rows of the hour are counted")],
 )
 def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Counts per model version, feature and bin for each hour, computed in the database.
@@ -88,6 +85,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     started = datetime.now(UTC)
     result = refresh_histograms(d, start, end)
     totals = d.histograms.hourly_rows(d.model_name, start, end)
+    hours = _hours(d, start, end, dict(totals), started - ARRIVING)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(d.histograms.digest(d.model_name, start, end)[:16]),
         metadata={
@@ -97,23 +95,46 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
             "hours": table([{"hour": f"{h:%Y-%m-%d %H:00}", "n_rows": n} for h, n in totals[-48:]]),
             "chart": line_chart("Rows per hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
         },
-        check_results=[_counted_check(d, result, dict(totals), started)],
+        check_results=[_counted_check(context, hours, result)],
     )
 
 
+class _Hour(NamedTuple):
+    """The rows of an hour in the prediction log and in the histograms."""
+
+    start: datetime
+    n_logged: int
+    n_counted: int
+
+    @property
+    def is_complete(self) -> bool:
+        return self.n_counted >= self.n_logged
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return {"hour": f"{self.start:%Y-%m-%d %H:00}", "logged": self.n_logged, "counted": self.n_counted}
+
+
+def _hours(
+    d: Deployment, start: datetime, end: datetime, counted: Mapping[datetime, int], arrived: datetime
+) -> list[_Hour]:
+    """Return each hour of [start, end) with its counted rows and the logged rows that arrived before `arrived`."""
+    logged = logged_hours(d.database, d.contract, d.archive, start, end, ingested_before=arrived)
+    starts = [start + i * HOUR for i in range(round((end - start) / HOUR))]
+    return [_Hour(hour, logged.get(hour, 0), counted.get(hour, 0)) for hour in starts]
+
+
 def _counted_check(
-    deployment: Deployment, result: RefreshResult, counted: Mapping[datetime, int], started: datetime
+    context: dg.AssetExecutionContext, hours: Sequence[_Hour], result: RefreshResult
 ) -> dg.AssetCheckResult:
-    """Compare the hours that this run counted with the log. Hours that did not change keep their earlier result."""
-    if not result.hours:
-        return check_result(COUNTED_CHECK, True, {"n_hours": 0})
-    window = min(result.hours), max(result.hours) + HOUR
-    d, arrived = deployment, started - ARRIVING
-    logged = logged_hours(d.database, d.contract, d.archive, *window, ingested_before=arrived)
-    hours = [(hour, logged.get(hour, 0), counted.get(hour, 0)) for hour in result.hours]
-    missing = [{"hour": f"{h:%Y-%m-%d %H:00}", "logged": n, "counted": m} for h, n, m in hours if m < n]
-    metadata = {"n_hours": len(hours), "versions without a profile": ", ".join(result.skipped_versions) or "none"}
-    return check_result(COUNTED_CHECK, not missing, metadata, missing)
+    """Compare the hours with the log. Log a result for each hour, and return a result for the run."""
+    if not context.has_partition_key:  # Otherwise, Dagster stores the result of the run as that of its only hour.
+        for hour in hours:
+            context.log_event(hourly_result(context.asset_key, COUNTED_CHECK, hour.start, hour.is_complete, hour.row))
+    incomplete = [hour.row for hour in hours if not hour.is_complete]
+    skipped = ", ".join(result.skipped_versions) or "none"
+    metadata = {"n_hours": len(hours), "versions without a profile": skipped}
+    return check_result(COUNTED_CHECK, not incomplete, metadata, incomplete)
 
 
 @dg.asset(

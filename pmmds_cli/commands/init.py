@@ -111,7 +111,6 @@ def _document(draft: ContractDraft, project: Project) -> dict[str, object]:
 
 def _print_next(folder: Path) -> None:
     print(f"\nWrote contract.yaml, pmmds.toml, example-request.json and README.md to {folder}.")
-    print("Next:")
-    print(f"  cd {shlex.quote(str(folder))} && pmmds up && pmmds train")
-    print("  curl -s http://127.0.0.1:8000/api/v1/predict \\")
-    print("    -H 'Content-Type: application/json' -d @example-request.json")
+    go = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    print("Next, start the processes, train the first model and see how to request a prediction:")
+    print(f"  {go}pmmds up --train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_cli.output.drift_table import print_drift
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.runtime.plurals import counted
+from pmmds_core.runtime.time_windows import HOUR, hourly_window
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.database.grants import MONITOR
 
@@ -57,7 +59,9 @@ def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "
     check_segment_features(deployment.contract, comma_list(segments))
     deployment.production_version()
     hours = window_hours or deployment.settings.drift_current_window_hours
-    say(f"Running monitor_job on the last {counted(hours, 'hour')}")
+    start, end = hourly_window(datetime.now(UTC), hours)
+    n_hours = counted(round((end - start) / HOUR), "hour")
+    say(f"Running monitor_job on {n_hours}: {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
     from pmmds_assets.jobs import monitor_request
 
     ops = {"drift_report": {"config": {"window_hours": hours, "segment_features": segments}}}

@@ -18,6 +18,7 @@ from pmmds_cli.commands.completion import log_names
 from pmmds_cli.output.console import JsonOption, print_json, print_table, say
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_cli.output.waiting import waiting
+from pmmds_core.config.urls import authority, client_host
 from pmmds_core.errors import ServiceError, UsageError
 from pmmds_core.runtime.processes import is_alive
 
@@ -59,15 +60,31 @@ def up(
         bool, typer.Option("--foreground", help="Run in the foreground, as the main process of a container.")
     ] = False,
     no_console: Annotated[bool, typer.Option("--no-console", help="Do not start the console.")] = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train the first model if none is in production, and wait until it serves.")
+    ] = False,
 ) -> None:
     """Start the console, the service, Dagster (web server and daemon) and the MLflow server under a supervisor."""
     from pmmds_core.config.settings import load_settings
 
-    processes = start(load_settings(), foreground=foreground, with_console=not no_console)
-    for process in processes:
+    if foreground and train:
+        raise UsageError(
+            "--train cannot be used with --foreground, which ends only with the processes.",
+            next_step="Run `pmmds train` in another terminal or container.",
+        )
+    settings = load_settings()
+    for process in start(settings, foreground=foreground, with_console=not no_console):
         if process.page:
-            print(f"{process.name:18} {process.page}")
+            print(f"{process.name:18} {process.page}{_grpc_address(process)}", flush=True)
+    if train:
+        from pmmds_cli.commands.first_model import train_first_model
+
+        train_first_model(settings)
     print("Next: `pmmds status`, `pmmds logs`, `pmmds down`.")
+
+
+def _grpc_address(process: Process) -> str:
+    return f"  gRPC {authority(client_host(process.host), process.grpc_port)}" if process.grpc_port else ""
 
 
 def start(settings: Settings, *, foreground: bool = False, with_console: bool = True) -> Sequence[Process]:

@@ -118,9 +118,9 @@ Predicts `{contract.label.source}` = `{contract.label.positive}` from {n_feature
 
 1. Read `contract.yaml` and correct what was guessed wrong: ranges, allowed values, blank cells.
 2. Check it: `pmmds contract check contract.yaml --data {shlex.quote(str(project.data))}`.
-3. Start the processes and train the first model: `pmmds up`, then `pmmds train`.
-4. Request a prediction for a row of your file; use the port that `pmmds up` printed for the service:
-   `curl -s http://127.0.0.1:8000/api/v1/predict -H 'Content-Type: application/json' -d @example-request.json`.
+3. Start the processes and train the first model: `pmmds up --train`.
+4. Request a prediction for a row of your file with the command that `pmmds up --train` prints. The row is in
+   `example-request.json`.
 5. Open the console: `pmmds open console`. Send simulated requests: `pmmds traffic --count 300 --labels`.
 6. Check for drift: `pmmds monitor`. Send changed rows with `pmmds traffic --count 1000 --drift shift --labels` and
    check again.

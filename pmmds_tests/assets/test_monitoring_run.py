@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from pmmds_assets.jobs import all_schedules, monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
+from pmmds_core.runtime.time_windows import hourly_window
 from pmmds_core.stores.database.tables import feature_histograms, prediction_logs
 from pmmds_core.stores.lifecycle.status import read_loop_state
 from pmmds_core.synthetic.generator import packaged_generator
@@ -241,11 +242,34 @@ def test_the_check_names_the_hours_with_uncounted_rows(trained_home: Path, tmp_p
         connection.execute(sa.update(log).values(ingested_at=datetime.now(UTC) - timedelta(hours=1)))
         some = sa.select(log.c.request_id).limit(7).scalar_subquery()
         connection.execute(sa.update(log).where(log.c.request_id.in_(some)).values(model_version="999"))
-    result = platform.run("monitor_job", selection=["feature_histograms"], tags=platform.window_tags())
-    (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_row_is_counted"]
+    tags = range_tags(*hourly_window(datetime.now(UTC), 2))
+    result = platform.run("monitor_job", selection=["feature_histograms"], tags=tags)
+    checks = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_row_is_counted"]
+    (check,) = [c for c in checks if c.partition is None]
     assert not check.passed
     assert check.metadata["versions without a profile"].value == "999"
     failures = check.metadata["failures"]
     assert isinstance(failures, dg.TableMetadataValue)
     (hour,) = failures.records
     assert (hour.data["logged"], hour.data["counted"]) == (20, 13)
+    in_hours = {c.partition: c for c in checks if c.partition}
+    assert sorted(in_hours) == sorted(materialized_hours(result))
+    assert len(in_hours) >= 3
+    (incomplete,) = [c for c in in_hours.values() if not c.passed]
+    assert {k: v.value for k, v in incomplete.metadata.items()} == dict(hour.data)
+    assert stored_statuses(platform, set(in_hours)) == {
+        hour: "FAILED" if hour == incomplete.partition else "SUCCEEDED" for hour in in_hours
+    }
+
+
+def materialized_hours(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Return the partitions that the run materialized."""
+    events = result.get_asset_materialization_events()
+    return [str(e.partition) for e in events if e.asset_key == dg.AssetKey("feature_histograms")]
+
+
+def stored_statuses(platform: DagsterPlatform, hours: set[str]) -> dict[str, str]:
+    """Return the status that Dagster stored for the check in each hour."""
+    key = dg.AssetCheckKey(dg.AssetKey("feature_histograms"), "every_row_is_counted")
+    records = platform.instance.event_log_storage.get_asset_check_execution_history(key, limit=500)
+    return {str(r.partition): r.status.value for r in records if r.partition in hours}

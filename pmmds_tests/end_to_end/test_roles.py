@@ -151,6 +151,8 @@ def the_promoter_moves_the_alias(staff: Staff, service: RunningService, decision
         wait_until(partial(service.serves, version))
 
 
+# Rejected promotions and rollbacks are recorded as failed if the login may write audit events, as the monitor's may.
+AUDITED = {(MONITOR, "rollback"), (MONITOR, "approve")}
 NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter. If it already is one"
 
 
@@ -187,13 +189,18 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
 def test_commands_of_another_role_are_rejected_at_startup(
     staff: Staff, role: str, arguments: tuple[str, ...], lacks: str, advice: str
 ) -> None:
-    before = staff.rows(), versions(staff)
+    rows, before = staff.rows(), versions(staff)
     said = staff.command(role, *arguments)
     assert said.code == 1
     assert "denied permission to this user" in said.sentence
     assert lacks in said.sentence
     assert advice in said.sentence
-    assert (staff.rows(), versions(staff)) == before
+    assert versions(staff) == before
+    n_recorded = int((role, arguments[0]) in AUDITED)
+    assert staff.rows() == {**rows, "audit_events": rows["audit_events"] + n_recorded}
+    if n_recorded:
+        (event,) = staff.deployment(OWNER).audit.recent(1)
+        assert (event.actor, event.action, event.outcome) == ("Ada", arguments[0], "failed")
 
 
 def versions(staff: Staff) -> tuple[list[str], str]:
