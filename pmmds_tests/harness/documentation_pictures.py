@@ -22,7 +22,7 @@ import httpx
 import msgspec
 from PIL import Image
 
-from pmmds_tests.harness.browser import running_browser
+from pmmds_tests.harness.browser import Browser, running_browser
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.console_process import console_environment, running_console
 from pmmds_tests.harness.lineage_picture import lineage_facts, lineage_screenshot
@@ -52,12 +52,14 @@ class Picture:
     """One picture. `page`: what it shows. `sources`: the files that determine its look, from the repository's root.
 
     `facts` returns a text that changes if what the picture shows changes, for a page that no file of PMMDS determines.
+    `start` is the CSS selector of the element at the top of the picture; the top of the page without it.
     """
 
     name: str
     page: str
     sources: tuple[str, ...] = ()
     facts: Callable[[], str] = str
+    start: str = ""
 
 
 PICTURES = (
@@ -78,6 +80,7 @@ PICTURES = (
             f"{_REPORTS}/feature_card.html",
             "pmmds_core/reports/small_charts.py",
         ),
+        start="#features",
     ),
     Picture(LINEAGE, "Dagster", facts=lineage_facts),
 )
@@ -99,8 +102,17 @@ def make_pictures(home: Path) -> Mapping[str, str]:
         for picture in PICTURES:
             if picture.name != LINEAGE:
                 browser.open(_address(picture, console, home))
-                _write(FOLDER / picture.name, browser.screenshot(), MAX_HEIGHT)
+                _write(FOLDER / picture.name, _screenshot(browser, picture), MAX_HEIGHT)
     return {picture.name: digest_of(picture) for picture in PICTURES}
+
+
+def _screenshot(browser: Browser, picture: Picture) -> bytes:
+    """The page from the picture's first element to its end, as a PNG."""
+    if not picture.start:
+        return browser.screenshot()
+    top = browser.run("return arguments[0].getBoundingClientRect().top", browser.element(picture.start))
+    height = browser.run("return document.documentElement.scrollHeight")
+    return browser.screenshot(box={"x": 0, "y": top, "width": WIDTH, "height": height - top})
 
 
 def _address(picture: Picture, console: str, home: Path) -> str:
