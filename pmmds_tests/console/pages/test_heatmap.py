@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from pmmds_console.pages.drift import Cell, heatmap
+from pmmds_console.pages.drift import Cell, heatmap, last_day
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.stores.monitoring.drift_trends import DailyDrift
 
@@ -46,3 +46,10 @@ def test_the_most_drifted_feature_is_first_and_the_score_last() -> None:
 def test_features_beyond_the_limit_are_counted() -> None:
     found = heatmap([drift(0, f"f{i:03d}", 0.1) for i in range(75)], TODAY, 1)
     assert (len(found.rows), found.n_left_out) == (60, 15)
+
+
+def test_a_window_that_ends_at_midnight_has_a_column() -> None:
+    days = [drift(0, "a", 0.1), drift(-1, "a", 0.3)]
+    found = heatmap(days, last_day(days, TODAY), 1)
+    assert (found.columns[-1], found.rows[0][1][-1]) == ("29 Mar", Cell(0.3, 4, False, 1))
+    assert last_day(days[:1], TODAY) == last_day([], TODAY) == TODAY
