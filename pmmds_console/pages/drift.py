@@ -14,17 +14,47 @@ from msgspec import Meta
 
 from pmmds_console.api.parameters import Parameter
 from pmmds_console.pages.page import Page, PageContent, PageRequest
+from pmmds_core.deployment import Deployment
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports.chart_designs import HEAT_STEPS
-from pmmds_core.stores.lifecycle.history import REPORTS, Selection
+from pmmds_core.stores.lifecycle.history import ALERTS, REPORTS, Selection
 from pmmds_core.stores.monitoring.drift_trends import DailyDrift, daily_drift
 
 DEFAULT_WEEKS, MAX_WEEKS = 4, 52
-N_REPORTS = 30
+N_REPORTS, N_ALERTS = 30, 200
 # More days than this become weeks, so that the page stays small and the cells legible.
 MAX_DAY_COLUMNS = 31
 MAX_ROWS = 60
 WEEKS = Parameter("weeks", Annotated[int, Meta(ge=1, le=MAX_WEEKS)], "Weeks until now", DEFAULT_WEEKS)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table over time. `first`: first day; `width`: days per column; `number`: number of columns."""
+
+    first: date
+    width: int
+    number: int
+
+    def of(self, day: date) -> int | None:
+        """The index of a day's column, or None if the day is outside the table."""
+        index = (day - self.first).days // self.width
+        return index if 0 <= index < self.number else None
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return [f"{self.first + timedelta(days=i * self.width):%d %b}" for i in range(self.number)]
+
+    @property
+    def unit(self) -> str:
+        return "day" if self.width == 1 else "week"
+
+
+def columns_until(today: date, n_weeks: int) -> Columns:
+    """The columns of the last `n_weeks` weeks: one per day, or one per week if there would be too many days."""
+    width = 1 if n_weeks * 7 <= MAX_DAY_COLUMNS else 7
+    number = n_weeks * 7 // width
+    return Columns(today - timedelta(days=number * width - 1), width, number)
 
 
 @dataclass(frozen=True)
@@ -47,21 +77,32 @@ class Heatmap:
     unit: str
 
 
+def last_day(days: Sequence[DailyDrift], today: date) -> date:
+    """The day of the last column: tomorrow if a report's window ends at midnight, otherwise today."""
+    return max([today, *(day.day for day in days)])
+
+
 def heatmap(days: Sequence[DailyDrift], today: date, n_weeks: int) -> Heatmap:
-    """The cells of the last `n_weeks` weeks: a column per day, or per week if there would be too many days."""
-    width = 1 if n_weeks * 7 <= MAX_DAY_COLUMNS else 7
-    n_columns = n_weeks * 7 // width
-    first = today - timedelta(days=n_columns * width - 1)
+    """The cells of the last `n_weeks` weeks, one column per day or week."""
+    columns = columns_until(today, n_weeks)
     cells: dict[str, list[Cell | None]] = {}
     for day in days:
-        # A window that ends at the coming midnight has the next day's date.
-        column = min((day.day - first).days // width, n_columns - 1)
-        if column >= 0:
-            row = cells.setdefault(day.feature, [None] * n_columns)
+        column = columns.of(day.day)
+        if column is not None:
+            row = cells.setdefault(day.feature, [None] * columns.number)
             row[column] = _merged(row[column], day)
     ordered = sorted(cells.items(), key=lambda pair: _order(*pair))
-    labels = [f"{first + timedelta(days=i * width):%d %b}" for i in range(n_columns)]
-    return Heatmap(labels, ordered[:MAX_ROWS], max(0, len(ordered) - MAX_ROWS), "day" if width == 1 else "week")
+    return Heatmap(columns.labels, ordered[:MAX_ROWS], max(0, len(ordered) - MAX_ROWS), columns.unit)
+
+
+def alerts_by_column(deployment: Deployment, columns: Columns, since: datetime) -> list[int | None]:
+    """The newest alert that was opened in each column, or None; empty if no alert was opened."""
+    found: list[int | None] = [None] * columns.number
+    for row in reversed(deployment.history.page(ALERTS, Selection(N_ALERTS, since=since)).rows):
+        column = columns.of(row["opened_at"].date())
+        if column is not None:
+            found[column] = row["alert_id"]
+    return found if any(found) else []
 
 
 def _merged(before: Cell | None, day: DailyDrift) -> Cell:
@@ -82,8 +123,10 @@ def _drift(asked: PageRequest) -> PageContent:
     today = datetime.now(UTC).date()
     since = datetime.combine(today - timedelta(weeks=n_weeks), datetime.min.time(), UTC)
     days = daily_drift(deployment.database, deployment.model_name, since)
+    last = last_day(days, today)
     content = {
-        "heatmap": heatmap(days, today, n_weeks),
+        "heatmap": heatmap(days, last, n_weeks),
+        "alerts": alerts_by_column(deployment, columns_until(last, n_weeks), since),
         "weeks": n_weeks,
         "choices": (1, 4, 13, 26, 52),
         "steps": ("below 0.05", "0.05–0.1", "0.1–0.2", "0.2–0.25", "0.25 and above"),

@@ -1,17 +1,17 @@
-"""One feature: its PSI over weeks, its distributions in the reference and in a report, and both by segment.
+"""One feature: its distributions in the reference and in a report, and both by segment.
 
-Not here: all features (drift.py), the comparison (pmmds_core/drift).
+Not here: the feature over time (feature_time.py), all features (drift.py), the comparison (pmmds_core/drift).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from pmmds_console.api.parameters import Parameter, RowId, path_parameter, text_filter
 from pmmds_console.pages.drift import WEEKS
+from pmmds_console.pages.feature_time import over_time
 from pmmds_console.pages.page import Page, PageContent, PageRequest
 from pmmds_console.problems import not_found
 from pmmds_core.deployment import Deployment
@@ -20,7 +20,6 @@ from pmmds_core.drift.report import DriftReport
 from pmmds_core.errors import StoreError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports import charts
-from pmmds_core.stores.monitoring.drift_trends import DailyDrift, daily_drift
 from pmmds_core.workflows.feature_segments import FeatureSegment, feature_by_segment
 
 # Fewer rows of a segment make a PSI that chance alone explains.
@@ -41,7 +40,7 @@ def _feature(asked: PageRequest) -> PageContent:
         "measured": measured,
         "has_enough_rows": report is not None and has_enough_rows(report.document),
         "histogram": _histogram("now", name, measured["bins"], WIDTH) if measured else "",
-        "history": _history(deployment, name, values["weeks"]),
+        **over_time(deployment, name, measured["bins"] if measured else (), values["weeks"], report),
         "weeks": values["weeks"],
         "choices": [c for c in deployment.contract.categorical_names if c != name],
         "by": values["by"],
@@ -73,18 +72,6 @@ def _measured(report: DriftReport | None, name: str) -> Mapping[str, Any] | None
 def _histogram(key: str, name: str, bins: Sequence[Mapping[str, Any]], width: int = 0) -> str:
     text = "Shares of rows by bin, reference above current; the table has all numbers."
     return charts.histogram(charts.ChartText(key, f"Distribution of {name}", text), bins, width=width)
-
-
-def _history(deployment: Deployment, name: str, n_weeks: int) -> str:
-    since = datetime.now(UTC) - timedelta(weeks=n_weeks)
-    days = daily_drift(deployment.database, deployment.model_name, since, feature=name)
-    threshold = deployment.settings.drift_psi_threshold
-    title = charts.ChartText("past", f"PSI of {name} by day", f"The dashed line is the threshold {threshold:g}.")
-    return charts.history(title, [_point(day) for day in days], threshold)
-
-
-def _point(day: DailyDrift) -> dict[str, Any]:
-    return {"at": datetime.combine(day.day, time(12), UTC), "feature": day.feature, "psi": day.psi}
 
 
 def _segments(deployment: Deployment, report: DriftReport | None, name: str, by: str | None) -> dict[str, Any]:

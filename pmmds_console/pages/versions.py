@@ -5,91 +5,57 @@ Not here: rolling back (actions/), the registry (pmmds_core/stores/artifacts).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pmmds_console.api.parameters import path_parameter
-from pmmds_console.pages.decisions import outcome, with_outcomes
+from pmmds_console.pages.decisions import with_outcomes
 from pmmds_console.pages.drift import WEEKS
+from pmmds_console.pages.events import Event, events_since, rows_since
 from pmmds_console.pages.page import Page, PageContent, PageRequest
+from pmmds_console.pages.performance import quality_chart
 from pmmds_console.problems import not_found
 from pmmds_core.deployment import Deployment
 from pmmds_core.reports import charts
 from pmmds_core.reports.performance_page import daily_points
 from pmmds_core.reports.time_axis import roomy_axis
-from pmmds_core.stores.lifecycle.history import ALERTS, DECISIONS, PERFORMANCE, VERSIONS, Listing, Selection
+from pmmds_core.stores.lifecycle.history import ALERTS, DECISIONS, PERFORMANCE, VERSIONS, Selection
 
-# Rows of each kind on the timeline; the lists have all.
-N_ROWS = 200
 N_SHOWN = 50
 WIDTH = 860
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened. `lane`: its kind; `tone`: good, bad or quiet; `path`: the page about it."""
-
-    at: datetime
-    lane: str
-    tone: str
-    text: str
-    path: str
 
 
 def _timeline(asked: PageRequest) -> PageContent:
     deployment, n_weeks = asked.deployment, asked.values["weeks"]
     since = datetime.now(UTC) - timedelta(weeks=n_weeks)
-    events = sorted(_events(deployment, since), key=lambda e: e.at, reverse=True)
-    documents = [row["document"] for row in _rows(deployment, PERFORMANCE, since)]
+    events = sorted(events_since(deployment, since), key=lambda e: e.at, reverse=True)
+    documents = [row["document"] for row in rows_since(deployment, PERFORMANCE, since)]
     pointer = deployment.decisions.pointer()
     content = {
-        "versions": _rows(deployment, VERSIONS, None),
+        "versions": rows_since(deployment, VERSIONS, None),
         "live": pointer.version if pointer else "",
         "weeks": n_weeks,
         "events": events[:N_SHOWN],
         "n_more": max(0, len(events) - N_SHOWN),
-        **_charts(documents, events),
+        **_charts(deployment, documents, events),
     }
     return PageContent("Versions", content)
 
 
-def _rows(deployment: Deployment, listing: Listing, since: datetime | None) -> Sequence[Mapping[str, Any]]:
-    return deployment.history.page(listing, Selection(N_ROWS, since=since)).rows
-
-
-def _events(deployment: Deployment, since: datetime) -> Iterator[Event]:
-    for row in _rows(deployment, VERSIONS, since):
-        version = row["version"]
-        yield Event(row["registered_at"], "trained", "quiet", f"v{version} was registered.", f"/versions/{version}")
-    for row in _rows(deployment, DECISIONS, since):
-        word = outcome(row["kind"], row["state"], promoted=row["promoted"])
-        lane = {"rollback": "rollback", "manual": "moved"}.get(row["kind"], "promotion")
-        tone = "bad" if lane == "rollback" else "good" if word == "promoted" else "quiet"
-        text = f"v{row['challenger_version']} {word}: {row['promotion_reason']}"
-        yield Event(row["decided_at"], lane, tone, text, f"/decisions/{row['decision_id']}")
-    for row in _rows(deployment, ALERTS, since):
-        yield Event(row["opened_at"], "alert", "bad", row["message"], f"/alerts/{row['alert_id']}")
-    for change in deployment.alerts.changes_with_note(deployment.model_name, since, N_ROWS):
-        text = f"{change.changed_by} on alert {change.alert_id}: {change.note}"
-        yield Event(change.changed_at, "comment", "quiet", text, f"/alerts/{change.alert_id}")
-
-
-def _charts(documents: Sequence[Mapping[str, Any]], events: Sequence[Event]) -> dict[str, str]:
+def _charts(deployment: Deployment, documents: Sequence[Mapping[str, Any]], events: Sequence[Event]) -> dict[str, str]:
     """The quality by day and the events below it, on one time axis."""
-    points = [point for document in documents for point in daily_points(document)]
-    if not points and not events:
+    days = [point["at"] for document in documents for point in daily_points(document)]
+    if not days and not events:
         return {"quality": "", "lanes": ""}
     # Half a day on both sides, so that a day's mark is not cut.
-    axis = roomy_axis([p["at"] for p in points] + [e.at for e in events], timedelta(hours=12))
-    quality = charts.ChartText("quality", "ROC-AUC by day", "Realized from labels, and estimated without them.")
+    axis = roomy_axis(days + [e.at for e in events], timedelta(hours=12))
     lanes = charts.ChartText(
         "lanes", "Events", "Registrations, promotions, rollbacks, alerts and comments; listed below."
     )
     rows = [{"at": e.at, "lane": e.lane, "tone": e.tone} for e in sorted(events, key=lambda e: e.lane)]
     return {
-        "quality": charts.daily(quality, points, axis=axis, width=WIDTH),
+        "quality": quality_chart(deployment, documents, axis, WIDTH),
         "lanes": charts.events(lanes, rows, axis, width=WIDTH),
     }
 

@@ -25,6 +25,8 @@ _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
 # The width in pixels to the left of the plot, which aligns the time axes of charts placed above each other.
 _EXTENT = 80
+# The color of the markers of values beyond a threshold. They also have a shape of their own.
+_ALERT = "var(--bad)"
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
 
@@ -150,27 +152,41 @@ def _when() -> alt.X:
 def _history() -> Any:
     """Return a line chart of the PSI in past reports, with one line per feature.
 
-    The rows have at (ms), feature (keyed) and psi. The limits have psi, which is the threshold.
+    The rows have at (ms), feature (keyed), psi and over, which is True above the threshold. The limits have psi,
+    which is the threshold, and label.
     """
     import altair as alt
 
     # Each line also has its own dash pattern, for readers who cannot distinguish five colors.
     legend = alt.Legend(labelExpr=_LABEL)
     color = alt.Color("feature:N", sort=None, title=None, scale=alt.Scale(range=_SERIES), legend=legend)
-    base = alt.Chart(alt.NamedData("rows")).encode(
-        x=_when(), y=alt.Y("psi:Q", title="PSI", axis=alt.Axis(tickCount=5)), color=color
-    )
+    axis = alt.Axis(tickCount=5, minExtent=_EXTENT, maxExtent=_EXTENT)
+    placed = alt.Chart(alt.NamedData("rows")).encode(x=_when(), y=alt.Y("psi:Q", title="PSI", axis=axis))
+    base = placed.encode(color=color)
     dash = alt.StrokeDash("feature:N", sort=None, legend=None, scale=alt.Scale(range=_DASHES))
     lines = base.mark_line(strokeWidth=1.8).encode(strokeDash=dash)
     points = base.mark_point(size=20, opacity=1)
-    limit = alt.Chart(alt.NamedData("limits")).mark_rule(strokeDash=[5, 4], stroke=_INK).encode(y="psi:Q")
-    return _plain(alt.layer(lines, points, limit).properties(width=520, height=200))
+    markers = placed.transform_filter("datum.over").mark_point(
+        filled=True, shape="diamond", size=70, opacity=1, color=_ALERT
+    )
+    return _plain(alt.layer(lines, points, *_limits("psi"), markers).properties(width=520, height=200))
+
+
+def _limits(field: str) -> list[Any]:
+    """Return dashed lines at the thresholds, which have the field and label. Each label is to the right of its line."""
+    import altair as alt
+
+    base = alt.Chart(alt.NamedData("limits")).encode(y=f"{field}:Q")
+    line = base.mark_rule(strokeDash=[5, 4], stroke=_INK)
+    text = base.mark_text(align="left", baseline="middle", dx=6, fontSize=11, color=_INK)
+    return [line, text.encode(x=alt.value("width"), text="label:N")]
 
 
 def _daily() -> Any:
     """Return a chart of a daily metric with its interval, drawn over the wide, pale interval of its estimate.
 
-    The rows have at (ms), value, low, high, what, and the sizes stroke, size (pixels), pale and opacity (0-1).
+    The rows have at (ms), value, low, high, what, is_beyond, and the sizes stroke, size (pixels), pale and opacity
+    (0-1). The limits have value and label. A marker surrounds the points that are beyond a limit.
     """
     import altair as alt
 
@@ -196,7 +212,9 @@ def _daily() -> Any:
         size=alt.Size("size:Q", scale=None, legend=None),
         opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
     )
-    return _plain(alt.layer(bars, points).properties(width=520, height=220))
+    beyond = base.transform_filter("datum.is_beyond").encode(x=_when(), y=y)
+    markers = beyond.mark_point(shape="diamond", size=150, strokeWidth=2, opacity=1, color=_ALERT)
+    return _plain(alt.layer(bars, points, *_limits("value"), markers).properties(width=520, height=220))
 
 
 def _events() -> Any:

@@ -94,36 +94,63 @@ def heatmap(text: ChartText, cells: Rows) -> str:
     return _draw("heatmap", text, rows=rows)
 
 
-def history(text: ChartText, points: Rows, threshold: float) -> str:
-    """Render a line chart of points, which have at, feature and psi.
+@dataclass(frozen=True)
+class Limit:
+    """A threshold and its label, which are drawn as a dashed line."""
 
-    `at` is an aware datetime, and None as `psi` leaves a gap in the line. The design has colors for five features.
-    Returns an empty string if no point has a PSI.
+    value: float
+    label: str
+
+
+def history(
+    text: ChartText, points: Rows, threshold: float, *, axis: TimeAxis | None = None, width: int = DAILY_WIDTH
+) -> str:
+    """Render a line chart of points, which have at, feature and psi. Values above the threshold have a marker.
+
+    `at` is an aware datetime, and None as `psi` leaves a gap in the line. The design has colors for five features; a
+    chart of one feature has no legend. Returns an empty string if no point has a PSI. `axis` is the time axis, which is
+    that of the points by default. `width` is the width of the plot in pixels.
     """
     if all(p["psi"] is None for p in points):
         return ""
     position = {name: i for i, name in enumerate(dict.fromkeys(p["feature"] for p in points))}
     rows = [
-        {**p, "at": _milliseconds(p["at"]), "feature": _keyed(position[p["feature"]], p["feature"])} for p in points
+        {
+            "at": _milliseconds(p["at"]),
+            "feature": _keyed(position[p["feature"]], p["feature"]),
+            "psi": p["psi"],
+            "over": p["psi"] is not None and p["psi"] > threshold,
+        }
+        for p in points
     ]
-    axis = minute_axis([p["at"] for p in points])
-    return _draw("history", text, {"x": _of_time(axis)}, rows=rows, limits=[{"psi": threshold}])
+    limits = [{"psi": threshold, "label": f"threshold {threshold:g}"}]
+    x = _of_time(axis or minute_axis([p["at"] for p in points]))
+    return _draw("history", text, {"x": x}, width=width, has_legend=len(position) > 1, rows=rows, limits=limits)
 
 
-def daily(text: ChartText, points: Rows, *, axis: TimeAxis | None = None, width: int = DAILY_WIDTH) -> str:
+def daily(
+    text: ChartText,
+    points: Rows,
+    *,
+    axis: TimeAxis | None = None,
+    width: int = DAILY_WIDTH,
+    limits: Sequence[Limit] = (),
+) -> str:
     """Render a chart of daily points, which have at (noon of the UTC day), value, low, high, what and is_valid.
 
-    Returns an empty string if there are no points. `axis` is the time axis, which is that of the points by default.
-    `width` is the width of the plot in pixels.
+    A point whose `is_beyond` is True has a marker. Returns an empty string if there are no points. `axis` is the time
+    axis, which is that of the points by default. `width` is the width of the plot in pixels.
     """
     if not points:
         return ""
     axis = axis or day_axis([p["at"] for p in points])
     pixels = width * DAY / (axis.high - axis.low)
-    rows = [{**p, "at": _milliseconds(p["at"]), **_sizes(p, pixels)} for p in points]
+    rows = [{"is_beyond": False, **p, "at": _milliseconds(p["at"]), **_sizes(p, pixels)} for p in points]
     ends = [p[name] for p in points for name in ("low", "high", "value") if p[name] is not None]
+    ends += [limit.value for limit in limits]
     y = AxisFill(None if min(ends) < max(ends) else (ends[0] - 0.05, ends[0] + 0.05))
-    return _draw("daily", text, {"x": _of_time(axis), "y": y}, width=width, rows=rows)
+    lines = [{"value": limit.value, "label": limit.label} for limit in limits]
+    return _draw("daily", text, {"x": _of_time(axis), "y": y}, width=width, rows=rows, limits=lines)
 
 
 def events(text: ChartText, points: Rows, axis: TimeAxis, *, width: int = DAILY_WIDTH) -> str:
@@ -223,9 +250,10 @@ def _draw(
     axes: Mapping[str, AxisFill] | None = None,
     *,
     width: int = 0,
+    has_legend: bool = True,
     **data: Iterable[Mapping[str, Any]],
 ) -> str:
-    """Return the SVG of a design.
+    """Return the SVG of a design, with its legends unless `has_legend` is False.
 
     `width` is the width of the plot in pixels. If it is 0, the plot has the width of the design.
     """
@@ -234,6 +262,8 @@ def _draw(
     spec = msgspec.json.decode(_compiled(name))
     if width:
         spec["width"] = width
+    if not has_legend:
+        spec.pop("legends", None)
     for scale, fill in (axes or {}).items():
         _fill_axis(spec, scale, fill)
     for source in spec["data"]:

@@ -16,6 +16,7 @@ from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports import charts
 from pmmds_core.reports.chart_designs import HEAT_STEPS
 from pmmds_core.reports.drift_history import MIN_ROWS_A_CELL, PageContext, PastReport
+from pmmds_core.reports.small_charts import small_histogram
 from pmmds_core.runtime.plurals import counted
 from pmmds_core.runtime.time_windows import HOUR
 from pmmds_core.statistics.verdict import Verdict
@@ -30,6 +31,8 @@ _RANK = {Verdict.DRIFTED: 0, Verdict.INSUFFICIENT_DATA: 1, Verdict.STABLE: 2}
 
 @dataclass(frozen=True)
 class HeatmapView:
+    """The heatmap. `svg` is empty if no hour has enough rows."""
+
     svg: str
     text: str
     legend: tuple[str, ...]
@@ -121,6 +124,7 @@ def _for_display(feature: Mapping[str, Any], index: int) -> dict[str, Any]:
         "title": title,
         "key": f"f{index}",
         "svg": "",
+        "small_svg": small_histogram(title, feature["bins"]),
         "moved": feature["statement"].removeprefix(f"{title}: "),
         "missing_or_unknown": _missing_or_unknown(feature),
         "shown_bins": [b for b in feature["bins"] if b["reference_share"] or b["current_share"]],
@@ -208,7 +212,8 @@ def _heatmap(
     )
     if len(features) > MAX_HEAT_ROWS:
         text += f" Only the {MAX_HEAT_ROWS} most significant features are shown."
-    svg = charts.heatmap(charts.ChartText("heat", "PSI above chance by feature and hour", text), rows)
+    title = "PSI above chance by feature and hour"
+    svg = charts.heatmap(charts.ChartText("heat", title, text), rows) if hottest else ""
     return HeatmapView(svg, text, _legend())
 
 
@@ -242,7 +247,7 @@ def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext)
     ]
     text = (
         f"PSI of the most significant features ({len(names)}) in the last {counted(len(context.reports), 'report')}; "
-        f"the dashed line is the threshold {psi_threshold:g}. Reports on too few rows have no point."
+        f"values above the threshold {psi_threshold:g} are marked. Reports on too few rows have no point."
     )
     svg = charts.history(charts.ChartText("past", "PSI over past reports", text), points, psi_threshold)
     return HistoryView(svg, text, context.reports)

@@ -22,8 +22,9 @@ from pmmds_core.policies.retraining import (
 )
 from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.auc_difference import PerformanceDrop, measure_drop
-from pmmds_core.statistics.classification import AucInterval, auc_interval, has_both_classes
+from pmmds_core.statistics.classification import auc_interval, has_both_classes
 from pmmds_core.stores.lifecycle.retrainings import alert_cause
+from pmmds_core.workflows.performance_limits import holdout_auc
 
 # The maximum number of labeled rows for the realized ROC-AUC. More rows would hardly change it.
 N_NEWEST = 20_000
@@ -101,16 +102,14 @@ def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> 
     The result is None if there is too little data. The rows are read only if the hourly performance report has counted
     enough labels.
     """
-    version, evaluation = judged.challenger_version, judged.document.get("evaluation")
+    version, holdout = judged.challenger_version, holdout_auc(judged)
     days = deployment.daily_performance.results(start - timedelta(days=1))
     n_labelled = sum(day.n_labelled for day in days if day.model_version == version)
-    if not evaluation or n_labelled < deployment.settings.retrain_min_labels:
+    if holdout is None or n_labelled < deployment.settings.retrain_min_labels:
         return None
     rows = deployment.daily_performance.labelled_since(version, start, N_NEWEST)
     if len(rows.labels) < deployment.settings.retrain_min_labels or not has_both_classes(rows.labels):
         return None
-    low, high = evaluation["challenger_interval"]
-    holdout = AucInterval(evaluation["challenger_metrics"][evaluation["primary_metric"]], low, high)
     return measure_drop(holdout, auc_interval(rows.labels, rows.probabilities))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -124,12 +124,16 @@ class Browser:
         """The first true result of a condition. Raises TimeoutException."""
         return WebDriverWait(self.driver, PATIENCE_SECONDS, poll_frequency=0.02).until(lambda _: condition())
 
-    def screenshot(self, *, css: str = "") -> bytes:
-        """A PNG of the whole page, or of the first element of a CSS selector, beyond the window if it is larger."""
+    def screenshot(self, *, css: str = "", box: Mapping[str, float] | None = None) -> bytes:
+        """A PNG of the whole page, or of the first element of a CSS selector, beyond the window if it is larger.
+
+        `box` is the part of the page to show instead: x, y, width and height in CSS pixels.
+        """
         if css:
             box = self.run("const b = arguments[0].getBoundingClientRect(); return b.toJSON()", self.element(css))
-        else:
+        elif box is None:
             box = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        assert box is not None
         clip = {**{side: box[side] for side in ("x", "y", "width", "height")}, "scale": 1}
         taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
         return base64.b64decode(taken["data"])

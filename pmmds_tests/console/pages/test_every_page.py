@@ -79,6 +79,18 @@ def test_a_cell_of_the_heatmap_leads_to_the_distributions_of_that_report(console
     assert "Report 1" in page.text
 
 
+def test_a_feature_page_shows_its_psi_with_performance_and_its_distribution_by_day(console: RunningConsole) -> None:
+    text = get(f"{console.url}/drift/tenure").text
+    assert "threshold 0.2" in text
+    assert "v1: holdout − 0.05" in text
+    table = text.partition(">Distribution by day<")[2].partition("</table>")[0]
+    assert '<td class="heat-' in table
+
+
+def test_the_heatmap_links_to_the_alert_of_a_day(console: RunningConsole) -> None:
+    assert 'href="/alerts/1" aria-label="Alert 1"' in get(f"{console.url}/drift").text
+
+
 @pytest.mark.parametrize(
     ("path", "status", "sentence"),
     [

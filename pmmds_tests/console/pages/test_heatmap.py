@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from pmmds_console.pages.drift import Cell, heatmap
+from pmmds_console.pages.drift import Cell, heatmap, last_day
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.stores.monitoring.drift_trends import DailyDrift
 
@@ -34,14 +34,6 @@ def test_a_quarter_has_a_column_per_week_with_the_largest_psi() -> None:
     assert found.rows[0][1][-2:] == [Cell(0.01, 0, False, 1), Cell(0.22, 3, True, 3)]
 
 
-def test_a_window_that_ends_at_the_coming_midnight_is_in_the_last_column() -> None:
-    days = [drift(0, "a", 0.1, report_id=9), drift(-1, "a", 0.22, report_id=10)]
-    for n_weeks in (4, 13):
-        cells = heatmap(days, TODAY, n_weeks).rows[0][1]
-        assert cells[-1] == Cell(0.22, 3, False, 10)
-        assert [cell for cell in cells if cell] == [cells[-1]]
-
-
 def test_a_day_with_too_few_rows_has_a_cell_without_a_color() -> None:
     assert heatmap([drift(0, "a", None)], TODAY, 1).rows[0][1][-1] == Cell(None, None, False, 1)
 
@@ -54,3 +46,10 @@ def test_the_most_drifted_feature_is_first_and_the_score_last() -> None:
 def test_features_beyond_the_limit_are_counted() -> None:
     found = heatmap([drift(0, f"f{i:03d}", 0.1) for i in range(75)], TODAY, 1)
     assert (len(found.rows), found.n_left_out) == (60, 15)
+
+
+def test_a_window_that_ends_at_midnight_has_a_column() -> None:
+    days = [drift(0, "a", 0.1), drift(-1, "a", 0.3)]
+    found = heatmap(days, last_day(days, TODAY), 1)
+    assert (found.columns[-1], found.rows[0][1][-1]) == ("29 Mar", Cell(0.3, 4, False, 1))
+    assert last_day(days[:1], TODAY) == last_day([], TODAY) == TODAY

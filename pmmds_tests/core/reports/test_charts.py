@@ -127,3 +127,32 @@ def test_axes_start_at_zero_if_there_are_no_values_or_only_zeros(values: dict[st
         numbers = [float(t) for t in texts(svg) if re.fullmatch(r"[\d.]+", t)]
         assert min(numbers) == 0
         assert len(set(numbers)) == len(numbers) > 1
+
+
+def markers(svg: str) -> int:
+    """Return the number of marks in the color of alerts."""
+    return len(re.findall(r'<path transform[^>]*(?:fill|stroke)="var\(--bad\)"', svg))
+
+
+def test_values_above_the_threshold_have_a_marker_and_the_threshold_a_label() -> None:
+    psi = [0.1, 0.2, None, 0.3, 0.21]
+    points = [{"at": NOON + timedelta(hours=h), "feature": "age", "psi": v} for h, v in enumerate(psi)]
+    svg = charts.history(TEXT, points, 0.2)
+    assert markers(svg) == 2
+    assert "threshold 0.2" in texts(svg)
+    assert markers(charts.history(TEXT, points, 0.5)) == 0
+
+
+def test_only_a_chart_of_several_features_has_a_legend() -> None:
+    points = [{"at": NOON - timedelta(hours=h), "feature": f, "psi": 0.1} for f in ("age", "plan") for h in (1, 0)]
+    assert {"age", "plan"} <= set(texts(charts.history(TEXT, points, 0.2)))
+    assert "age" not in texts(charts.history(TEXT, points[:2], 0.2))
+
+
+def test_days_beyond_a_limit_have_a_marker_and_the_limit_is_in_the_range() -> None:
+    points = [{**p, "is_beyond": p["what"] == "realized" and i < 2} for i, p in enumerate(of_days(2, 1, 0))]
+    svg = charts.daily(TEXT, points, limits=[charts.Limit(0.5, "v1: holdout")])
+    assert markers(svg) == 1
+    assert "v1: holdout" in texts(svg)
+    assert min(float(t) for t in texts(svg) if re.fullmatch(r"0\.\d+", t)) <= 0.5
+    assert markers(charts.daily(TEXT, of_days(2, 1, 0))) == 0

@@ -88,6 +88,11 @@ def wide(document: dict[str, Any], n_features: int) -> dict[str, Any]:
     return {**document, "features": [*many, document["features"][-1]]}
 
 
+def n_charts(html: str) -> int:
+    """The number of charts except the small ones in the feature table."""
+    return html.count("<svg") - html.count('<svg class="small"')
+
+
 def test_the_page_loads_no_external_resources(document: dict[str, Any]) -> None:
     html = render_page(document, HEAD, context_of(["tenure", "contract", SCORE]))
     page = parsed(html)
@@ -101,20 +106,26 @@ def test_a_page_with_a_hundred_features_is_smaller_than_a_megabyte(document: dic
     whole = wide(document, 100)
     html = render_page(whole, HEAD, context_of([f["feature"] for f in whole["features"]]))
     assert len(html.encode()) < 1_000_000
-    assert html.count("<svg") == 100 + 1 + 2, "one chart for each feature, the score, the heatmap and the history"
+    assert n_charts(html) == 100 + 1 + 2, "one chart for each feature, the score, the heatmap and the history"
+    assert html.count('<svg class="small"') == 100 + 1
 
 
 def test_features_beyond_the_first_hundred_are_only_in_the_table(document: dict[str, Any]) -> None:
     html = render_page(wide(document, 103), HEAD)
     assert "The 3 least significant features" in html
-    assert html.count("<svg") == 101
+    assert n_charts(html) == 101
+    assert html.count('<svg class="small"') == 103 + 1
 
 
 def test_every_chart_has_a_title_and_description_and_every_link_has_a_target(document: dict[str, Any]) -> None:
     page = parsed(render_page(document, HEAD, context_of(["tenure", "contract", SCORE])))
     ids = [str(a["id"]) for _, a in page.tags if a.get("id")]
     assert len(ids) == len(set(ids))
-    svgs = page.all("svg")
+    small, svgs = (
+        [a for a in page.all("svg") if (a.get("class") == "small") == is_small] for is_small in (True, False)
+    )
+    titles = {"score" if f["feature"] == SCORE else f["feature"] for f in document["features"]}
+    assert {a["aria-label"] for a in small} == {f"Distribution of {title}" for title in titles}
     assert len(svgs) == len(document["features"]) + 2
     for svg in svgs:
         assert svg["role"] == "img"
@@ -286,6 +297,13 @@ def test_heatmap_cells_show_psi_above_chance_and_are_empty_for_few_rows(profile:
         psi(reference, few + many) - psi_expected_by_chance(400, 220, n_bins), abs=1e-12
     )
     assert heat_cells(profile, {NOW: {"tenure": reference}}, 1)[0].excess == 0.0
+
+
+def test_a_heatmap_without_a_value_is_a_sentence_without_a_chart(document: dict[str, Any]) -> None:
+    cells = [HeatCell("tenure", NOW - timedelta(hours=h), None) for h in range(3)]
+    html = render_page(document, HEAD, PageContext(cells))
+    assert "No hour has enough rows." in html
+    assert n_charts(html) == len(document["features"])
 
 
 def test_heatmap_columns_cover_more_hours_for_longer_windows() -> None:
