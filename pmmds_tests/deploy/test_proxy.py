@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -165,3 +167,22 @@ def test_service_can_read_mlflow_but_not_write(proxy: dict[int, str]) -> None:
             assert status(method, reads + path, {"Content-Type": "application/json"}, b"{}") == 403, method
     for path in ("/", "/graphql", "/ajax-api/2.0/mlflow/runs/get", "/api/2.0/mlflow/../../../graphql", "/get-artifact"):
         assert status("GET", reads + path) == 403, path
+
+
+def test_one_address_cannot_use_all_connections_of_the_console(proxy: dict[int, str]) -> None:
+    with ExitStack() as stack:
+        for _ in range(32):
+            stack.enter_context(unfinished_request(proxy[8010]))
+        wait_until(lambda: status("GET", proxy[8010]) == 503)
+        elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(transport=elsewhere, timeout=60, trust_env=False) as client:
+            assert client.get(proxy[8010]).status_code == 200
+    wait_until(lambda: status("GET", proxy[8010]) == 200)
+
+
+def unfinished_request(url: str) -> socket.socket:
+    """Return a connection with a request whose body does not arrive."""
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=60)
+    connection.sendall(b"POST / HTTP/1.1\r\nHost: console\r\nContent-Length: 10\r\n\r\n")
+    return connection
