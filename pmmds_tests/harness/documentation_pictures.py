@@ -127,7 +127,7 @@ def _system(home: Path) -> Iterator[tuple[str, str]]:
     """Within the block: the service, MLflow, and the console and Dagster at the addresses that this yields."""
     names = ("PMMDS_HTTP_PORT", "PMMDS_GRPC_PORT", "PMMDS_DAGSTER_PORT", "PMMDS_MLFLOW_PORT")
     ports = {name: str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}
-    started = pmmds(home, "up", given=ports)
+    started = pmmds(home, "up", "--no-console", given=ports)
     assert started.code == 0, started.err
     try:
         wait_until(lambda: _is_ready(ports["PMMDS_HTTP_PORT"]))

@@ -20,9 +20,10 @@ MARGIN = 12
 # Assets that the demo has materialized, one in each group.
 _MATERIALIZED = ("reference_data", "trained_model", "drift_report", "production_model")
 _DIRECTION = "localStorage.setItem('asset-graph-direction', JSON.stringify('vertical'))"
-_GREEN = """
+# An asset is green after a run, or red if a check of its last run failed, as that of a drift report with drift.
+_HAS_STATE = """
 const node = [...document.querySelectorAll('foreignObject')].find(e => e.textContent === arguments[0]);
-return Boolean(node && node.querySelector('[style*="accent-green"]'))
+return Boolean(node && node.querySelector('[style*="accent-green"], [style*="accent-red"]'))
 """
 # The lines get the color of highlighted lines, because the usual light gray is hardly visible in a smaller picture.
 _BOX = """
@@ -55,5 +56,5 @@ def lineage_screenshot(browser: Browser, dagster_url: str) -> bytes:
     expanded = quote(",".join(f"global@global:{group}" for group in GROUPS))
     browser.open(f"{dagster_url}/asset-groups?expanded={expanded}")
     for asset in _MATERIALIZED:
-        browser.wait(partial(browser.run, _GREEN, asset))
+        browser.wait(partial(browser.run, _HAS_STATE, asset))
     return browser.screenshot(box=browser.run(_BOX, MARGIN))
