@@ -110,7 +110,9 @@ def _document(draft: ContractDraft, project: Project) -> dict[str, object]:
 
 
 def _print_next(folder: Path) -> None:
-    print(f"\nWrote contract.yaml, pmmds.toml, example-request.json and README.md to {folder}.")
-    go = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    is_here = folder.resolve() == Path.cwd()
+    place = "the working directory" if is_here else folder
+    print(f"\nWrote contract.yaml, pmmds.toml, example-request.json and README.md to {place}.")
+    go = "" if is_here else f"cd {shlex.quote(str(folder))} && "
     print("Next, start the processes, train the first model and see how to request a prediction:")
     print(f"  {go}pmmds up --train")

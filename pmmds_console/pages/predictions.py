@@ -1,4 +1,4 @@
-"""Look up one prediction: its values, the contributions of the features, its label and its origin.
+"""Look up one prediction (values, contributions, label and origin), or list the newest predictions.
 
 Not here: the lineage (pmmds_core/workflows/lineage.py).
 """
@@ -26,9 +26,12 @@ def _look_up(asked: PageRequest) -> PageContent:
         "ids": [],
         "chart": "",
         "contributions": [],
+        "newest": [],
     }
     if request_id:
         content.update(_found(asked.deployment, request_id.strip()))
+    else:
+        content["newest"] = asked.deployment.prediction_log.recent(MAX_LISTED)
     return PageContent("Predictions", content)
 
 
