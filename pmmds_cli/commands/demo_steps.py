@@ -119,7 +119,7 @@ class Demo:
             return
         reasons = " ".join(r for rule in _alerting(document) for r in rule["reasons"])
         if document["verdict"] == Verdict.STABLE:
-            self.end(DemoOutcome.NO_DRIFT, f"No drift was detected, so no model was retrained. {reasons}")
+            self.end(DemoOutcome.NO_DRIFT, f"No alert rule detected drift, so no model was retrained. {reasons}")
         else:
             self.end(DemoOutcome.TOO_FEW_ROWS, f"Too few rows for a verdict, so no model was retrained. {reasons}")
 
