@@ -114,5 +114,5 @@ def _print_next(folder: Path) -> None:
     place = "the working directory" if is_here else folder
     print(f"\nWrote contract.yaml, pmmds.toml, example-request.json and README.md to {place}.")
     go = "" if is_here else f"cd {shlex.quote(str(folder))} && "
-    print("Next, start the processes, train the first model and see how to request a prediction:")
+    print("Next, start the processes, train a model and get a first request:")
     print(f"  {go}pmmds up --train")
