@@ -175,7 +175,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def limit_lock_wait(connection: sa.Connection, seconds: int = LOCK_WAIT_SECONDS) -> None:
+def limit_lock_wait(connection: sa.Connection, seconds: int) -> None:
     """Limit each wait for a PostgreSQL lock in this transaction only, because a pooler shares the session."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{seconds}s'")
 
@@ -196,5 +196,5 @@ def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
             f"The driver for the {place_of(url)} is not installed.",
             next_step="Install it with `pip install 'pmmds[postgres]'`.",
         ) from None
-    event.listen(engine, "begin", limit_lock_wait)
+    event.listen(engine, "begin", lambda connection: limit_lock_wait(connection, LOCK_WAIT_SECONDS))
     return engine
