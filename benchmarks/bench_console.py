@@ -44,6 +44,7 @@ PAGES = (
     "/alerts",
     "/alerts/1",
     "/decisions",
+    "/predictions",
     "/predictions?id=copy-1000",
     "/quality?weeks=13",
 )
