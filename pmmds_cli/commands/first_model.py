@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from pathlib import Path
 
 from pmmds_cli.client.service_client import ServiceClient
 from pmmds_cli.commands.job_steps import print_decision, run_dagster_job
+from pmmds_cli.commands.service import wait_until
 from pmmds_cli.output.console import say
 from pmmds_cli.output.waiting import waiting
 from pmmds_core.config.find_config import find_config
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import NoModelError, ServiceError
+from pmmds_core.errors import NoModelError
 from pmmds_core.stores.database.grants import PROMOTER
 
-# `pmmds init` writes this request from a row of the user's file.
-EXAMPLE_REQUEST = "example-request.json"
 LOAD_SECONDS = 180.0
 
 
@@ -58,15 +56,9 @@ def _production_version(deployment: Deployment) -> str | None:
 
 
 def _wait_until_loaded(settings: Settings, version: str) -> None:
-    deadline = time.monotonic() + LOAD_SECONDS
+    problem, next_step = f"The service did not load v{version}", "Read `pmmds logs serving`."
     with ServiceClient(settings) as client, waiting(f"the service to load v{version}"):
-        while client.model_version() != version:
-            if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"The service did not load v{version} within {LOAD_SECONDS:.0f} seconds.",
-                    next_step="Read `pmmds logs serving`.",
-                )
-            time.sleep(0.1)
+        wait_until(lambda: client.model_version() == version, LOAD_SECONDS, problem, next_step)
 
 
 def print_example(settings: Settings, version: str) -> None:
@@ -84,6 +76,8 @@ def print_example(settings: Settings, version: str) -> None:
 
 def _example_request() -> str | None:
     """Return the path of the project's example request relative to the working directory, if the file exists."""
+    from pmmds_core.contract_inference.project import REQUEST
+
     config = find_config(None)
-    file = Path(EXAMPLE_REQUEST) if config is None else config.with_name(EXAMPLE_REQUEST)
+    file = Path(REQUEST) if config is None else config.with_name(REQUEST)
     return os.path.relpath(file) if file.is_file() else None

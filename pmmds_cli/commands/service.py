@@ -178,7 +178,9 @@ def stop(settings: Settings) -> bool:
         return False
     supervisor.shutdown()
     with waiting(lambda: f"{_running(supervisor)} to stop"):
-        _wait(lambda: not supervisor.is_running() and not is_alive(pid), STOP_SECONDS, "The processes did not stop")
+        wait_until(
+            lambda: not supervisor.is_running() and not is_alive(pid), STOP_SECONDS, "The processes did not stop"
+        )
     return True
 
 
@@ -186,11 +188,14 @@ def _running(supervisor: Supervisor) -> str:
     return ", ".join(s.name for s in supervisor.states() if s.pid) or "the supervisor"
 
 
-def _wait(is_done: Callable[[], bool], seconds: float, problem: str) -> None:
+def wait_until(
+    is_done: Callable[[], bool], seconds: float, problem: str, next_step: str = "See `pmmds status`."
+) -> None:
+    """Wait until a condition is true. Raises ServiceError with `problem` and `next_step` on timeout."""
     deadline = time.monotonic() + seconds
     while not is_done():
         if time.monotonic() > deadline:
-            raise ServiceError(f"{problem} within {seconds:.0f} seconds.", next_step="See `pmmds status`.")
+            raise ServiceError(f"{problem} within {seconds:.0f} seconds.", next_step=next_step)
         time.sleep(0.1)
 
 
