@@ -1,4 +1,4 @@
-"""Requests that change something, as a browser and as a program send them, and a deployment with an open alert."""
+"""Requests that change something, as a browser and as a program send them; open alerts and decisions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import httpx
 
 from pmmds_core.deployment import Deployment
+from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
 from pmmds_core.stores.lifecycle.alerts import Alert
 from pmmds_tests.console.stored_rows import add_reports
 from pmmds_tests.harness.console_process import BASE, RunningConsole
@@ -20,6 +21,29 @@ def open_alert(deployment: Deployment) -> Alert:
         add_reports(deployment.database, deployment.model_name, 1)
     return deployment.alerts.raise_or_extend(
         model_name=deployment.model_name, model_version="1", report_id=1, severity="major", message="tenure moved."
+    )
+
+
+def live(deployment: Deployment) -> str:
+    pointer = deployment.decisions.pointer()
+    assert pointer is not None
+    return pointer.version
+
+
+def pending(deployment: Deployment) -> Decision:
+    """A decision to promote the version that is not in production."""
+    champion = live(deployment)
+    challenger = {"1": "2", "2": "1"}[champion]
+    return deployment.decisions.save(
+        kind="promotion",
+        challenger=challenger,
+        champion=champion,
+        promoted=True,
+        reason=f"v{challenger} is better than v{champion}.",
+        improvement=0.01,
+        details={},
+        run_id="",
+        state=PENDING_APPROVAL,
     )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
+from pmmds_core.stores.database.engine import Database
 from pmmds_tests.console.monitored_home import monitored_home
 from pmmds_tests.harness.console_process import RunningConsole, console_environment, running_console
 
@@ -35,3 +37,10 @@ def console(monitored: Deployment) -> Iterator[RunningConsole]:
     variables = {"PMMDS_DATABASE_URL": settings.database_url} if settings.database_url else {}
     with running_console(console_environment(settings.home, **variables)) as running:
         yield running
+
+
+@pytest.fixture
+def deployment(database: Database, database_settings: Settings) -> Deployment:
+    """A deployment with tables and without a model, on each engine."""
+    assert database.dialect in ("sqlite", "postgresql")
+    return Deployment(database_settings)

@@ -8,21 +8,12 @@ from urllib.parse import unquote
 import pytest
 
 from pmmds_console.sign_in.actors import local_user
-from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.identity.audit import DONE, REFUSED
 from pmmds_tests.console.changes import form_token, open_alert, send_form, send_json
 from pmmds_tests.harness.console_process import RunningConsole, console_environment, running_console
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console actions")]
-
-
-@pytest.fixture
-def deployment(database: Database, database_settings: Settings) -> Deployment:
-    """An empty deployment. `database` has the tables."""
-    assert database.dialect in ("sqlite", "postgresql")
-    return Deployment(database_settings)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 import pmmds
 from pmmds.errors import NotAllowedError
-from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.roles import Role
 from pmmds_core.stores.database.engine import Database
@@ -25,13 +24,6 @@ from pmmds_tests.harness.html_links import parse_html
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console audit")]
 START = datetime(2026, 3, 1, tzinfo=UTC)
 PATH = "/audit-events"
-
-
-@pytest.fixture
-def deployment(database: Database, database_settings: Settings) -> Deployment:
-    """An empty deployment. `database` has the tables."""
-    assert database.dialect in ("sqlite", "postgresql")
-    return Deployment(database_settings)
 
 
 @pytest.fixture

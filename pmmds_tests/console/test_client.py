@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,8 +12,8 @@ from pmmds.errors import InvalidCallError, NotAllowedError, NotFoundError, Respo
 from pmmds.resources import DriftReport, Feature
 from pmmds.rows import Rows
 from pmmds_core.deployment import Deployment
+from pmmds_tests.console.scripted_server import server_of
 from pmmds_tests.harness.console_process import RunningConsole
-from pmmds_tests.harness.ports import free_port
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console")]
 EMPTY = b'{"items": [], "next": null}'
@@ -84,35 +79,6 @@ def test_notebook_tables_escape_values() -> None:
     shown = Rows("Features", Feature, [alert])._repr_html_()
     assert "&lt;script&gt;" in shown
     assert "<script>" not in shown
-
-
-@contextmanager
-def server_of(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """Run a server that returns these responses in turn and repeats the last; yield its URL and the requested paths."""
-    waiting, asked = list(answers), []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            status, body, headers = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_request_is_retried_after_a_503() -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import pytest
@@ -19,9 +16,10 @@ from pmmds.errors import ConflictError, InvalidCallError, NotAllowedError, NotFo
 from pmmds.transport import Transport
 from pmmds_console.actions.table import ACTIONS
 from pmmds_core.deployment import Deployment
-from pmmds_core.policies.decision import PENDING_APPROVAL, RECORDED, REJECTED, Decision
+from pmmds_core.policies.decision import RECORDED, REJECTED
 from pmmds_core.policies.roles import Role
-from pmmds_tests.console.changes import open_alert
+from pmmds_tests.console.changes import live, open_alert, pending
+from pmmds_tests.console.scripted_server import server_of
 from pmmds_tests.harness.console_process import RunningConsole, console_environment, running_console
 from pmmds_tests.harness.home_copies import copy_home
 from pmmds_tests.harness.trained_homes import two_versions_home
@@ -55,29 +53,6 @@ def clients(console: RunningConsole, deployment: Deployment) -> Iterator[dict[st
     yield found
     for client in found.values():
         client.close()
-
-
-def live(deployment: Deployment) -> str:
-    pointer = deployment.decisions.pointer()
-    assert pointer is not None
-    return pointer.version
-
-
-def pending(deployment: Deployment) -> Decision:
-    """A decision to promote the version that is not in production."""
-    champion = live(deployment)
-    challenger = {"1": "2", "2": "1"}[champion]
-    return deployment.decisions.save(
-        kind="promotion",
-        challenger=challenger,
-        champion=champion,
-        promoted=True,
-        reason=f"v{challenger} is better than v{champion}.",
-        improvement=0.01,
-        details={},
-        run_id="",
-        state=PENDING_APPROVAL,
-    )
 
 
 def test_the_caller_is_the_owner_of_the_token(clients: dict[str, Monitoring]) -> None:
@@ -181,37 +156,9 @@ def test_every_action_of_the_console_has_a_method() -> None:
     assert transport.sent == expected
 
 
-@contextmanager
-def server_of(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
-    """Run a server that always returns this response to a POST request; yield its URL and the requested paths."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            asked.append(self.path)
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_a_change_is_sent_once() -> None:
     problem = b'{"type": "urn:pmmds:problem:unavailable", "title": "x", "status": 503, "detail": "A reason."}'
-    with server_of(503, problem) as (url, asked), pmmds.connect(url, retries=3) as monitoring:
+    with server_of((503, problem, {})) as (url, asked), pmmds.connect(url, retries=3) as monitoring:
         with pytest.raises(UnavailableError, match="A reason"):
             monitoring.acknowledge_alert(3)
         assert asked == ["/api/v1/monitoring/alerts/3/acknowledge"]

@@ -9,9 +9,9 @@ import pytest
 
 from pmmds_console.sign_in.actors import local_user
 from pmmds_core.deployment import Deployment
-from pmmds_core.policies.decision import PENDING_APPROVAL, RECORDED, REJECTED, Decision
+from pmmds_core.policies.decision import RECORDED, REJECTED
 from pmmds_core.policies.roles import Role
-from pmmds_tests.console.changes import form_token, send_form, send_json
+from pmmds_tests.console.changes import form_token, live, pending, send_form, send_json
 from pmmds_tests.harness.console_process import RunningConsole, console_environment, running_console
 from pmmds_tests.harness.home_copies import copy_home
 from pmmds_tests.harness.trained_homes import two_versions_home
@@ -41,29 +41,6 @@ def bearer(deployment: Deployment) -> dict[str, dict[str, str]]:
         deployment.users.add(name, role, None)
         headers[name] = {"Authorization": f"Bearer {deployment.tokens.create(name, role, timedelta(days=1))[1]}"}
     return headers
-
-
-def live(deployment: Deployment) -> str:
-    pointer = deployment.decisions.pointer()
-    assert pointer is not None
-    return pointer.version
-
-
-def pending(deployment: Deployment) -> Decision:
-    """A decision to promote the version that is not in production."""
-    champion = live(deployment)
-    challenger = {"1": "2", "2": "1"}[champion]
-    return deployment.decisions.save(
-        kind="promotion",
-        challenger=challenger,
-        champion=champion,
-        promoted=True,
-        reason=f"v{challenger} is better than v{champion}.",
-        improvement=0.01,
-        details={},
-        run_id="",
-        state=PENDING_APPROVAL,
-    )
 
 
 def test_two_people_approve_and_one_rolls_back(

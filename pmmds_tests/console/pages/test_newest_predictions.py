@@ -10,16 +10,12 @@ from starlette.testclient import TestClient
 
 from pmmds_console.application import make_application
 from pmmds_console.pages.predictions import MAX_LISTED
-from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.engine import Database
 from pmmds_tests.console.changes import BROWSER
 from pmmds_tests.harness.prediction_records import make_records
 
 
-def test_the_newest_predictions_are_listed_first(database: Database, database_settings: Settings) -> None:
-    assert database.dialect in ("sqlite", "postgresql")
-    deployment = Deployment(database_settings)
+def test_the_newest_predictions_are_listed_first(deployment: Deployment) -> None:
     application: Any = make_application(deployment)
     client = TestClient(application, base_url="http://127.0.0.1", headers=BROWSER)
     assert "No prediction is in the database." in client.get("/predictions").text

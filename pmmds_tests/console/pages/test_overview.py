@@ -12,22 +12,13 @@ from starlette.testclient import TestClient
 
 from pmmds_console.application import make_application
 from pmmds_console.pages import overview
-from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.engine import Database
 from pmmds_tests.console.changes import BROWSER
 from pmmds_tests.harness.console_process import RunningConsole, console_environment, running_console
 from pmmds_tests.harness.prediction_records import make_records
 
 HOUR = timedelta(hours=1)
 FIGURE = "<dt>Predictions in 24 hours</dt><dd>{}<small>"
-
-
-@pytest.fixture
-def deployment(database: Database, database_settings: Settings) -> Deployment:
-    """A deployment without a model. `database` has the tables."""
-    assert database.dialect in ("sqlite", "postgresql")
-    return Deployment(database_settings)
 
 
 @pytest.fixture
