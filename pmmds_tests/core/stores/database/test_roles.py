@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
 from pmmds_cli.processes import doctor
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.deployment import Deployment
-from pmmds_core.errors import DatabaseUnavailableError, DataError, PmmdsError, RightMissingError
-from pmmds_core.policies.roles import Role
+from pmmds_core.errors import DataError, PmmdsError, RightMissingError
 from pmmds_core.profiling.reference_profile import fit_profile
-from pmmds_core.stores.database import dialects, engine
 from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.database.grants import (
-    CONSOLE,
     FUNCTIONS,
     GRANTS,
     MONITOR,
@@ -32,68 +26,19 @@ from pmmds_core.stores.database.grants import (
     UPDATED_COLUMNS,
 )
 from pmmds_core.stores.database.partitions import keep_days
-from pmmds_core.stores.database.roles import apply
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import fixed
-from pmmds_core.stores.identity.attempts import seconds_to_wait
-from pmmds_core.stores.identity.audit import Origin
-from pmmds_core.stores.identity.sessions import OIDC
 from pmmds_core.stores.lifecycle.status import read_loop_state
-from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.workflows.alert_updates import resolve_alert
-from pmmds_core.workflows.approval import approve
-from pmmds_core.workflows.auditing import audited
 from pmmds_core.workflows.log_archiving import archive_due_days
 from pmmds_core.workflows.promotion import put_into_production
+from pmmds_tests.core.stores.database.role_work import CHANGES_TABLES, As, refused, serve
 from pmmds_tests.core.workflows.test_promotion import decide
 from pmmds_tests.harness.fakes import FileRegistry
 from pmmds_tests.harness.postgres import Cluster
 from pmmds_tests.harness.prediction_records import NOON, columns_of, make_records
 
 pytestmark = pytest.mark.postgres
-As = Callable[[str], Deployment]
-
-
-@pytest.fixture
-def acting_as(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tmp_path: Path) -> Iterator[As]:
-    """Return the deployment for a login that has one role; the migrator owns the tables."""
-    owner = Settings(home=str(tmp_path), database_url=postgres_url, retention_days=1)
-    database = open_database(owner)
-    migrate(database, contract)
-    apply(database, with_roles=True)
-    opened: list[Deployment] = []
-    with database.begin() as connection:
-        for role in GRANTS:
-            connection.exec_driver_sql(f"DROP ROLE IF EXISTS login_{role}")
-            connection.exec_driver_sql(f"CREATE ROLE login_{role} LOGIN IN ROLE {role}")
-
-    def act(role: str) -> Deployment:
-        url = postgres_url.replace("postgres@", f"login_{role}@")
-        opened.append(Deployment(msgspec.structs.replace(owner, database_url=url)))
-        return opened[-1]
-
-    yield act
-    for deployment in opened:
-        deployment.database.close()
-    database.close()
-
-
-def serve(deployment: Deployment) -> None:
-    """Do the service's work: log rows, and add labels for known and unknown requests."""
-    records = make_records(deployment.contract, 60, start=NOON)
-    assert deployment.prediction_log.append(records) == 60
-    labels = [LabelItem(r.request_id, r.prediction, NOON) for r in records]
-    assert deployment.ground_truth.add([*labels, LabelItem("later", 1, NOON)]).accepted == 60
-
-
-def refused(deployment: Deployment, *statements: str) -> None:
-    """Check that each statement is rejected because of a missing privilege."""
-    for statement in statements:
-        with (
-            pytest.raises(DatabaseUnavailableError, match="denied permission to this user"),
-            deployment.database.begin() as c,
-        ):
-            c.exec_driver_sql(statement)
 
 
 MOVES = (
@@ -102,17 +47,9 @@ MOVES = (
     "UPDATE promotion_decisions SET state = 'recorded'",
     "INSERT INTO model_evaluations DEFAULT VALUES",
 )
+
+
 UPSERT = f"{MOVES[1]} ON CONFLICT (model_name) DO UPDATE SET version = '9'"
-CHANGES_TABLES = (
-    "CREATE TABLE more (id int)",
-    "ALTER TABLE prediction_logs ADD COLUMN more int",
-    "DROP TABLE prediction_logs_default",
-    "TRUNCATE prediction_logs",
-    "DELETE FROM prediction_logs",
-    "UPDATE prediction_logs SET probability = 1",
-    "UPDATE alembic_version SET version_num = '9999'",
-    "DELETE FROM ground_truth",
-)
 
 
 def test_grants_are_defined_for_every_table() -> None:
@@ -278,104 +215,6 @@ def test_dropping_duplicate_rows_is_recorded_with_a_separate_file(acting_as: As)
         doctor.archive(d)
 
 
-def test_the_service_cannot_replace_an_archived_row(acting_as: As) -> None:
-    service, d = acting_as(SERVICE), acting_as(MONITOR)
-    serve(service)
-    before = d.ground_truth.labelled_rows().probabilities.tolist()
-    archive_due_days(d, NOON + timedelta(days=9))
-    false = [msgspec.structs.replace(r, probability=0.5) for r in make_records(d.contract, 60, start=NOON)]
-    assert service.prediction_log.append(false) == 60
-    assert d.ground_truth.labelled_rows().probabilities.tolist() == before
-    assert len(d.archive.contradicted()) == 60
-
-
-@pytest.mark.parametrize("day", ["20260-01-01", "infinity", "2200-01-01", "1800-01-01"])
-def test_the_monitor_cannot_create_partitions_for_arbitrary_days(acting_as: As, day: str) -> None:
-    with pytest.raises(ProgrammingError, match="the day"), acting_as(MONITOR).database.begin() as connection:
-        connection.exec_driver_sql(f"SELECT pmmds_make_day('{day}')")
-
-
-@pytest.mark.parametrize("role", [SERVICE, MONITOR])
-def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> None:
-    d = acting_as(PROMOTER)
-    with d.decisions.transaction():
-        pass
-    refused(
-        acting_as(role), "SELECT 1 FROM production_pointer FOR UPDATE", "LOCK TABLE training_lock IN EXCLUSIVE MODE"
-    )
-    with acting_as(role).database.begin() as other:
-        other.exec_driver_sql("SELECT pg_advisory_xact_lock(x'706D6D7074'::bigint)")
-        with d.decisions.transaction() as turn:
-            assert turn.pointer() is None
-
-
-LOCKABLE = ("prediction_logs", "client_request_ids", "ground_truth", "label_observations", "prediction_archives")
-
-
-@pytest.mark.parametrize("table", LOCKABLE)
-@pytest.mark.parametrize(
-    "mode", ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE"]
-)
-def test_the_service_cannot_lock_a_table_that_training_reads(acting_as: As, table: str, mode: str) -> None:
-    refused(acting_as(SERVICE), f"LOCK TABLE {table} IN {mode} MODE")
-
-
-def test_service_locks_do_not_block_label_reads_but_imports_time_out(
-    acting_as: As, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve(acting_as(SERVICE))
-    d = acting_as(MONITOR)
-    monkeypatch.setattr(dialects, "WRITERS_WAIT_SECONDS", 1)
-    record = make_records(d.contract, 1, start=NOON)[0]
-    with acting_as(SERVICE).database.begin() as attacker:
-        attacker.exec_driver_sql("SELECT * FROM ground_truth FOR UPDATE")
-        attacker.exec_driver_sql("SELECT * FROM label_observations FOR UPDATE")
-        attacker.exec_driver_sql("LOCK TABLE prediction_logs, client_request_ids IN ROW EXCLUSIVE MODE")
-        assert d.ground_truth.labelled_rows().n_rows == 60
-        with pytest.raises(DatabaseUnavailableError, match=r"is locked by another session.*pg_terminate_backend"):
-            d.ground_truth.add([LabelItem(record.request_id, 0, NOON)])
-    assert d.ground_truth.add([LabelItem(record.request_id, 0, NOON)]).updated == 1
-
-
-def test_reading_a_table_that_the_service_has_locked_times_out(acting_as: As, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The DELETE privilege on shadow_predictions permits any lock on that table, so reads need a timeout."""
-    monkeypatch.setattr(engine, "LOCK_WAIT_SECONDS", 1)
-    d = acting_as(MONITOR)
-    with acting_as(SERVICE).database.begin() as attacker:
-        attacker.exec_driver_sql("LOCK TABLE shadow_predictions IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(DatabaseUnavailableError, match="is locked by another session"):
-            d.shadow.totals()
-    assert d.shadow.totals() == {}
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "INSERT INTO ground_truth VALUES ('x', 7, now(), now())",
-        "INSERT INTO prediction_logs VALUES ('x', now(), now(), 'm', '1', 1, 'NaN', 1)",
-        "INSERT INTO prediction_logs VALUES ('x', now(), now(), 'm', '1', 1, 7, 1)",
-        "INSERT INTO prediction_logs VALUES ('x', now(), now(), 'm', '1', 9, 0.5, 1)",
-        "INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', now(), 'Infinity', 1, now())",
-    ],
-)
-def test_values_that_would_break_reports_are_rejected(acting_as: As, statement: str) -> None:
-    with pytest.raises(IntegrityError, match="_value"), acting_as(SERVICE).database.begin() as connection:
-        connection.exec_driver_sql(statement)
-
-
-@pytest.mark.parametrize("timestamp", ["infinity", "-infinity", "20000-01-01", "9999-01-01", "1969-12-31"])
-def test_timestamps_outside_the_allowed_range_are_rejected(acting_as: As, timestamp: str) -> None:
-    statements = (
-        f"INSERT INTO ground_truth VALUES ('x', 1, '{timestamp}', now())",
-        f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{timestamp}')",
-        f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{timestamp}', 0.5, 1, now())",
-        f"INSERT INTO prediction_logs VALUES ('x', '{timestamp}', now(), 'm', '1', 1, 0.5, 1)",
-    )
-    for statement in statements:
-        with pytest.raises(IntegrityError, match="_range"), acting_as(SERVICE).database.begin() as connection:
-            connection.exec_driver_sql(statement)
-
-
 def test_roles_have_no_privileges_other_than_the_listed_ones(acting_as: As) -> None:
     with acting_as(SERVICE).database.connect() as connection:
         found = connection.exec_driver_sql(
@@ -404,49 +243,3 @@ def test_roles_have_no_privileges_other_than_the_listed_ones(acting_as: As) -> N
     assert {tuple(row) for row in columns} == updated | read
     assert unsafe == []
     assert {(name, role) for name, role in callers if role != "postgres"} == {(name, MONITOR) for name in FUNCTIONS}
-
-
-AUDIT_EVENT = "INSERT INTO audit_events (at, actor, method, address, action, target, outcome, detail) VALUES "
-AUDIT_EVENT += "(now(), 'ada', '', '', 'x', '', 'done', '')"
-CHANGES_AUDIT_OR_USERS = (
-    "UPDATE audit_events SET actor = 'eve'",
-    "DELETE FROM audit_events",
-    "INSERT INTO console_users VALUES ('eve', NULL, 'approver', now(), NULL)",
-    "UPDATE console_users SET role = 'approver'",
-    "INSERT INTO api_tokens DEFAULT VALUES",
-    "UPDATE api_tokens SET role = 'approver', revoked_at = NULL",
-    "DELETE FROM decision_approvals",
-    "UPDATE decision_approvals SET approved_by = 'eve'",
-)
-
-
-def test_the_console_signs_people_in_and_approves_but_changes_no_user(acting_as: As, tmp_path: Path) -> None:
-    d = acting_as(CONSOLE)
-    d.registry = FileRegistry(tmp_path / "moves")
-    assert d.users.find("ada") is None
-    assert d.tokens.check("pmmds_x") is None
-    secret = d.sessions.open("ada", Role.APPROVER, OIDC)
-    assert d.sessions.find(secret) is not None
-    d.sessions.end(secret)
-    assert seconds_to_wait(d.database, "ada", "192.0.2.1") == 0
-    decision = decide(d.decisions, "1", None)
-    with d.database.begin() as c:
-        c.exec_driver_sql("UPDATE promotion_decisions SET state = 'pending_approval'")
-    origin = Origin("ada", OIDC, "192.0.2.1")
-    with audited(d, origin, "approve", f"decision {decision.decision_id}"):
-        assert approve(d, decision.decision_id, by="ada").state == "recorded"
-    assert [e.outcome for e in d.audit.recent()] == ["done"]
-    refused(d, *CHANGES_AUDIT_OR_USERS, *CHANGES_TABLES)
-
-
-@pytest.mark.parametrize("role", [MONITOR, PROMOTER])
-def test_commands_add_audit_events_without_reading_users(acting_as: As, role: str) -> None:
-    d = acting_as(role)
-    d.audit.add(Origin("ada", "command line"), "acknowledge", "alert 1", "done")
-    assert len(d.audit.recent()) == 1
-    refused(d, *CHANGES_AUDIT_OR_USERS, "SELECT * FROM console_users", "SELECT * FROM console_sessions")
-
-
-def test_the_service_sees_neither_users_nor_audit_events(acting_as: As) -> None:
-    tables = ("console_users", "api_tokens", "console_sessions", "audit_events", "decision_approvals")
-    refused(acting_as(SERVICE), *(f"SELECT * FROM {table}" for table in tables), AUDIT_EVENT)
