@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -116,13 +116,15 @@ class Browser:
 
     def leave(self, act: Callable[[], None]) -> None:
         """Wait until the page that `act` leads to has replaced the current one and is loaded."""
-        before = self.element("html")
+        before = self._loaded_page()
         act()
-        self.wait(lambda: _is_gone(before) and self.run("return document.readyState") == "complete")
+        # An element of the old page is no evidence: the driver's answer about it is undefined while pages change.
+        self.wait(lambda: self._loaded_page() not in (None, before), ignoring=WebDriverException)
 
-    def wait(self, condition: Callable[[], T]) -> T:
-        """The first true result of a condition. Raises TimeoutException."""
-        return WebDriverWait(self.driver, PATIENCE_SECONDS, poll_frequency=0.02).until(lambda _: condition())
+    def wait(self, condition: Callable[[], T], *, ignoring: type[WebDriverException] = NoSuchElementException) -> T:
+        """The first true result of a condition; an `ignoring` error is no result. Raises TimeoutException."""
+        waiting = WebDriverWait(self.driver, PATIENCE_SECONDS, poll_frequency=0.02, ignored_exceptions=[ignoring])
+        return waiting.until(lambda _: condition())
 
     def screenshot(self, *, css: str = "", box: Mapping[str, float] | None = None) -> bytes:
         """A PNG of the whole page, or of the first element of a CSS selector, beyond the window if it is larger.
@@ -137,6 +139,10 @@ class Browser:
         clip = {**{side: box[side] for side in ("x", "y", "width", "height")}, "scale": 1}
         taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
         return base64.b64decode(taken["data"])
+
+    def _loaded_page(self) -> object:
+        """When the current page began to load, which is different for every page; None until it is loaded."""
+        return self.run("return document.readyState === 'complete' ? performance.timeOrigin : null")
 
     def _field(self, label: str) -> WebElement:
         """The field of a label, which names it by `for` or contains it."""
@@ -166,11 +172,3 @@ def running_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.driver.quit()
-
-
-def _is_gone(element: WebElement) -> bool:
-    try:
-        element.is_enabled()
-    except StaleElementReferenceException:
-        return True
-    return False
