@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from pmmds_console.api.parameters import Parameter
 from pmmds_console.pages.page import Page, PageContent, PageRequest
+from pmmds_console.pages.time_columns import Columns, columns_until
 from pmmds_core.deployment import Deployment
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports.chart_designs import HEAT_STEPS
@@ -22,39 +23,8 @@ from pmmds_core.stores.monitoring.drift_trends import DailyDrift, daily_drift
 
 DEFAULT_WEEKS, MAX_WEEKS = 4, 52
 N_REPORTS, N_ALERTS = 30, 200
-# More days than this become weeks, so that the page stays small and the cells legible.
-MAX_DAY_COLUMNS = 31
 MAX_ROWS = 60
 WEEKS = Parameter("weeks", Annotated[int, Meta(ge=1, le=MAX_WEEKS)], "Weeks until now", DEFAULT_WEEKS)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of a table over time. `first`: first day; `width`: days per column; `number`: number of columns."""
-
-    first: date
-    width: int
-    number: int
-
-    def of(self, day: date) -> int | None:
-        """The index of a day's column, or None if the day is outside the table."""
-        index = (day - self.first).days // self.width
-        return index if 0 <= index < self.number else None
-
-    @property
-    def labels(self) -> Sequence[str]:
-        return [f"{self.first + timedelta(days=i * self.width):%d %b}" for i in range(self.number)]
-
-    @property
-    def unit(self) -> str:
-        return "day" if self.width == 1 else "week"
-
-
-def columns_until(today: date, n_weeks: int) -> Columns:
-    """The columns of the last `n_weeks` weeks: one per day, or one per week if there would be too many days."""
-    width = 1 if n_weeks * 7 <= MAX_DAY_COLUMNS else 7
-    number = n_weeks * 7 // width
-    return Columns(today - timedelta(days=number * width - 1), width, number)
 
 
 @dataclass(frozen=True)
@@ -82,9 +52,8 @@ def last_day(days: Sequence[DailyDrift], today: date) -> date:
     return max([today, *(day.day for day in days)])
 
 
-def heatmap(days: Sequence[DailyDrift], today: date, n_weeks: int) -> Heatmap:
-    """The cells of the last `n_weeks` weeks, one column per day or week."""
-    columns = columns_until(today, n_weeks)
+def heatmap(days: Sequence[DailyDrift], columns: Columns) -> Heatmap:
+    """The cell of each feature in each column."""
     cells: dict[str, list[Cell | None]] = {}
     for day in days:
         column = columns.of(day.day)
@@ -123,10 +92,10 @@ def _drift(asked: PageRequest) -> PageContent:
     today = datetime.now(UTC).date()
     since = datetime.combine(today - timedelta(weeks=n_weeks), datetime.min.time(), UTC)
     days = daily_drift(deployment.database, deployment.model_name, since)
-    last = last_day(days, today)
+    columns = columns_until(last_day(days, today), n_weeks)
     content = {
-        "heatmap": heatmap(days, last, n_weeks),
-        "alerts": alerts_by_column(deployment, columns_until(last, n_weeks), since),
+        "heatmap": heatmap(days, columns),
+        "alerts": alerts_by_column(deployment, columns, since),
         "weeks": n_weeks,
         "choices": (1, 4, 13, 26, 52),
         "steps": ("below 0.05", "0.05–0.1", "0.1–0.2", "0.2–0.25", "0.25 and above"),

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pmmds_console.pages.drift import Columns, columns_until
 from pmmds_console.pages.events import Event, events_since, rows_since
 from pmmds_console.pages.performance import quality_chart
+from pmmds_console.pages.time_columns import Columns, columns_until
 from pmmds_core.deployment import Deployment
 from pmmds_core.drift.report import DriftReport
 from pmmds_core.reports import charts

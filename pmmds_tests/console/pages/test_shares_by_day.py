@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pmmds_console.pages.drift import columns_until
 from pmmds_console.pages.feature_time import MAX_BINS, ShareCell, shares_by_day
+from pmmds_console.pages.time_columns import columns_until
 from pmmds_core.stores.monitoring.daily_counts import DayCounts
 
 TODAY = date(2026, 3, 28)
