@@ -46,7 +46,7 @@ def valid_rows(contract: Contract) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_decoder_and_validator_return_the_same_valid_rows(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
@@ -61,7 +61,7 @@ def test_decoder_and_validator_return_the_same_valid_rows(name: str, data: st.Da
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_decoded_rows_have_no_errors_or_warnings(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
@@ -79,7 +79,7 @@ def test_decoded_rows_have_no_errors_or_warnings(name: str, data: st.DataObject)
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_bodies_with_duplicate_keys_fall_back_to_the_validator(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]

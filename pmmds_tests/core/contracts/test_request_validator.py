@@ -261,13 +261,13 @@ def valid_rows(contract: Contract) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({f.name: allowed_values(f) for f in contract.features})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(payload=valid_rows(TELCO))
 def test_every_allowed_row_is_accepted_unchanged(validate: RowValidator, payload: dict[str, Any]) -> None:
     assert validate(payload) == CheckedRow(tuple(payload[n] for n in TELCO.feature_names), (), ())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(name=st.sampled_from(TELCO.feature_names), value=ANYTHING)
 def test_any_value_is_converted_or_reported_with_its_feature_name(
     validate: RowValidator, name: str, value: Any
@@ -284,7 +284,7 @@ def test_any_value_is_converted_or_reported_with_its_feature_name(
         assert type(kept) is {"integer": int, "float": float, "string": str}[feature.type]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(payload=ANYTHING)
 def test_invalid_payloads_return_errors_and_raise_no_exception(validate: RowValidator, payload: Any) -> None:
     checked = validate(payload)
@@ -292,7 +292,7 @@ def test_invalid_payloads_return_errors_and_raise_no_exception(validate: RowVali
     assert checked.errors
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(left_out=st.sets(st.sampled_from(TELCO.feature_names), min_size=1))
 def test_missing_features_are_listed_in_contract_order(validate: RowValidator, left_out: set[str]) -> None:
     payload = {n: v for n, v in row().items() if n not in left_out}

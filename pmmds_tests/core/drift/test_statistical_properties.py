@@ -184,7 +184,7 @@ EXACT: dict[str, Callable[[list[tuple[Decimal, Decimal]]], Decimal]] = {
 
 
 @pytest.mark.parametrize("name", EXACT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pair=pairs())
 def test_logarithmic_measures_are_exact_to_twelve_digits(name: str, pair: Pair) -> None:
     with localcontext() as context:

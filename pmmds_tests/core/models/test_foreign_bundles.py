@@ -11,7 +11,7 @@ from typing import Any
 import cloudpickle
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.errors import ArtifactCorruptError, ModelNotTrustedError
@@ -99,7 +99,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(data=st.data(), kind=st.sampled_from(list(SCORERS)))
 def test_every_mutated_bundle_returns_probabilities_or_raises_one_error_type(
     tmp_path: Path, data: st.DataObject, kind: str

@@ -62,7 +62,7 @@ def frame_of(row: tuple[Any, ...], contract: Contract) -> pd.DataFrame:
 
 @pytest.mark.parametrize("name", sorted(CANDIDATES))
 @given(row=st.tuples(*(cell(f) for f in CONTRACT.features)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_portable_scorer_and_the_pipeline_agree_on_any_row(name: str, row: tuple[Any, ...]) -> None:
     pipeline, scorer = fitted(name)
     expected = pipeline.predict_proba(frame_of(row, CONTRACT))[0, 1]

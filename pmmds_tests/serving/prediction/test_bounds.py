@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
@@ -28,7 +28,6 @@ MOST = 50
 
 
 @given(n_instances=st.integers(0, 2 * MOST), names=st.lists(st.text(max_size=20), max_size=5), request_id=st.text())
-@settings(deadline=None)
 def test_element_count_equals_the_decoded_message(n_instances: int, names: list[str], request_id: str) -> None:
     row = messages.Instance(features={name: messages.FeatureValue(int64_value=7) for name in names})
     message = messages.PredictBatchRequest(instances=[row] * n_instances, request_id=request_id)
@@ -36,7 +35,6 @@ def test_element_count_equals_the_decoded_message(n_instances: int, names: list[
 
 
 @given(data=st.binary(max_size=60))
-@settings(deadline=None)
 def test_arbitrary_bytes_are_counted_or_rejected(data: bytes) -> None:
     with suppress(BrokenMessageError):
         assert 0 <= n_elements(data, 1, MOST) <= 30

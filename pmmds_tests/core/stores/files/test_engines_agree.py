@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
@@ -179,7 +179,7 @@ def test_duckdb_counts_of_edge_cases_match_the_definition(tmp_path: Path) -> Non
 
 
 @given(rows=some_rows)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_duckdb_counts_of_random_rows_match_the_definition(tmp_path: Path, rows: dict[str, list[Any]]) -> None:
     assert counted_by_duckdb(rows, tmp_path) == expected(rows)
 
@@ -225,7 +225,7 @@ def test_database_counts_of_edge_cases_match_the_definition(count_in_database: C
 
 
 @given(rows=some_rows)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_database_counts_of_random_rows_match_the_definition(
     count_in_database: CountInDatabase, rows: dict[str, list[Any]]
 ) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract, Feature
@@ -92,7 +92,7 @@ small = st.lists(
 
 
 @given(rows=small)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_histogram_counts_of_random_rows_match_those_of_numpy(
     database: Database,
     log: PredictionLog,

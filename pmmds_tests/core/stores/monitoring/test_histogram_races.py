@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
@@ -93,7 +93,7 @@ def test_a_row_committed_late_is_still_counted(
         max_size=5,
     )
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 def test_refreshes_between_late_rows_give_the_same_counts_as_a_recount(
     database: Database,
     log: PredictionLog,

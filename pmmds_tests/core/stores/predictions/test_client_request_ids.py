@@ -9,7 +9,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
@@ -104,7 +104,7 @@ def test_concurrent_deliveries_log_each_request_once(
 Step = tuple[int, int, bool]  # The client id, the row, and whether it is delivered twice.
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(deliveries=st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=6)))
 def test_the_log_has_one_row_for_each_client_id_and_content(
     database: Database, contract: Contract, deliveries: list[list[Step]]
