@@ -20,9 +20,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.system_programs import system_program
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -116,7 +117,7 @@ class Browser:
 
     def leave(self, act: Callable[[], None]) -> None:
         """Wait until the page that `act` leads to has replaced the current one and is loaded."""
-        before = self._loaded_page()
+        before = self.wait(self._loaded_page)
         act()
         # An element of the old page is no evidence: the driver's answer about it is undefined while pages change.
         self.wait(lambda: self._loaded_page() not in (None, before), ignoring=WebDriverException)
@@ -167,7 +168,8 @@ def running_browser() -> Iterator[Browser]:
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         with patch.dict(os.environ, {"no_proxy": "localhost"}):  # the driver's address, which Selenium connects to
-            browser = Browser(Chrome(options, ChromeService(driver)))
+            browser = Browser(Chrome(options, ChromeService(driver, port=free_port())))
+        browser.driver.set_script_timeout(PATIENCE_SECONDS)
         try:
             yield browser
         finally:

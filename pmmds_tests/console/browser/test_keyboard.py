@@ -41,7 +41,7 @@ def test_the_skip_link_is_visible_in_focus_and_passes_the_navigation(
 
 def test_enter_submits_the_sign_in_form_and_a_search(browser: Browser, console: RunningConsole) -> None:
     browser.open(f"{console.url}/predictions")
-    assert browser.focused == "name"
+    browser.wait(lambda: browser.focused == "name")  # The browser moves the focus after the page has loaded.
     browser.keys("viewer", Keys.TAB, PHRASE)
     browser.submit_with_enter()
     assert browser.path == "/predictions"
