@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pmmds_core.contracts.cells import decimal_text
 from pmmds_core.data.compressed import DAMAGED, open_decompressed, other_format
 from pmmds_core.data.csv_dialect import N_SAMPLED_ROWS, dialect_of, name_problem
+from pmmds_core.data.decimal_mark import decimal_mark_of
 from pmmds_core.data.parquet_index import unnamed_index
 from pmmds_core.errors import DataError
 
@@ -46,6 +48,14 @@ class TextTable:
     @property
     def n_rows(self) -> int:
         return len(self.row_numbers)
+
+    @cached_property
+    def decimal_mark(self) -> str:
+        """The decimal mark of the numbers in a CSV file, as `decimal_mark_of` returns it.
+
+        It is empty for other sources, because their numbers have a type.
+        """
+        return decimal_mark_of(self.columns.values()) if self.row_word == "line" else ""
 
 
 def read_table(path: Path) -> TextTable:
