@@ -90,6 +90,8 @@ def table_from_frame(frame: pd.DataFrame, name: str) -> TextTable:
 
 
 def _read_bytes(path: Path) -> bytes:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path} is not a regular file.", next_step="Save its content to a regular file first.")
     try:
         with open_decompressed(path) as file:
             raw = file.read()
@@ -97,7 +99,7 @@ def _read_bytes(path: Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
         raise DataError(
             f"The data file {path} cannot be read: {reason}.",
-            next_step="Set PMMDS_DATA_PATH to a readable CSV or Parquet file.",
+            next_step="Specify a readable CSV or Parquet file. For training, set PMMDS_DATA_PATH to it.",
         ) from None
     if not raw.strip():
         raise DataError(f"The data file {path} is empty.", next_step="Expected a header line and at least one row.")
