@@ -123,9 +123,9 @@ def instant_text(name: str, value: datetime | date | str | None) -> str | None:
         instant = value if isinstance(value, date) else datetime.fromisoformat(value)
         if not isinstance(instant, datetime):
             instant = datetime(instant.year, instant.month, instant.day, tzinfo=UTC)
-    except (TypeError, ValueError):
+        aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (TypeError, ValueError, OverflowError):
         raise InvalidCallError(
             f"{name}={value!r} is not a valid time.", next_step="Use 2026-03-01T12:00:00Z."
         ) from None
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")

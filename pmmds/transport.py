@@ -23,6 +23,7 @@ from pmmds.errors import (
     UnavailableError,
 )
 from pmmds.resources import Page, Problem
+from pmmds_core.config.values import without_password
 
 T = TypeVar("T")
 BASE = "/api/v1/monitoring"
@@ -38,20 +39,23 @@ class Transport:
     """A connection that sends requests below one base URL, each with the token."""
 
     def __init__(self, url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise InvalidCallError(
-                f"{url!r} is not the address of a console.", next_step="Use a URL such as http://127.0.0.1:8010."
-            )
+        # An environment variable that is not set is None.
+        url, token = str(url), token or ""
+        _check_address(url, token)
         if retries < 0 or not timeout > 0:
             raise InvalidCallError("retries must not be negative, and timeout must be positive (seconds).")
-        self.url = url.rstrip("/")
+        self._url = url.rstrip("/")
         self._retries = retries
         headers = {
             "Accept": "application/json",
             **({"Authorization": f"Bearer {token.strip()}"} if token.strip() else {}),
         }
         self._client = httpx.Client(headers=headers, timeout=timeout)
+
+    @property
+    def url(self) -> str:
+        """The address of the console without its password, for messages."""
+        return without_password(self._url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -68,7 +72,7 @@ class Transport:
             UnavailableError: the status is 503 or there is no connection, even after all retries.
             ResponseError: any other error.
         """
-        return self._decoded(self._sent(f"{self.url}{BASE}{path}", query), kind)
+        return self._decoded(self._sent(f"{self._url}{BASE}{path}", query), kind)
 
     def post(self, path: str, body: Mapping[str, str], kind: type[T]) -> T:
         """Send a JSON body to a path below the API's base and decode the response. Raises the same errors as `get`.
@@ -76,17 +80,17 @@ class Transport:
         The request is never retried, because the console may have made the change although the response is missing.
         """
         try:
-            response = self._client.post(f"{self.url}{BASE}{path}", json=dict(body))
+            response = self._client.post(f"{self._url}{BASE}{path}", json=dict(body))
         except httpx.ConnectError as error:
             raise _no_connection(self.url, error) from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             step = "The change may have been made; read the alert or the decision before you repeat it."
             raise _no_connection(self.url, error, step) from None
         return self._decoded(response, kind)
 
     def pages(self, path: str, kind: type[T], query: Mapping[str, Any]) -> Iterator[list[T]]:
         """Yield the rows of each page of a list, one request per page. Raises the same errors as `get`."""
-        url, parameters = f"{self.url}{BASE}{path}", {k: v for k, v in query.items() if v is not None}
+        url, parameters = f"{self._url}{BASE}{path}", {k: v for k, v in query.items() if v is not None}
         generic: Any = Page  # mypy does not accept a variable as a type argument.
         page: Page[T] = self._decoded(self._sent(url, parameters), generic[kind])
         yield page.items
@@ -124,7 +128,7 @@ class Transport:
             is_last = attempt == self._retries
             try:
                 response = self._client.get(url, params=query)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 if is_last:
                     raise _no_connection(self.url, error) from None
                 time.sleep(_wait(attempt, ""))
@@ -135,13 +139,38 @@ class Transport:
         raise AssertionError  # The last attempt returns or raises.
 
 
+def _check_address(url: str, token: str) -> None:
+    """Raise InvalidCallError if no request can be sent to the address, or not with the token."""
+    try:
+        parts = urlsplit(url)
+        httpx.URL(url).raw_host.decode("ascii").encode("idna")
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except (ValueError, httpx.InvalidURL):
+        is_address = False
+    if not is_address or parts.query or parts.fragment:
+        raise InvalidCallError(
+            f"{without_password(url)!r} is not the address of a console.",
+            next_step="Use a URL such as http://127.0.0.1:8010.",
+        )
+    if token.strip() and "@" in parts.netloc:
+        raise InvalidCallError(
+            "A user name in the URL and a token cannot be sent together.",
+            next_step="Remove the user name from the URL.",
+        )
+    if not (token.strip().isascii() and token.strip().isprintable()):
+        raise InvalidCallError(
+            "The token contains characters that no API token has.",
+            next_step="Pass the token that `pmmds tokens create` printed.",
+        )
+
+
 def _wait(attempt: int, retry_after: str) -> float:
     """Return the delay before the next attempt in seconds."""
     asked = float(retry_after) if retry_after.isdecimal() else _FIRST_WAIT_SECONDS * 2**attempt
     return min(asked, MAX_WAIT_SECONDS)
 
 
-def _no_connection(url: str, error: httpx.TransportError, next_step: str = "") -> UnavailableError:
+def _no_connection(url: str, error: httpx.RequestError, next_step: str = "") -> UnavailableError:
     reason = str(error) or type(error).__name__
     step = next_step or "Start the console with `pmmds console`."
     return UnavailableError(f"No response from {url}: {reason}.", next_step=step)

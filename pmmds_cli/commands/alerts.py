@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.commands.completion import alert_ids, live_alert_ids
-from pmmds_cli.output.console import ByOption, JsonOption, LimitOption, print_json, print_table, print_text
+from pmmds_cli.output.console import MAX_ID, ByOption, JsonOption, LimitOption, print_json, print_table, print_text
 from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.outbox import NotificationState
 
 _ALERT_HELP = "Alert id. See `pmmds alerts list`."
-AlertArgument = Annotated[int, typer.Argument(metavar="ID", help=_ALERT_HELP, autocompletion=alert_ids)]
-LiveAlertArgument = Annotated[int, typer.Argument(metavar="ID", help=_ALERT_HELP, autocompletion=live_alert_ids)]
+AlertArgument = Annotated[int, typer.Argument(metavar="ID", max=MAX_ID, help=_ALERT_HELP, autocompletion=alert_ids)]
+LiveAlertArgument = Annotated[
+    int, typer.Argument(metavar="ID", max=MAX_ID, help=_ALERT_HELP, autocompletion=live_alert_ids)
+]
 NoteOption = Annotated[str, typer.Option(help="Reason, stored with the change.")]
 alerts_app = typer.Typer(help="List, acknowledge and resolve drift alerts.", no_args_is_help=True)
 

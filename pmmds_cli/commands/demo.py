@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from pmmds_core.config.settings import Settings
     from pmmds_core.contract_inference.draft import ContractDraft
 
-# These settings may point to a real deployment, which the demo must not change.
+# These settings may point to a real deployment or to people, whom the alerts of the demo must not reach.
 _PLACES = (
+    "alert_urls",
+    "webhook_urls",
+    "archive_path",
     "database_url",
     "mlflow_tracking_uri",
     "mlflow_database_url",

@@ -95,7 +95,7 @@ def _shadow(deployment: Deployment, version: str) -> dict[str, Any] | None:
 
 
 def performance(
-    days: Annotated[int, typer.Option("--days", min=1, help="Number of UTC days, including today.")] = 14,
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="Number of UTC days, including today.")] = 14,
     json: JsonOption = False,
 ) -> None:
     """Show the model's daily performance, measured on the received labels and estimated without labels.

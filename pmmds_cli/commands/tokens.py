@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.commands.users import NameArgument, RoleOption, role_named
-from pmmds_cli.output.console import JsonOption, print_json, print_table, say
+from pmmds_cli.output.console import MAX_ID, JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -72,7 +72,9 @@ def list_tokens(json: JsonOption = False) -> None:
 
 
 def revoke(
-    token_id: Annotated[int, typer.Argument(metavar="TOKEN", help="Number of the token. See `pmmds tokens list`.")],
+    token_id: Annotated[
+        int, typer.Argument(metavar="TOKEN", max=MAX_ID, help="Number of the token. See `pmmds tokens list`.")
+    ],
     json: JsonOption = False,
 ) -> None:
     """Revoke an API token. The next request with the token is rejected."""

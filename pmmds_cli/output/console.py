@@ -10,7 +10,11 @@ import typer
 
 from pmmds_cli.output.control_characters import JSON_ESCAPES, plain
 
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Maximum number of rows, newest first.")]
+# The largest number of a row, which is that of a 32-bit integer column.
+MAX_ID = 2**31 - 1
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Maximum number of rows, newest first.")
+]
 ByOption = Annotated[str, typer.Option("--by", help="Your name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 
-from pmmds_console.actions.table import Action, Given, UnknownTargetError
+from pmmds_console.actions.table import Action, Given, MissingTextError, UnknownTargetError
 from pmmds_console.actor import Actor, actor_of, missing_role
 from pmmds_console.problems import ProblemError, bad_request, conflict, forbidden, internal, not_found
 from pmmds_console.sign_in.clients import Client
@@ -50,8 +50,8 @@ def perform(
         texts: the fields of the body.
 
     Raises:
-        ProblemError: 400 invalid text, 403 role too low, 404 no such target, 409 the target's state does not allow it,
-            503 a store is unavailable.
+        ProblemError: 400 invalid or missing text, 403 role too low, 404 no such target, 409 the target's state does not
+            allow it, 503 a store is unavailable.
     """
     given = Given(deployment, actor.name, target_id, _text(texts, action.field), _text(texts, "to"))
     origin = Origin(actor.name, actor.method, client.address)
@@ -81,6 +81,8 @@ def _problem_of(error: PmmdsError) -> ProblemError:
         return forbidden(error.message)
     if isinstance(error, UnknownTargetError):
         return not_found(error.message)
+    if isinstance(error, MissingTextError):
+        return bad_request(error.message)
     if isinstance(error, UsageError | PromotionConflictError):
         return conflict(error.message)
     log.warning("change_failed", error_type=type(error).__name__, problem=str(error))

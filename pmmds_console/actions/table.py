@@ -20,6 +20,10 @@ class UnknownTargetError(UsageError):
     """There is no such alert or decision."""
 
 
+class MissingTextError(UsageError):
+    """The body lacks a text that the action requires."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What a request gives an action. `target_id` is in the path; the texts are in the body; `by` is the actor."""
@@ -67,6 +71,8 @@ def _resolve(given: Given) -> str:
 
 
 def _comment(given: Given) -> str:
+    if not given.text:
+        raise MissingTextError("A comment requires a text in the field note.")
     alert = given.deployment.alerts.comment(_alert_id(given), by=given.by, note=given.text)
     return f"The comment on alert {alert.alert_id} is stored."
 

@@ -6,7 +6,7 @@ Not here: queries (pmmds_core/stores/lifecycle/history.py), single resources (do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from pmmds.resources import (
@@ -22,7 +22,7 @@ from pmmds.resources import (
 )
 from pmmds_console.api.answers import Row, daily_performance, resource
 from pmmds_console.api.cursors import decode, encode, list_digest
-from pmmds_console.api.parameters import Parameter, page_parameters, path_parameter, text_filter
+from pmmds_console.api.parameters import Parameter, choice_filter, page_parameters, path_parameter, text_filter
 from pmmds_console.api.route import Asked, Route
 from pmmds_console.problems import not_found
 from pmmds_core.policies.roles import Role
@@ -38,11 +38,12 @@ from pmmds_core.stores.lifecycle.history import (
     Selection,
 )
 
+_State = Literal["pending_approval", "judged", "moving", "recorded", "rejected", "aborted"]
 _OF_VERSION = text_filter("model_version", "Only rows of this model version")
 AUDIT_FILTERS = (
     text_filter("actor", "Only events of this person or program"),
     text_filter("action", "Only this action, such as `sign in` or `approve`"),
-    text_filter("outcome", "done, refused or failed"),
+    choice_filter("outcome", Literal["done", "refused", "failed"], "Only events with this outcome"),
 )
 FEATURE = path_parameter("feature", str, "Name of the feature; `__score__` is the model's score", has_slashes=True)
 
@@ -120,7 +121,12 @@ LISTS = (
         REPORTS,
         _plain(DriftReport),
         "end of the window",
-        (_OF_VERSION, text_filter("verdict", "stable, drifted or insufficient_data")),
+        (
+            _OF_VERSION,
+            choice_filter(
+                "verdict", Literal["stable", "drifted", "insufficient_data"], "Only reports with this verdict"
+            ),
+        ),
     ),
     Route("/features", "listFeatures", "Features of the newest drift report", Page[Feature], _features),
     Route(
@@ -142,7 +148,7 @@ LISTS = (
         "opening",
         (
             _OF_VERSION,
-            text_filter("status", "open, acknowledged or resolved"),
+            choice_filter("status", Literal["open", "acknowledged", "resolved"], "Only alerts in this state"),
             text_filter("severity", "Band of the worst feature"),
         ),
     ),
@@ -156,8 +162,8 @@ LISTS = (
         "time of the decision",
         (
             text_filter("model_version", "Only decisions on this version as challenger"),
-            text_filter("kind", "promotion, rollback or manual"),
-            text_filter("state", "pending_approval, judged, moving, recorded, rejected or aborted"),
+            choice_filter("kind", Literal["promotion", "rollback", "manual"], "Only decisions of this kind"),
+            choice_filter("state", _State, "Only decisions in this state"),
         ),
     ),
     _route(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -59,6 +59,11 @@ def text_filter(name: str, description: str) -> Parameter:
     return Parameter(name, _TEXT, description)
 
 
+def choice_filter(name: str, kind: Any, description: str) -> Parameter:
+    """A filter by one of a few words. `kind`: a Literal with all of them, so that a typing error is no empty list."""
+    return Parameter(name, kind, description)
+
+
 def page_parameters(time: str) -> tuple[Parameter, ...]:
     """The parameters of every list. `time`: what `since` and `until` select by."""
     instant = Annotated[datetime, Meta(tz=True)]
@@ -87,7 +92,7 @@ def parse(parameters: Sequence[Parameter], given: Mapping[str, Sequence[str]]) -
             try:
                 values[parameter.name] = _converted(texts[0], parameter.kind)
             except (msgspec.ValidationError, ValueError, OverflowError) as error:
-                problems.append(ParameterProblem(parameter.name, _reason(error)))
+                problems.append(ParameterProblem(parameter.name, _reason(error, parameter.kind)))
     if problems:
         raise invalid_parameters(problems)
     return values
@@ -107,6 +112,8 @@ def _unknown(name: str, parameters: Sequence[Parameter]) -> ParameterProblem:
     return ParameterProblem(name[:100], f"is unknown; {expected}")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"expected one of {', '.join(get_args(kind))}"
     text = str(error).split(" - at ")[0].replace("`", "")
     return text[:1].lower() + text[1:]

@@ -24,6 +24,8 @@ from pmmds_core.policies.roles import Role
 from pmmds_core.runtime.json_logs import get_logger
 
 TIMEOUT_SECONDS = 10
+# A provider that is unavailable, or whose documents are malformed. Authlib does not check their types.
+_UNUSABLE = (httpx2.HTTPError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
 log = get_logger("pmmds.console")
 
 
@@ -48,7 +50,7 @@ class OidcClient:
         """The redirect to the provider. Raises ProblemError 503 if the provider does not answer."""
         try:
             response: Response = await self._client.authorize_redirect(request, callback)
-        except (httpx2.HTTPError, OAuthError, RuntimeError, ValueError) as error:
+        except (OAuthError, *_UNUSABLE) as error:
             raise _unavailable(error) from None
         return response
 
@@ -67,7 +69,7 @@ class OidcClient:
         except (OAuthError, JoseError) as error:
             log.warning("oidc_sign_in_failed", error_type=type(error).__name__, problem=str(error)[:200])
             raise unauthorized("The identity provider's answer is not valid for this browser. Sign in again.") from None
-        except (httpx2.HTTPError, RuntimeError, ValueError, KeyError) as error:
+        except _UNUSABLE as error:
             raise _unavailable(error) from None
         claims: Mapping[str, Any] | None = token.get("userinfo")
         if not claims:

@@ -45,6 +45,12 @@ def sign_in(deployment: Deployment, name: str, password: str, address: str, old_
             _record(deployment, recorded, address, REFUSED, reason)
             raise unauthorized("The user name or the password is wrong, or the user is disabled.")
     secret = deployment.sessions.open(user.name, user.role, PASSWORD, instead_of=old_session)
+    current = deployment.users.find(user.name)
+    if current is None or current.password_hash != user.password_hash:
+        # The password was changed after it was checked, so the sessions before this one have been ended.
+        deployment.sessions.end(secret)
+        _record(deployment, recorded, address, REFUSED, "The password was changed during the sign-in.")
+        raise unauthorized("The password was changed a moment ago. Sign in with the new one.")
     _record(deployment, user.name, address, DONE, "")
     return secret
 

@@ -17,7 +17,7 @@ from pmmds_core.config.secret_files import SECRETS, secret_in
 from pmmds_core.config.toml_lines import KeyLines
 from pmmds_core.config.toml_paths import nearest, toml_path
 from pmmds_core.config.toml_values import expected_form, native, with_absolute_path
-from pmmds_core.config.values import HIDDEN, has_password, without_password
+from pmmds_core.config.values import HIDDEN, converted, has_password, without_password
 from pmmds_core.errors import SettingError
 
 _LOG = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class ConfigFile:
         """
         kind = self._kinds.get(self._names[place], str)
         try:
-            converted = msgspec.convert(native(value, kind), kind, strict=True)
+            setting = converted(native(value, kind), kind, strict=True)
         except msgspec.ValidationError as error:
             shown = "" if self._names[place] in SECRETS else f" = {_shown(value)}"
             self._reject(
@@ -136,7 +136,7 @@ class ConfigFile:
                 "Correct the value, or delete the line to use the default.",
             )
         is_file = self._names[place] not in self._kinds
-        return FileValue(with_absolute_path(converted, kind, self.path.parent, is_path=is_file), self._origin(place))
+        return FileValue(with_absolute_path(setting, kind, self.path.parent, is_path=is_file), self._origin(place))
 
     def _origin(self, place: tuple[str, ...]) -> str:
         return f"{self.path}:{self._lines.line(place)}"

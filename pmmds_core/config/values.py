@@ -6,6 +6,7 @@ Not here: the settings (settings.py) and their list (listing.py).
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from datetime import date
 from typing import Annotated, Any, Literal, get_args
@@ -75,12 +76,29 @@ _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 def parse(variable: str, raw: str, kind: Any) -> Any:
     """Parse `raw` as `kind`. Raises SettingError, which states the allowed values and masks the passwords in URLs."""
     try:
-        return msgspec.convert(raw, kind, strict=False)
+        return converted(raw, kind, strict=False)
     except msgspec.ValidationError as error:
+        reason = expected(kind, str(error))
+        for name, noun in (("int", "a whole number"), ("float", "a number")):
+            reason = re.sub(rf"^expected {name}\b(, got str)?", f"expected {noun}", reason)
         raise SettingError(
-            f"{variable}={without_password(raw)!r} is not valid: {expected(kind, str(error))}.",
+            f"{variable}={without_password(raw)!r} is not valid: {reason}.",
             next_step=f"Set {variable} to an allowed value, or unset it.",
         ) from None
+
+
+def converted(value: Any, kind: Any, *, strict: bool) -> Any:
+    """Convert a value to the type of its setting.
+
+    Raises msgspec.ValidationError, also for an infinite number, and for text with a NUL character, which no path, URL
+    or variable can contain.
+    """
+    result = msgspec.convert(value, kind, strict=strict)
+    if isinstance(result, float) and not math.isfinite(result):
+        raise msgspec.ValidationError("Expected a finite number")
+    if isinstance(result, str) and "\0" in result:
+        raise msgspec.ValidationError("Expected text without NUL characters")
+    return result
 
 
 def expected(kind: Any, message: str) -> str:

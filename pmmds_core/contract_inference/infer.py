@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pmmds_core.contract_inference import categorical, ids, numeric
+from pmmds_core.contract_inference.assemble import assembled
 from pmmds_core.contract_inference.draft import ColumnDraft, ContractDraft, LabelDraft
 from pmmds_core.contract_inference.label import infer_label
-from pmmds_core.contract_inference.names import snake_name, unique_names
+from pmmds_core.contract_inference.names import unique_names
 from pmmds_core.contract_inference.redundant import reasons_to_leave_out
+from pmmds_core.contract_inference.written_forms import codes_note, reason_to_be_dates
 from pmmds_core.contracts.cells import WORDS_FOR_NULL
 from pmmds_core.contracts.checks import RESERVED_NAMES
 from pmmds_core.contracts.contract import Contract, FeatureValue
-from pmmds_core.data.expectations import MIN_CLASS_SHARE, MIN_ROWS
+from pmmds_core.data.decimal_mark import style_of
+from pmmds_core.data.expectations import MIN_ROWS
+from pmmds_core.data.number_style import styles_of
 from pmmds_core.data.reader import SourceData, read_source
 from pmmds_core.data.text_table import TextTable, read_table
 from pmmds_core.errors import DataError, InputFileError
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 MAX_FEATURES = 1500
 _N_EXAMPLE_ROWS = 100
 _NEXT_KIND = "Pass words for missing values with --na, or the column's name with --categorical, --numeric or --ignore."
+_NEXT_AMBIGUOUS = "Write these numbers without thousands separators, or pass the column with --categorical or --ignore."
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def infer_contract(path: Path, label: str, options: InferenceOptions) -> Contrac
         raise InputFileError(error.message, next_step=error.next_step) from None
     label_draft = infer_label(table, path, label, options.positive)
     columns = _Columns(connection, file, table, label_draft, options).drafts()
-    draft = _assembled(path, table, label_draft, columns)
+    draft = assembled(path, table, label_draft, columns)
     return replace(draft, example=_example_of(_read_as_for_training(path, draft.contract), draft.contract))
 
 
@@ -149,11 +154,26 @@ class _Columns:
             try:
                 self._kinds.add(column)
             except InputFileError as error:
-                problems[column.name] = error
+                problems[column.name] = InputFileError(error.message, next_step=_NEXT_KIND)
+            self._use_decimal_mark(column, problems)
         if problems:
             first, *more = problems
             also = f" The same applies to {listed(map(repr, more))}." if more else ""
-            raise InputFileError(problems[first].message + also, next_step=_NEXT_KIND)
+            raise InputFileError(problems[first].message + also, next_step=problems[first].next_step)
+
+    def _use_decimal_mark(self, column: FileColumn, problems: dict[str, InputFileError]) -> None:
+        """Read the numbers of a text column as training does, which uses the decimal mark of the file."""
+        note = self._kinds.notes.get(column.name)
+        if column.type != "VARCHAR" or not (column.name in problems or (note and note.kind == "numeric")):
+            return
+        blank = WORDS_FOR_NULL | {word.strip().lower() for word in self._options.file.na}
+        texts = [cell for cell in set(self._table.columns[column.name]) if cell.lower() not in blank]
+        style = style_of(texts, self._table.decimal_mark)
+        if style is not None and not style.is_plain:
+            self._kinds.add_numbers(column, style)
+            problems.pop(column.name, None)
+        elif len(styles_of(texts)) > 1:
+            problems[column.name] = InputFileError(problems[column.name].message, next_step=_NEXT_AMBIGUOUS)
 
     def _numbers(self) -> dict[str, ids.Numbers]:
         na, styles = self._options.file.na, self._kinds.styles
@@ -175,65 +195,30 @@ class _Columns:
         return ColumnDraft(column.name, feature, categorical.evidence_of(found))
 
     def _numeric(self, column: FileColumn, name: str, numbers: ids.Numbers) -> ColumnDraft:
+        cells = self._table.columns[column.name]
+        if column.name not in self._options.file.numeric and (dates := self._dates(column, cells)):
+            return ColumnDraft(column.name, None, dates)
         why = numeric.reason_to_leave_out(numbers, name)
         is_id = why != "" and why == ids.reason_to_be_an_id(numbers, name)
         if why and not (is_id and column.name in self._options.file.numeric):
             return ColumnDraft(column.name, None, why, is_id and self._is_unique(column.name))
-        cells = self._table.columns[column.name]
         wanted = {word.strip().lower() for word in self._options.file.na} - WORDS_FOR_NULL
         words = tuple(sorted({cell for cell in set(cells) if cell.lower() in wanted})) if wanted else ()
-        has_decimals = any("." in cell for cell in cells[:1000]) or (column.type in REAL and not numbers.n_blank)
+        style = self._kinds.styles.get(column.name)
+        mark = "." if style is None else style.decimal
+        has_decimals = any(mark in cell for cell in cells[:1000]) or (column.type in REAL and not numbers.n_blank)
         is_float = has_decimals and not numbers.n_blank
         feature = numeric.numeric_feature(numbers, name, column.name, self._file.name, words, is_float)
-        style = self._kinds.styles.get(column.name)
-        written = "" if style is None else f", written like {style.example!r}"
+        written = codes_note(cells) if style is None else f", written like {style.example!r}"
         return ColumnDraft(column.name, feature, numeric.evidence_of(numbers, feature, written))
+
+    @staticmethod
+    def _dates(column: FileColumn, cells: Sequence[str]) -> str:
+        return reason_to_be_dates(cells, is_text=column.type == "VARCHAR")
 
     def _is_unique(self, name: str) -> bool:
         cells = self._table.columns[name]
         return len(cells) >= MIN_IDS and len(set(cells)) == len(cells) and "" not in cells
-
-
-def _assembled(path: Path, table: TextTable, label: LabelDraft, columns: Sequence[ColumnDraft]) -> ContractDraft:
-    features = tuple(c.feature for c in columns if c.feature is not None)
-    if not features:
-        reasons = "; ".join(f"{c.source!r}: {c.evidence}" for c in columns[:4]) or "it has no other column"
-        raise InputFileError(
-            f"{path} has no column besides the label that can be a feature ({reasons}).",
-            next_step="Add columns that describe a row, or set the kind of a column with --categorical or --numeric.",
-        )
-    name = snake_name(path.name.partition(".")[0], "data")
-    contract = Contract(
-        name=name,
-        model_name=f"{name.replace('_', '-')}-classifier",
-        description=f"Prediction of {label.label.source} = {label.label.positive} from {path.name}.",
-        label=label.label,
-        features=features,
-        row_id=_row_id(columns),
-    )
-    return ContractDraft(contract, label, tuple(columns), path.name, table.n_rows, _warnings(label))
-
-
-def _row_id(columns: Sequence[ColumnDraft]) -> str:
-    """Return the column to use as the row id.
-
-    This is the first column that identifies rows and has `id` in its name or, if there is none, the first column that
-    identifies rows.
-    """
-    candidates = [c.source for c in columns if c.is_row_id]
-    named = [source for source in candidates if "id" in snake_name(source, "").split("_")]
-    return next(iter(named or candidates), "")
-
-
-def _warnings(label: LabelDraft) -> tuple[str, ...]:
-    share = min(label.positive_share, 1 - label.positive_share)
-    if share >= MIN_CLASS_SHARE:
-        return ()
-    sentence = (
-        f"Only {share:.2%} of the rows belong to the rarer class; data validation requires {MIN_CLASS_SHARE:.0%}, so "
-        "pmmds train needs --no-validate."
-    )
-    return (sentence,)
 
 
 def _read_as_for_training(path: Path, contract: Contract) -> SourceData:

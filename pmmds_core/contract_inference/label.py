@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,11 @@ from pmmds_core.stores.files.file_options import reject_unknown
 if TYPE_CHECKING:
     from pmmds_core.data.text_table import Cells
 
-WORDS_FOR_POSITIVE = frozenset({"1", "true", "yes", "y", "t", "positive", "pos", "bad", "fraud", "churned", "default"})
+WORDS_FOR_POSITIVE = frozenset(
+    {"1", "true", "yes", "y", "t", "positive", "pos", "bad", "fraud", "churned", "default", "+"}
+)
+# Words for a missing value that are a class of the label if the column has exactly one other value.
+WORDS_FOR_A_CLASS = frozenset({"-", "none", "nil", "missing"})
 
 
 def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -> LabelDraft:
@@ -56,9 +60,7 @@ def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -
     name = f"{name[:42]}_label" if name in RESERVED_NAMES - {"label"} else name
     label = Label(name=name, source=column, positive=one, negative=zero, description=f"The column {column}.")
     codes = {cell: int(_folded(cell) == _folded(one)) for cell in set(cells)}
-    why = (
-        "--positive" if positive else "a usual word for it" if _folded(one) in WORDS_FOR_POSITIVE else "the rarer value"
-    )
+    why = "--positive" if positive else "a usual word for it" if _is_usual(one, values) else "the rarer value"
     counts = " and ".join(f"{value!r} in {counted(n, 'row')}" for value, n in values.items())
     evidence = f"{counts}; {one!r} is class 1 ({why})"
     return LabelDraft(label, evidence, codes, values[one] / len(cells))
@@ -66,7 +68,8 @@ def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -
 
 def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
     cells = table.columns[column]
-    blank = [i for i, cell in enumerate(cells) if cell.lower() in WORDS_FOR_NULL]
+    words_for_null = WORDS_FOR_NULL - (WORDS_FOR_A_CLASS if len({_folded(cell) for cell in cells}) == 2 else set())
+    blank = [i for i, cell in enumerate(cells) if cell.lower() in words_for_null]
     if not blank:
         return
     places = ", ".join(str(table.row_numbers[i]) for i in blank[:N_EXAMPLES]) + (
@@ -137,8 +140,15 @@ def _positive(values: Counter[str], wanted: str, path: Path, column: str) -> str
                 next_step=f"Pass --positive {' or '.join(map(shlex.quote, values))}.",
             )
         return found[0]
-    usual: Sequence[str] = [value for value in values if _folded(value) in WORDS_FOR_POSITIVE]
+    usual: Sequence[str] = [value for value in values if _is_usual(value, values)]
     return usual[0] if len(usual) == 1 else min(values, key=lambda value: (values[value], value))
+
+
+def _is_usual(value: str, values: Collection[str]) -> bool:
+    """Return True for a usual word for class 1. The number 1 is one only beside 0 or -1, not in the classes 1 and 2."""
+    numbers = {_folded(v.replace(",", ".")) for v in values}
+    word = _folded(value.replace(",", "."))
+    return word in WORDS_FOR_POSITIVE and (word != "1" or bool(numbers & {"0", "-1"}))
 
 
 def _folded(cell: str) -> str:

@@ -33,8 +33,8 @@ def describe(values: NDArray[np.float64]) -> Numbers:
         n_rows=len(values),
         n_blank=n_blank,
         n_distinct=1 + int(np.count_nonzero(np.diff(known))),
-        low=float(known[0]),
-        high=float(known[-1]),
+        low=float(known[0]) + 0.0,  # -0.0 becomes 0.0
+        high=float(known[-1]) + 0.0,
         example=float(known[len(known) // 2]),
         is_whole=bool(np.array_equal(known, np.floor(known)) and np.abs(known[[0, -1]]).max() <= _EXACT),
         is_running_id=is_running_id(values),
@@ -101,7 +101,8 @@ def slack_range(low: float, high: float) -> tuple[float, float]:
     width = high - low
     least = 0.0 if low >= 0 else _outward(low - width, math.floor)
     most = 0.0 if high <= 0 else _outward(high + width, math.ceil)
-    return least, most
+    # Rounding may move a limit inside the range if the range is narrow and far from 0.
+    return least if least <= low else low - width, most if most >= high else high + width
 
 
 def _outward(value: float, rounded_off: Callable[[float], int]) -> float:

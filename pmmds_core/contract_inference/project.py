@@ -41,7 +41,12 @@ class Project:
 
 def check_free(folder: Path, *, force: bool) -> None:
     """Raise UsageError if `folder` is a file, or if it contains files of a project and `force` is False."""
-    if folder.exists() and not folder.is_dir():
+    try:
+        is_other = folder.exists() and not folder.is_dir()
+    except OSError as error:  # for example, the name is too long
+        reason = f"{folder} cannot be used: {error.strerror}."
+        raise UsageError(reason, next_step="Choose another folder with --into.") from None
+    if is_other:
         raise UsageError(f"{folder} is not a folder.", next_step="Pass a folder with --into.")
     present = [name for name in (CONTRACT, SETTINGS, README, REQUEST) if os.path.lexists(folder / name)]
     if present and not force:

@@ -19,6 +19,8 @@ Problem = tuple[str, str]
 RESERVED_NAMES = frozenset(
     {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
     | {"latency_ms", "client_request_id", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
+    # PostgreSQL's system columns, which exist in every table.
+    | {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 )
 MISSING = "missing"
 

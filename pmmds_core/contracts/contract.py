@@ -189,7 +189,7 @@ def load_contract(path: str | Path) -> Contract:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ContractError(
             f"The contract {path} cannot be read: {reason}.",
-            next_step="Set PMMDS_CONTRACT to a readable YAML file, or unset it to use the packaged contract.",
+            next_step="Specify a readable YAML file. Without PMMDS_CONTRACT, the packaged contract is used.",
         ) from None
     return parse_contract(text, str(path))
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pmmds_core.contracts.contract import Contract, Feature
+from pmmds_core.contracts.contract import Blank, Contract, Feature
 
 
 class Effect(StrEnum):
@@ -20,7 +18,7 @@ class Effect(StrEnum):
     - `migrated`: `pmmds db migrate` adds a column.
     - `refused`: `pmmds db migrate` rejects the change if prediction_logs has rows.
     - `retrain`: no migration is needed, but a new model is.
-    - `none`: only the documentation changed.
+    - `none`: neither is needed, because the tables and the model do not depend on it.
     """
 
     MIGRATED = "migrated"
@@ -90,8 +88,11 @@ def _text(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, float):
-        return f"{value:g}"
-    return repr(getattr(value, "means", value))
+        return f"{value:.15g}"
+    if isinstance(value, Blank):
+        words = f" (written as {', '.join(map(repr, value.written_as))})" if value.written_as else ""
+        return f"{value.means!r}{words}"
+    return repr(value)
 
 
 def _fields(old: Contract, new: Contract) -> Iterator[ContractChange]:
@@ -102,6 +103,11 @@ def _fields(old: Contract, new: Contract) -> Iterator[ContractChange]:
         before, after = getattr(old.label, field), getattr(new.label, field)
         if before != after:
             yield ContractChange(f"label.{field}", f"{before!r} → {after!r}", Effect.RETRAIN)
+    documented = {"label.description": (old.label.description, new.label.description)}
+    documented |= {name: (getattr(old, name), getattr(new, name)) for name in ("description", "openml")}
+    for subject, (before, after) in documented.items():
+        if before != after:
+            yield ContractChange(subject, f"{subject.rpartition('.')[2]} changed", Effect.NONE)
     if old.row_id != new.row_id:
         yield ContractChange("row_id", f"{_text(old.row_id or None)} → {_text(new.row_id or None)}", Effect.NONE)
     if [n for n in old.feature_names if n in new.by_name] != [n for n in new.feature_names if n in old.by_name]:

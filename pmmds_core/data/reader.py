@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.cells import WORDS_FOR_NULL, category_of, spelling_of
 from pmmds_core.contracts.contract import Contract, Feature, Label
 from pmmds_core.contracts.label_words import LabelWords
+from pmmds_core.data.decimal_mark import may_have_thousands, style_of
 from pmmds_core.data.digests import content_digest, row_digests
-from pmmds_core.data.number_style import styles_of
 from pmmds_core.data.text_table import N_EXAMPLES, Cells, TextTable, read_table, table_from_frame
 from pmmds_core.errors import DataError
 
@@ -181,7 +181,7 @@ class _Column:
 
         texts = pd.Series(np.where(blank, "", np.array(self.cells, dtype=object)), dtype=object)
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, copy=True)
-        if not np.isfinite(numbers[~blank]).all():
+        if not np.isfinite(numbers[~blank]).all() or may_have_thousands(texts[~blank]):
             numbers = self._styled(texts, blank, numbers)
         finite = np.isfinite(numbers)
         self._report(~finite & ~blank, "not a number")
@@ -194,14 +194,15 @@ class _Column:
     def _styled(
         self, texts: pd.Series[Any], blank: NDArray[np.bool_], plain: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the numbers if the whole column uses a single local or decorated form. Otherwise, return `plain`."""
-        styles = styles_of(texts[~blank].unique())
-        if len(styles) != 1 or styles[0].is_plain:
+        """Return the numbers if the whole column uses a single local or decorated form. Otherwise, return `plain`.
+
+        A form that is ambiguous in this column is decided by the decimal mark of the file.
+        """
+        style = style_of(list(texts[~blank].unique()), self.table.decimal_mark)
+        if style is None or style.is_plain:
             return plain
         self.notes.append(f"{self.name}: numbers written like {texts[~blank].iloc[0]!r}")
-        return np.array(
-            [np.nan if b else styles[0].number_of(t) for t, b in zip(texts, blank, strict=True)], dtype=float
-        )
+        return np.array([np.nan if b else style.number_of(t) for t, b in zip(texts, blank, strict=True)], dtype=float)
 
     def _report_range(self, feature: Feature, numbers: NDArray[np.float64], finite: NDArray[np.bool_]) -> None:
         low = -np.inf if feature.minimum is None else feature.minimum

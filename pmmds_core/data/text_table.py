@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pmmds_core.contracts.cells import decimal_text
 from pmmds_core.data.compressed import DAMAGED, open_decompressed, other_format
 from pmmds_core.data.csv_dialect import N_SAMPLED_ROWS, dialect_of, name_problem
+from pmmds_core.data.decimal_mark import decimal_mark_of
 from pmmds_core.data.parquet_index import unnamed_index
 from pmmds_core.errors import DataError
 
@@ -46,6 +48,14 @@ class TextTable:
     @property
     def n_rows(self) -> int:
         return len(self.row_numbers)
+
+    @cached_property
+    def decimal_mark(self) -> str:
+        """The decimal mark of the numbers in a CSV file, as `decimal_mark_of` returns it.
+
+        It is empty for other sources, because their numbers have a type.
+        """
+        return decimal_mark_of(self.columns.values()) if self.row_word == "line" else ""
 
 
 def read_table(path: Path) -> TextTable:
@@ -80,6 +90,8 @@ def table_from_frame(frame: pd.DataFrame, name: str) -> TextTable:
 
 
 def _read_bytes(path: Path) -> bytes:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(f"{path} is not a regular file.", next_step="Save its content to a regular file first.")
     try:
         with open_decompressed(path) as file:
             raw = file.read()
@@ -87,7 +99,7 @@ def _read_bytes(path: Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
         raise DataError(
             f"The data file {path} cannot be read: {reason}.",
-            next_step="Set PMMDS_DATA_PATH to a readable CSV or Parquet file.",
+            next_step="Specify a readable CSV or Parquet file. For training, set PMMDS_DATA_PATH to it.",
         ) from None
     if not raw.strip():
         raise DataError(f"The data file {path} is empty.", next_step="Expected a header line and at least one row.")

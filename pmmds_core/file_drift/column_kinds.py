@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.contracts.cells import BLANKS, DATE_PATTERN, are_booleans, is_date
+from pmmds_core.data.decimal_mark import are_alike
 from pmmds_core.data.number_style import NumberStyle, looks_like_number, styles_of
 from pmmds_core.errors import InputFileError
 from pmmds_core.stores.files.column_sql import (
@@ -109,10 +110,11 @@ class TextColumn:
         if preferred is not None and not preferred.is_plain and self._fits(preferred):
             return preferred
         styles = self._fitting(self.present)
-        if len(styles) > 1:
+        if len(styles) > 1 and not are_alike(styles, self.present):
+            example = next(v for v in self.present if not are_alike(styles[:2], [v]))
             raise InputFileError(
                 f"{self.file.path}: the numbers in the column {self.column.name!r} are ambiguous: "
-                f"{self.present[0]!r} is {' or '.join(f'{s.number_of(self.present[0]):g}' for s in styles[:2])}.",
+                f"{example!r} is {' or '.join(f'{s.number_of(example):g}' for s in styles[:2])}.",
                 next_step="Pass --decimal or --thousands, or leave the column out with --ignore.",
             )
         return styles[0] if styles else None
@@ -208,7 +210,7 @@ def is_running_id(values: NDArray[np.float64]) -> bool:
     ordered = np.unique(values)
     if ordered.size < len(values) or not np.isfinite(ordered[[0, -1]]).all():
         return False
-    n_possible = ordered[-1] - ordered[0] + 1
+    n_possible = float(ordered[-1]) - float(ordered[0]) + 1
     return bool(np.array_equal(ordered, np.floor(ordered)) and len(values) ** 2 / (2 * n_possible) >= 5)
 
 

@@ -46,6 +46,12 @@ class ColumnKinds:
         self._columns[column.name] = column
         self.notes[column.name] = self._note(column)
 
+    def add_numbers(self, column: FileColumn, style: NumberStyle) -> None:
+        """Add a text column whose numbers are written in this style."""
+        self._columns[column.name] = column
+        self.notes[column.name] = ColumnNote(column.name, "numeric", f"text, numbers written like {style.example!r}")
+        self._set_style(column.name, style)
+
     def leave_out(self, name: str, why: str) -> None:
         self.notes[name] = ColumnNote(name, None, why)
 

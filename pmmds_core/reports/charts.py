@@ -35,6 +35,7 @@ _ATTRIBUTES = re.compile(
     r'| font-family="inherit"| font-size="11px"'
 )
 _TAG = re.compile("<[^>]+>")
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
 
@@ -215,6 +216,11 @@ def short(label: str) -> str:
     return clean if len(clean) <= MAX_LABEL else f"{clean[: MAX_LABEL - _TAIL - 1]}…{clean[-_TAIL:]}"
 
 
+def xml_text(text: str) -> str:
+    """Replace the characters that XML does not allow, such as NUL, because they would abort the process that draws."""
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def percent_format(largest: float, n_ticks: int) -> str:
     """Return the number format for shares up to `largest`, with enough decimals for distinct tick labels."""
     decimals = 0 if largest <= 0 else max(0, -math.floor(math.log10(largest / n_ticks)) - 2)
@@ -268,7 +274,10 @@ def _draw(
         _fill_axis(spec, scale, fill)
     for source in spec["data"]:
         if source["name"] in data:
-            source["values"] = list(data[source["name"]])
+            source["values"] = [
+                {key: xml_text(value) if isinstance(value, str) else value for key, value in row.items()}
+                for row in data[source["name"]]
+            ]
     return _with_text(vl_convert.vega_to_svg(spec), text)
 
 
@@ -303,8 +312,8 @@ def _with_text(svg: str, text: ChartText) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{text.key}-t {text.key}-d" '
         f'width="{width}" height="{height}" viewBox="{box}" font-size="11">'
-        f'<title id="{text.key}-t">{html.escape(text.title)}</title>'
-        f'<desc id="{text.key}-d">{html.escape(text.description)}</desc>'
+        f'<title id="{text.key}-t">{html.escape(xml_text(text.title))}</title>'
+        f'<desc id="{text.key}-d">{html.escape(xml_text(text.description))}</desc>'
     )
     return head + _TAG.sub(_shortened, _NOISE.sub("", svg[root.end() :]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import UsageError
 from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
+from pmmds_core.policies.people import ADMIN, key_of
 from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.promotion_outcome import record_outcome
@@ -20,12 +21,13 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 
     Raises:
         RightMissingError: this login may not promote.
-        UsageError: the decision does not exist or is not pending approval, `by` is empty, or the same person has
-            already approved it.
+        UsageError: the decision does not exist or is not pending approval, `by` is empty or no person although several
+            must approve, or the same person has already approved it.
         PromotionConflictError: the champion is no longer in production. The decision is aborted.
         StoreError: a store is unavailable. If the approval was recorded, the reconciler carries it out.
     """
     decision = _waiting(deployment, decision_id, "approved", by)
+    _reject_admin(deployment, by)
     if not _approve(deployment, decision, by):
         return decision
     try:
@@ -50,6 +52,16 @@ def _approve(deployment: Deployment, decision: Decision, by: str) -> bool:
                 next_step="Another person must give the next approval.",
             )
         return False
+
+
+def _reject_admin(deployment: Deployment, by: str) -> None:
+    """Raise UsageError for the admin token if several people must approve, because each of them could use it too."""
+    if deployment.settings.promotion_approvals > 1 and key_of(by) == ADMIN:
+        raise UsageError(
+            f"{deployment.settings.promotion_approvals} people must approve this promotion, and the admin token "
+            "belongs to no person.",
+            next_step="Approve it with your own name: sign in, or use an API token of your own.",
+        )
 
 
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:

@@ -47,6 +47,16 @@ def test_a_file_that_is_not_a_database_is_left_unchanged(tmp_path: Path) -> None
     assert (home / "pmmds.db").read_text().startswith("this is a text"), "the file is unchanged"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("tokens", "revoke"), ("alerts", "resolve", "--by", "Ada"), ("audit", "--limit"), ("performance", "--days")],
+)
+def test_a_number_beyond_the_columns_of_the_database_is_rejected(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    said = pmmds(tmp_path / "home", *arguments, "99999999999999999999")
+    assert said.code == 2
+    assert "is not in the range" in said.err
+
+
 def test_debug_prints_the_traceback(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "--debug", "decisions", PMMDS_DATABASE_URL=f"postgresql://{UNUSED_ADDRESS}/rows")
     assert said.code == 1

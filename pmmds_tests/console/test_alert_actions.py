@@ -94,3 +94,12 @@ def test_an_unknown_target_and_an_invalid_body_are_named(console: RunningConsole
     assert "There is no alert &#39;99&#39;." in answer.text
     plain = {"Content-Type": "application/x-www-form-urlencoded"}
     assert send_json(console, "/alerts/1/resolve", {}, plain).status_code == 415
+
+
+@pytest.mark.parametrize("note", ["", "  \r\n"])
+def test_a_comment_without_a_text_is_a_bad_request(console: RunningConsole, deployment: Deployment, note: str) -> None:
+    path = f"/alerts/{open_alert(deployment).alert_id}/comment"
+    answer = send_json(console, path, {"note": note})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "A comment requires a text in the field note.")
+    assert send_form(console, path, {"note": note, "form_token": form_token(console)}).status_code == 400
+    assert [event.outcome for event in deployment.audit.recent()] == [REFUSED, REFUSED]

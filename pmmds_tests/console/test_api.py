@@ -149,6 +149,7 @@ def test_head_returns_the_headers_of_get(console: RunningConsole, path: str) -> 
         ("GET", "/versions?since=yesterday", 422, "invalid-parameter"),
         ("GET", "/versions?since=2026-03-01T00:00:00", 422, "invalid-parameter"),
         ("GET", "/alerts?status=%00", 422, "invalid-parameter"),
+        ("GET", "/drift-reports?verdict=drift", 422, "invalid-parameter"),
     ],
 )
 def test_every_error_is_a_problem_document(
@@ -209,3 +210,21 @@ def test_the_startup_log_warns_about_open_access(console: RunningConsole) -> Non
 
 def test_livez_reveals_no_details(console: RunningConsole) -> None:
     assert httpx.get(f"{console.url}/livez", trust_env=False).json() == {"status": "alive"}
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/alerts?status=opne", "open, acknowledged, resolved"),
+        ("/drift-reports?verdict=Drifted", "stable, drifted, insufficient_data"),
+        ("/decisions?kind=x", "promotion, rollback, manual"),
+        ("/decisions?state=done", "pending_approval, judged, moving, recorded, rejected, aborted"),
+        ("/audit-events?outcome=ok", "done, refused, failed"),
+    ],
+)
+def test_an_unknown_word_of_a_filter_is_no_empty_list(console: RunningConsole, path: str, words: str) -> None:
+    answer = console.get(path)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"parameter": path.partition("?")[2].partition("=")[0], "problem": f"expected one of {words}"}
+    ]

@@ -123,7 +123,10 @@ def test_a_server_that_is_not_a_console_is_detected() -> None:
             monitoring.versions()
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8010", "ftp://host", "http://", "http://host/?x=1"])
+INVALID = ["127.0.0.1:8010", "ftp://host", "http://", "http://host/?x=1", "http://[::1", "http://host:99999"]
+
+
+@pytest.mark.parametrize("url", [*INVALID, "http://host:x", "http://a..b", "http://\u00e4..b", "http://host\n", "None"])
 def test_an_invalid_address_is_rejected(url: str) -> None:
     with pytest.raises(InvalidCallError, match="not the address of a console"):
         pmmds.connect(url)
@@ -132,3 +135,32 @@ def test_an_invalid_address_is_rejected(url: str) -> None:
 def test_the_client_does_not_reveal_its_token() -> None:
     with pmmds.connect("http://127.0.0.1:1", "secret-token") as monitoring:
         assert "secret-token" not in repr(monitoring)
+
+
+@pytest.mark.parametrize("token", ["t\u00f6ken", "two\nlines", "nul\0"])
+def test_a_token_that_cannot_be_sent_is_rejected(token: str) -> None:
+    with pytest.raises(InvalidCallError, match="characters that no API token has"):
+        pmmds.connect("http://127.0.0.1:1", token)
+
+
+def test_the_client_does_not_reveal_the_password_of_a_proxy() -> None:
+    with pmmds.connect("http://ada:geheim@127.0.0.1:1", retries=0) as monitoring:
+        with pytest.raises(UnavailableError) as raised:
+            monitoring.me()
+        assert "geheim" not in repr(monitoring) + str(raised.value)
+
+
+def test_the_password_of_a_proxy_is_sent_instead_of_a_token() -> None:
+    body = b'{"name": "ada", "role": "viewer", "method": "proxy", "form_token": ""}'
+    with server_of((200, body, {})) as (url, asked):
+        with pmmds.connect(url.replace("://", "://ada:geheim@")) as monitoring:
+            assert monitoring.me().name == "ada"
+        assert len(asked) == 1
+    with pytest.raises(InvalidCallError, match="cannot be sent together"):
+        pmmds.connect("http://ada:geheim@127.0.0.1:1", "pmmds_token")
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-10:00", "2026-13-01", ""])
+def test_a_time_that_is_not_valid_in_utc_is_rejected(since: str) -> None:
+    with pmmds.connect("http://127.0.0.1:1", retries=0) as monitoring, pytest.raises(InvalidCallError, match="since="):
+        monitoring.versions(since=since)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+# The errors of Arrow for values that it cannot convert. Arrow's own classes for these are subclasses.
+_UNSUPPORTED = (TypeError, ValueError, OverflowError, NotImplementedError)
+
 
 def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | pa.Table) -> DataFile:
     """Open a data frame as a relation with the columns and types that its Parquet file would have.
@@ -33,6 +36,8 @@ def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | 
     """
     table = _as_parquet_reads(_arrow(name, frame))
     _check_unique(name, table.column_names)
+    if table.num_columns == 0:
+        raise InputFileError(f"{name} has no columns.", next_step="Expected at least one column.")
     if table.num_rows == 0:
         raise InputFileError(f"{name} has no rows.", next_step="Expected at least one row.")
     relation = identifier(name)
@@ -65,17 +70,25 @@ def _arrow(name: str, frame: Any) -> pa.Table:
     _check_unique(name, [str(column) for column in frame.columns])
     try:
         return pa.Table.from_pandas(frame)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        # Only the column's name is taken from Arrow's message, which also contains the value.
-        column = str(error).rpartition("Conversion failed for column ")[2].partition(" with type")[0].strip()
-        what = (
-            f"its column {column!r} has values of several types"
-            if column
-            else "it has values that Arrow does not support"
-        )
+    except _UNSUPPORTED:
+        # Arrow's message is not shown, because it may contain a value.
+        column = next((column for i, column in enumerate(frame.columns) if not _is_supported(frame.iloc[:, i])), None)
+        what = "it" if column is None else f"its column {str(column)!r}"
         raise InputFileError(
-            f"{name} cannot be compared: {what}.", next_step="Convert the column to one type, such as text."
+            f"{name} cannot be compared: {what} has values of several types or of a type that Arrow does not support.",
+            next_step="Convert the column to one type, such as text.",
         ) from None
+
+
+def _is_supported(column: pd.Series[Any]) -> bool:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        pa.Table.from_pandas(pd.DataFrame({"column": column}))
+    except _UNSUPPORTED:
+        return False
+    return True
 
 
 def _as_parquet_reads(table: pa.Table) -> pa.Table:

@@ -74,16 +74,19 @@ async def post(url: str, body: str, secrets: Sequence[str], timeout_seconds: flo
     import httpx
 
     headers = _headers(body, secrets, datetime.now(UTC))
-    # Proxy environment variables apply to https only, because a loopback address cannot be reached through a proxy.
-    client = httpx.AsyncClient(trust_env=url.startswith("https:"), timeout=timeout_seconds)
-    sending = client.stream("POST", url, content=body.encode(), headers=headers)
     try:
+        # Proxy environment variables apply to https only, because a loopback address cannot be reached through a proxy.
+        client = httpx.AsyncClient(trust_env=url.startswith("https:"), timeout=timeout_seconds)
+        sending = client.stream("POST", url, content=body.encode(), headers=headers)
         async with asyncio.timeout(timeout_seconds), client, sending as response:
             return _rejection(response.status_code)
     except (TimeoutError, httpx.TimeoutException):
         return f"no response within {timeout_seconds:g} s"
     except httpx.HTTPError as error:
         return _failure(error)
+    # The URL, a proxy variable or SSL_CERT_FILE is not valid, or the package for a SOCKS proxy is missing.
+    except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+        return f"no request can be sent ({type(error).__name__}); check the URL, the proxy variables and SSL_CERT_FILE"
 
 
 def name_of(place: int, url: str) -> str:

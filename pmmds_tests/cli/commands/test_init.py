@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,32 @@ def test_contract_check_lists_values_that_would_be_rejected(folder: Path) -> Non
     assert said.code == 1
     assert "Amount: 2 values are outside 0" in said.err
     assert "(line 6: '-1.0', line 11: '-1.0')" in said.err
+
+
+def test_a_pipe_is_not_read_as_an_empty_file(folder: Path) -> None:
+    assert run(folder, "init", "--from", "customers.csv", "--label", LABEL, "--into", ".").code == 0
+    os.mkfifo(folder / "pipe")
+    for command in (
+        ("contract", "check", "contract.yaml", "--data"),
+        ("init", "--label", LABEL, "--into", "a", "--from"),
+    ):
+        said = run(folder, *command, "pipe")
+        assert said.code != 0
+        assert "pipe is not a regular file. Save its content to a regular file first." in said.sentence
+
+
+def test_the_advice_about_an_unreadable_file_names_no_other_setting(folder: Path) -> None:
+    assert run(folder, "init", "--from", "customers.csv", "--label", LABEL, "--into", ".").code == 0
+    said = run(folder, "contract", "check", "contract.yaml", "--data", "missing.csv")
+    assert "missing.csv cannot be read: No such file or directory. Specify a readable CSV or Parquet" in said.sentence
+    said = run(folder, "contract", "check", "missing.yaml")
+    assert "missing.yaml cannot be read: No such file or directory. Specify a readable YAML file." in said.sentence
+
+
+def test_a_folder_whose_name_is_too_long_is_rejected(folder: Path) -> None:
+    said = run(folder, "init", "--from", "customers.csv", "--label", LABEL, "--into", "p" * 300)
+    assert said.code == 2
+    assert "cannot be used: File name too long. Choose another folder with --into." in said.sentence
 
 
 def test_contract_diff_shows_what_the_migration_refuses(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from datetime import date
 from pathlib import Path
 
@@ -133,6 +134,12 @@ def test_relative_paths_are_resolved_against_the_config_file_folder(tmp_path: Pa
         ('[drift]\n\npsi_threshold = "1"', "pmmds.toml:3: drift.psi_threshold = '1' is not valid: expected a number"),
         ("drift.psi_threshold = true", "pmmds.toml:1: drift.psi_threshold = true is not valid: expected a number"),
         ("drift.psi_threshold = -1", "pmmds.toml:1: drift.psi_threshold = -1 is not valid: expected a number"),
+        (
+            "drift.psi_threshold = inf",
+            "pmmds.toml:1: drift.psi_threshold = inf is not valid: expected a finite number.",
+        ),
+        ("drift.psi_threshold = nan", "pmmds.toml:1: drift.psi_threshold = nan is not valid: expected a number"),
+        (r'home = "a\u0000b"', "pmmds.toml:1: home = 'a\\x00b' is not valid: expected text without NUL characters."),
         ("service.http_port = 80.5", "pmmds.toml:1: service.http_port = 80.5 is not valid: expected a whole number"),
         ("home = 3", "pmmds.toml:1: home = 3 is not valid: expected text in quotes, not a whole number."),
         ("promotion.shadow = 1", "pmmds.toml:1: promotion.shadow = 1 is not valid: expected one of off, on."),
@@ -251,3 +258,17 @@ def test_each_value_is_listed_with_its_origin(tmp_path: Path) -> None:
 def test_an_unknown_setting_name_suggests_the_closest_match() -> None:
     with pytest.raises(UsageError, match=r"Did you mean drift\.psi_threshold\?"):
         find_setting(describe({}), "drift.psi_treshold")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("PMMDS_DRIFT_PSI_THRESHOLD", "inf", "expected a finite number."),
+        ("PMMDS_DRIFT_PSI_THRESHOLD", "0,2", "expected a number."),
+        ("PMMDS_HTTP_PORT", "080", "expected a whole number."),
+        ("PMMDS_HTTP_PORT", "0", "expected a whole number >= 1."),
+    ],
+)
+def test_a_variable_of_another_kind_is_rejected_with_the_kind(variable: str, value: str, reason: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(f"{variable}={value!r} is not valid: {reason}")):
+        load_settings({variable: value})

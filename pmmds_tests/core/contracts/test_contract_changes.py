@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pmmds_core.config.settings import Settings
-from pmmds_core.contracts.contract import Contract, Feature, load_contract
+from pmmds_core.contracts.contract import Blank, Contract, Feature, load_contract
 from pmmds_core.contracts.contract_changes import Effect, contract_changes
 from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.database.schema import migrate
@@ -51,6 +51,24 @@ def test_a_type_change_is_rejected_and_a_range_change_requires_retraining(old: C
 def test_added_and_removed_values_are_listed(old: Contract) -> None:
     (values,) = contract_changes(old, changed(old, "contract", values=("Month-to-month", "One year", "Three year")))
     assert values.change == "values +'Three year', -'Two year'"
+
+
+def test_a_change_of_a_digit_or_of_a_word_for_blank_is_shown(old: Contract) -> None:
+    before, after = (changed(old, "tenure", maximum=limit) for limit in (1_000_000.0, 1_000_001.0))
+    assert [c.change for c in contract_changes(before, after)] == ["maximum 1000000 → 1000001"]
+    before, after = (changed(old, "tenure", blank=Blank("missing", words)) for words in (("NA",), ("NA", "?")))
+    (blank,) = contract_changes(before, after)
+    assert blank.change == "blank 'missing' (written as 'NA') → 'missing' (written as 'NA', '?')"
+
+
+def test_contracts_of_different_digests_have_differences(old: Contract) -> None:
+    label = msgspec.structs.replace(old.label, description="Left.")
+    for new in (
+        msgspec.structs.replace(old, description="Churn."),
+        msgspec.structs.replace(old, label=label),
+        msgspec.structs.replace(old, openml=None),
+    ):
+        assert (new.digest == old.digest) == (contract_changes(old, new) == [])
 
 
 def test_a_changed_unit_requires_no_action(old: Contract) -> None:

@@ -127,10 +127,17 @@ def test_notebooks_display_a_table_with_escaped_values() -> None:
             pd.DataFrame({"a": ["x", 1, 2.5]}),
             "reference cannot be compared: its column 'a' has values of several types",
         ),
+        (
+            pd.DataFrame({"b": [1], "a": [10**30]}),
+            "reference cannot be compared: its column 'a' has values of several types or of a type that Arrow does not",
+        ),
+        (pd.DataFrame({"a": ["\ud800"]}), "reference cannot be compared: its column 'a' has values"),
+        (pd.DataFrame({"b": [1], "a": pd.arrays.SparseArray([0])}), "reference cannot be compared: its column 'a' has"),
+        (pd.DataFrame(index=range(3)), "reference has no columns"),
         ([1, 2], "reference is a list, not a data frame"),
         (pd.DataFrame({"a": [1], "b": [2]}), "current"),
     ],
-    ids=["no rows", "duplicates", "mixed", "no frame", "missing column"],
+    ids=["no rows", "duplicates", "mixed", "large", "surrogate", "sparse", "no columns", "no frame", "missing column"],
 )
 def test_a_frame_that_cannot_be_compared_is_rejected_in_one_sentence(frame: Any, sentence: str) -> None:
     with pytest.raises(InputFileError, match=sentence) as refused:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -156,3 +158,17 @@ def test_days_beyond_a_limit_have_a_marker_and_the_limit_is_in_the_range() -> No
     assert "v1: holdout" in texts(svg)
     assert min(float(t) for t in texts(svg) if re.fullmatch(r"0\.\d+", t)) <= 0.5
     assert markers(charts.daily(TEXT, of_days(2, 1, 0))) == 0
+
+
+def test_characters_that_xml_does_not_allow_do_not_abort_the_process() -> None:
+    program = (
+        "from pmmds_core.reports import charts\n"
+        "text = charts.ChartText('k', 'title \\x01', 'text \\x02')\n"
+        "bins = [{'label': label, 'reference_share': 0.5, 'current_share': 0.2} for label in ('a\\x07b', 'c\\x00d')]\n"
+        "print(charts.histogram(text, bins), charts.bars(text, {'e\\x1bf': 1.0}))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert said.returncode == 0, said.stderr[:300]
+    for shown in ("title \ufffd", "text \ufffd", "a\ufffdb", "c\ufffdd", "e\ufffdf"):
+        assert shown in said.stdout
+    assert not set("\x00\x01\x02\x07\x1b") & set(said.stdout)

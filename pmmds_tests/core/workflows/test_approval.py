@@ -69,6 +69,18 @@ def test_one_person_cannot_approve_twice(two: Deployment, registry: Path, same: 
     assert len(two.decisions.approvals(decision.decision_id)) == 1
 
 
+@pytest.mark.parametrize("name", ["admin", " Admin "])
+def test_the_admin_token_is_not_one_of_two_people(two: Deployment, registry: Path, name: str) -> None:
+    decision = pending(two)
+    approve(two, decision.decision_id, by="Ada")
+    with pytest.raises(UsageError, match="belongs to no person"):
+        approve(two, decision.decision_id, by=name)
+    assert [a.approved_by for a in two.decisions.approvals(decision.decision_id)] == ["Ada"]
+    assert moves(registry) == []
+    one = deployment_with(msgspec.structs.replace(two.settings, promotion_approvals=1), registry)
+    assert approve(one, decision.decision_id, by=name).state == RECORDED
+
+
 def test_one_rejection_rejects_whoever_approved(two: Deployment, registry: Path) -> None:
     decision = pending(two)
     approve(two, decision.decision_id, by="Ada")

@@ -208,6 +208,44 @@ def test_a_timeout_puts_off_all_events_of_a_hanging_target(raised: Raised, send:
     assert delivery.failures == ("URL 1 of PMMDS_WEBHOOK_URLS (http): no response within 0.5 s",)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://a\u0308..example/", "https://xn--zzzzzz.example/", "https://127.0.0.1:1/\x7f"]
+)
+def test_a_url_that_cannot_be_requested_delays_no_other(
+    url: str, raised: Raised, send: Send, receiver: Receiver, database: Database
+) -> None:
+    raised(url, receiver.url)
+    result = send(url, receiver.url)
+    assert (result.n_sent, result.n_put_off) == (1, 1)
+    assert "example" not in result.failures[0]
+    for attempt in range(1, MAX_ATTEMPTS):
+        send(url, receiver.url, later=attempt * timedelta(days=1))
+    (event,) = NotificationOutbox(database).undelivered_webhooks()
+    assert (event.state, event.attempts) == ("given_up", MAX_ATTEMPTS)
+    assert event.last_error is not None
+    assert event.last_error.startswith("URL 1 of PMMDS_WEBHOOK_URLS (https): no request can be sent")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://localhost:9"),
+        ("HTTPS_PROXY", "ftp://localhost:9"),
+        ("SSL_CERT_FILE", "/missing.pem"),
+    ],
+)
+def test_an_invalid_proxy_or_certificate_file_is_a_failed_attempt(
+    variable: str, value: str, raised: Raised, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    raised("https://hooks.example/pmmds")
+    result = send("https://hooks.example/pmmds")
+    assert result.n_put_off == 1
+    assert "check the URL, the proxy variables and SSL_CERT_FILE" in result.failures[0]
+
+
 def test_a_redirect_is_not_followed(raised: Raised, send: Send, receiver: Receiver) -> None:
     with receiving(free_port(), status=307, location=receiver.url) as redirecting:
         raised(redirecting.url)
