@@ -208,4 +208,4 @@ def test_the_startup_log_warns_about_open_access(console: RunningConsole) -> Non
 
 
 def test_livez_reveals_no_details(console: RunningConsole) -> None:
-    assert httpx.get(f"{console.url}/livez", trust_env=False).json() == {"status": "alive"}
+    assert httpx.get(f"{console.url}/livez", timeout=60, trust_env=False).json() == {"status": "alive"}
