@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -19,6 +20,10 @@ from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import migrate
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 from pmmds_tests.harness.postgres_programs import PostgresMissingError
+from pmmds_tests.harness.service_process import PATIENCE_SECONDS
+
+# Two test processes share two cores. With two OpenMP threads each, scikit-learn spends much processor time on waiting.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Every run tries the same examples, so that a test that passed also passes in the next run. No check depends on the
 # load of the machine. `pytest --hypothesis-profile=new_examples` tries other examples.
@@ -102,7 +107,8 @@ def open_again(database_settings: Settings) -> Iterator[Callable[[], Database]]:
     with ExitStack() as stack:
 
         def opened() -> Database:
-            database = open_database(database_settings)
+            # With the usual limit, a waiting writer could give up while a slow disk serves the others.
+            database = open_database(database_settings, busy_timeout_seconds=PATIENCE_SECONDS)
             stack.callback(database.close)
             return database
 

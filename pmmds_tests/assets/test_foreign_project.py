@@ -38,7 +38,7 @@ def dagster(project: Path, *arguments: str) -> str:
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -50,6 +50,11 @@ def connect(console: RunningConsole, address: str) -> socket.socket:
     return socket.create_connection(target, timeout=60, source_address=(address, 0))
 
 
+def said(client: socket.socket) -> str:
+    """Everything that the console sends before it closes the connection."""
+    return b"".join(iter(lambda: client.recv(65_536), b"")).decode()
+
+
 def livez(console: RunningConsole, address: str, forwarded: str = "") -> tuple[int, str]:
     """Status and body of `/livez` for a client at an address, or behind a proxy at this address."""
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
@@ -71,7 +76,7 @@ def test_connections_of_one_address_do_not_block_other_addresses(console: Runnin
         for _ in range(MAX_CONNECTIONS_PER_ADDRESS):
             stack.enter_context(connect(console, CLIENT))
         with connect(console, CLIENT) as rejected:
-            received = rejected.recv(65_536).decode()
+            received = said(rejected)
         assert received.startswith("HTTP/1.1 503 ")
         assert TOO_MANY.format("connections") in received
         assert livez(console, OTHER) == (200, '{"status":"alive"}')

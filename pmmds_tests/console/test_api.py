@@ -13,7 +13,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.console.monitored_home import N_ROWS
 from pmmds_tests.harness.console_process import RunningConsole
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console")]
+pytestmark = pytest.mark.process
 LISTS = [
     "versions",
     "drift-reports",
@@ -209,7 +209,7 @@ def test_the_startup_log_warns_about_open_access(console: RunningConsole) -> Non
 
 
 def test_livez_reveals_no_details(console: RunningConsole) -> None:
-    assert httpx.get(f"{console.url}/livez", trust_env=False).json() == {"status": "alive"}
+    assert httpx.get(f"{console.url}/livez", timeout=60, trust_env=False).json() == {"status": "alive"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.console.scripted_server import server_of
 from pmmds_tests.harness.console_process import RunningConsole
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console")]
+pytestmark = pytest.mark.process
 EMPTY = b'{"items": [], "next": null}'
 PROBLEM = b'{"type": "urn:pmmds:problem:%s", "title": "x", "status": %d, "detail": "A reason."}'
 

@@ -33,7 +33,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole
 
 
 def connect(console: RunningConsole) -> socket.socket:
-    return socket.create_connection((console.settings.console_host, console.settings.console_port), timeout=30)
+    return socket.create_connection((console.settings.console_host, console.settings.console_port), timeout=60)
 
 
 def said(client: socket.socket) -> str:
@@ -46,7 +46,7 @@ def said(client: socket.socket) -> str:
 
 def status_of_livez(console: RunningConsole) -> int:
     try:
-        return httpx.get(f"{console.url}/livez", timeout=30, trust_env=False).status_code
+        return httpx.get(f"{console.url}/livez", timeout=60, trust_env=False).status_code
     except httpx.TransportError:
         return 0
 

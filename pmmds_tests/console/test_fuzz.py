@@ -44,7 +44,7 @@ def with_reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCo
 
 @pytest.fixture
 def described(with_reports: RunningConsole) -> schemathesis.BaseSchema:
-    found: schemathesis.BaseSchema = schemathesis.openapi.from_url(f"{with_reports.url}{BASE}/openapi.json")
+    found: schemathesis.BaseSchema = schemathesis.openapi.from_url(f"{with_reports.url}{BASE}/openapi.json", timeout=60)
     return found
 
 

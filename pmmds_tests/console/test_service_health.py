@@ -10,14 +10,22 @@ from threading import Thread
 
 import pytest
 
+from pmmds_console import service_health
 from pmmds_console.service_health import HealthReader, ServiceHealth
 from pmmds_core.config.settings import Settings
 from pmmds_core.stores.lifecycle.service_counters import requests_by_status
 from pmmds_tests.harness.ports import free_port
+from pmmds_tests.harness.service_process import PATIENCE_SECONDS
 
 HEALTHY = {"status": "healthy", "parts": {"database": {"status": "ok", "problem": None}}}
 WITHOUT_SHADOW = {"status": "healthy", "parts": {"shadow": {"status": "off"}, "model": {"status": "ok"}}}
 ILL = {"status": "unhealthy", "parts": {"spool": {"status": "full", "problem": None}, "model": {"status": "ok"}}}
+
+
+@pytest.fixture(autouse=True)
+def patient_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, a response may take longer than the console waits."""
+    monkeypatch.setattr(service_health, "TIMEOUT_SECONDS", PATIENCE_SECONDS)
 
 
 @contextmanager

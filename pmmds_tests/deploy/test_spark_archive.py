@@ -39,7 +39,7 @@ PROGRAM = ROOT / "deploy" / "spark" / "count_archive.py"
 # A master and two workers with one executor each, so five JVMs. Both executors read Parquet.
 CLUSTER = "local-cluster[2,1,1024]"
 DAYS, ROWS_A_DAY, N_NULL = 3, 2000, 7
-SUBMIT_SECONDS = 600
+SUBMIT_SECONDS = 1200
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_three_commands_lead_from_a_file_to_a_prediction(tmp_path: Path) -> None
         answer = printed_request(started, tmp_path)
         assert 0 < answer["probability"] < 1
         assert answer["model_version"] == "1"
-        page = httpx.get(f"http://127.0.0.1:{ports['PMMDS_CONSOLE_PORT']}/", trust_env=False)
+        page = httpx.get(f"http://127.0.0.1:{ports['PMMDS_CONSOLE_PORT']}/", timeout=60, trust_env=False)
         assert (page.status_code, "text/html" in page.headers["Content-Type"]) == (200, True)
         assert run("run", "console", "--check").out == "console is healthy.\n"
         running = msgspec.json.decode(run("status", "--json").out)

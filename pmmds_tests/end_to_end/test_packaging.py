@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pmmds_tests.harness.service_process import service_environment, wait_until
+from pmmds_tests.harness.service_process import STOP_SECONDS, service_environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,7 +114,7 @@ def test_bentoml_serves_the_bento_and_the_source_in_the_same_way(bento_home: Pat
         assert answer_of(f"{base}/ready") == {"status": "not ready", "reasons": ["no model is loaded"]}
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(STOP_SECONDS)
 
 
 def answer_of(url: str) -> Any:

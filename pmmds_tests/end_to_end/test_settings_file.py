@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from pmmds_tests.harness.command_line import Said, pmmds
 from pmmds_tests.harness.ports import free_ports
+from pmmds_tests.harness.service_process import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 
@@ -21,6 +24,14 @@ def command(folder: Path, *arguments: str) -> Said:
 def environment_of_process(pid: int) -> dict[str, str]:
     entries = Path(f"/proc/{pid}/environ").read_text(encoding="utf-8").split("\0")
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def is_ready(port: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=60) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except urllib.error.HTTPError:
+        return False
 
 
 @pytest.fixture
@@ -68,6 +79,5 @@ def test_commands_in_subfolders_and_their_processes_use_the_file(project: Path) 
     assert set(files.values()) == {str(project / "pmmds.toml")}
     port = command(sub, "config", "service.http_port").out.strip()
     assert environment_of_process(processes["serving"]["pid"])["PMMDS_HTTP_PORT"] == port
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as answer:
-        assert answer.status == 200
+    wait_until(lambda: is_ready(port))  # `pmmds up` does not wait for the model
     assert not list((project / "notebooks").rglob(".pmmds"))

@@ -84,7 +84,7 @@ class Load:
 
     def _send(self) -> None:
         while not self._stop.is_set():
-            with httpx.Client(base_url=self._url, trust_env=False, timeout=30) as client:
+            with httpx.Client(base_url=self._url, trust_env=False, timeout=60) as client:
                 for _ in range(RECONNECT_EVERY):
                     if not self._send_one(client):
                         break

@@ -24,7 +24,7 @@ from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.database.tables import drift_reports, feature_histograms
 
-RUN_SECONDS, START_SECONDS = 240, 180.0
+RUN_SECONDS, START_SECONDS = 900, 300.0
 JOBS = "pmmds_assets.definitions"
 
 

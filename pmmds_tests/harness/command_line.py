@@ -59,7 +59,7 @@ def pmmds(
     *arguments: str,
     before: Callable[[], None] | None = None,
     cwd: Path | None = None,
-    timeout: float = 400,
+    timeout: float = 1200,
     given: Mapping[str, str] | None = None,
     **variables: str,
 ) -> Said:

@@ -41,8 +41,9 @@ class RunningConsole:
     @property
     def output(self) -> str:
         """Return the output so far."""
-        self.log.seek(0)
-        return self.log.read().decode()
+        # A seek would move the console's position too, because both processes share the open file.
+        descriptor = self.log.fileno()
+        return os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode()
 
 
 def console_environment(home: str, **variables: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pmmds_assets.instance.leader_lock import Role
 from pmmds_cli.processes.definitions import child_environment, local_processes
 from pmmds_core.config.settings import Settings
-from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_process import STOP_SECONDS, wait_until
 
 SECONDS, PAUSE_SECONDS = 600.0, 0.2
 
@@ -44,7 +44,7 @@ class Daemon:
     def kill(self) -> None:
         """Send SIGKILL to the daemon and to all processes that it started."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(STOP_SECONDS)
 
 
 @contextmanager

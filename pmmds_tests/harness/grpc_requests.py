@@ -19,7 +19,7 @@ from pmmds_serving.rpc.server import address_of
 
 _FIELDS = {str: "text_value", int: "int64_value", float: "double_value"}
 
-SECONDS = 30.0
+SECONDS = 120.0
 
 
 def feature(value: Any) -> messages.FeatureValue:

@@ -19,7 +19,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.models.registration import BUNDLE_PATH
 from pmmds_core.stores.artifacts.model_registry import ModelRegistry
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_process import STOP_SECONDS, wait_until
 
 
 class MlflowServer:
@@ -60,7 +60,7 @@ class MlflowServer:
         assert self._process is not None
         with suppress(ProcessLookupError):  # The server has already exited.
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(STOP_SECONDS)
         self._process = None
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_process import STOP_SECONDS, wait_until
 from pmmds_tests.harness.system_programs import system_program
 
 
@@ -23,7 +23,7 @@ def running_nginx(folder: Path, configuration: str, port: int) -> Iterator[None]
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(STOP_SECONDS)
 
 
 def _listens(port: int) -> bool:

@@ -52,8 +52,8 @@ def pgbouncer(cluster: Cluster) -> Iterator[int]:
         _wait(port, process)
         yield port
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()  # After SIGTERM, it would wait until its clients have disconnected.
+        process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -148,7 +148,7 @@ class _Runner:
 
     def stop(self, mode: str = "immediate") -> None:
         if (self._data / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "300", "-m", mode, "stop")
 
     def _run(self, program: str, *arguments: str) -> None:
         uid, gid = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)

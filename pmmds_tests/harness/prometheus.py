@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.service_process import PATIENCE_SECONDS, wait_until
+from pmmds_tests.harness.service_process import PATIENCE_SECONDS, STOP_SECONDS, wait_until
 from pmmds_tests.harness.system_programs import system_program
 
 
@@ -20,7 +20,7 @@ class Prometheus:
     """A running server and its HTTP API."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
     def close(self) -> None:
         self._client.close()
@@ -78,7 +78,7 @@ def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prome
         server.close()
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -18,7 +18,7 @@ import psutil
 from pmmds_tests.harness.command_line import Said
 
 README = Path(__file__).parents[2] / "README.md"
-RETRAIN_SECONDS, SWAP_SECONDS, LOGGED_SECONDS = 600.0, 120.0, 120.0
+RETRAIN_SECONDS, SWAP_SECONDS, LOGGED_SECONDS = 900.0, 300.0, 300.0
 
 
 def readme_request() -> dict[str, Any]:
@@ -113,7 +113,7 @@ class QuickStart:
         return next((d["challenger_version"] for d in decisions if d["promoted"]), "")
 
     def _predict(self) -> dict[str, Any]:
-        answer = httpx.post(f"{self.service}/api/v1/predict", json=readme_request(), timeout=10, trust_env=False)
+        answer = httpx.post(f"{self.service}/api/v1/predict", json=readme_request(), timeout=60, trust_env=False)
         assert answer.status_code == httpx.codes.OK, answer.text
         document: dict[str, Any] = answer.json()
         return document

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.system_programs import system_program
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 @contextmanager

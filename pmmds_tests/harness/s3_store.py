@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_process import STOP_SECONDS, wait_until
 
 REGION = "us-east-1"
 # The number of setup requests (bucket, user, policy, key) after which moto checks credentials.
@@ -60,7 +60,7 @@ def temporary_store(bucket: str) -> Iterator[S3Store]:
             yield S3Store(url, bucket, _set_up(server, url, bucket))
         finally:
             server.kill()
-            server.wait(30)
+            server.wait(STOP_SECONDS)
 
 
 def _set_up(server: subprocess.Popen[bytes], url: str, bucket: str) -> dict[str, str]:

@@ -25,9 +25,9 @@ from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.ports import free_ports
 
-# The timeout for waiting. A busy machine may take many times as long as an idle one.
-PATIENCE_SECONDS = 120.0
-STOP_SECONDS = 30.0
+# The timeouts for waiting and for the end of a process. A busy machine may take many times as long as an idle one.
+PATIENCE_SECONDS = 300.0
+STOP_SECONDS = 120.0
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pause: float = 0.01) -> None:
@@ -70,7 +70,7 @@ class RunningService:
         assert self.process.stdout is not None
         self._reader = threading.Thread(target=self._collect, args=(self.process.stdout,), daemon=True)
         self._reader.start()
-        self.client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
     def _collect(self, stream: IO[str]) -> None:
         with stream:
@@ -126,14 +126,18 @@ class RunningService:
         self._gone()
         wait_until(lambda: all(map(has_ended, processes)))
 
-    def stop(self) -> int:
-        """Stop the service with SIGTERM, and return the exit code."""
+    def stop(self, seconds: float = STOP_SECONDS) -> int:
+        """Stop the service with SIGTERM, and return the exit code. Do nothing more if it has already exited.
+
+        Raises:
+            subprocess.TimeoutExpired: if the service does not exit in time.
+        """
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self._gone()
+        return self._gone(seconds)
 
-    def _gone(self) -> int:
-        code = self.process.wait(STOP_SECONDS)
+    def _gone(self, seconds: float = STOP_SECONDS) -> int:
+        code = self.process.wait(seconds)
         self._reader.join(STOP_SECONDS)
         self.client.close()
         return code
@@ -157,9 +161,8 @@ def running_service(
         service.wait_for(ready)
         yield service
     finally:
-        if service.process.poll() is None:
-            try:
-                service.stop()
-            except subprocess.TimeoutExpired:
-                service.kill()
-                raise
+        try:
+            service.stop()
+        except subprocess.TimeoutExpired:
+            service.kill()
+            raise

@@ -78,7 +78,7 @@ class Relay:
 
     def _connect(self, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(("127.0.0.1", self._server_port), timeout=10)
+            server = socket.create_connection(("127.0.0.1", self._server_port), timeout=60)
         except OSError:
             client.close()
             return

@@ -130,7 +130,7 @@ def test_another_worker_takes_over_a_killed_workers_spool_and_watcher(
     assert victim.pid in before
     answered = []
     for _ in range(40):  # a new connection for each request, so that both workers are used
-        with httpx.Client(base_url=guarded.url, trust_env=False) as client:
+        with httpx.Client(base_url=guarded.url, trust_env=False, timeout=60) as client:
             answered.append(predicted(client, contract))
     victim.kill()
     wait_until(all_logged(guarded.deployment(), answered))
@@ -149,8 +149,8 @@ def test_sigterm_completes_open_requests_and_empties_the_spool(
         head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: last\r\n"
         processes = service.tree()
         with (
-            socket.create_connection(address, timeout=30) as begun,
-            socket.create_connection(address, timeout=30) as idle,
+            socket.create_connection(address, timeout=60) as begun,
+            socket.create_connection(address, timeout=60) as idle,
         ):
             idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
             received = b""

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,10 @@ def test_concurrent_storage_creation_leaves_one_schema_version(tmp_path: Path) -
         subprocess.Popen([sys.executable, "-c", PROGRAM, moment], env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(N_PROCESSES)
     ]
-    errors = [process.communicate(timeout=120)[1] for process in started]
+    errors = [process.communicate(timeout=600)[1] for process in started]
     assert [p.returncode for p in started] == [0] * N_PROCESSES, errors
     files = [p for p in (tmp_path / "dagster").rglob("*.db") if p.name in {"schedules.db", "runs.db", "index.db"}]
     assert len(files) == 3
     for file in files:
-        with sqlite3.connect(file) as connection:
+        with closing(sqlite3.connect(file)) as connection:
             assert len(connection.execute("SELECT version_num FROM alembic_version").fetchall()) == 1, file.name

@@ -42,7 +42,7 @@ def shown_on_terminal(*command: str, awaited: str = "", **variables: str) -> tup
         except OSError:  # the other end is closed
             break
     os.close(main)
-    return started.wait(timeout=60), shown.decode()
+    return started.wait(timeout=120), shown.decode()
 
 
 def test_terminal_shows_task_share_and_time_left() -> None:

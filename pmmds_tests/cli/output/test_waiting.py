@@ -48,7 +48,7 @@ def test_lines_show_the_elapsed_time_and_what_is_missing(monkeypatch: pytest.Mon
     screen = Screen(on_line)
     monkeypatch.setattr(sys, "stderr", screen)
     with waiting(lambda: " and ".join(missing), interval=0.01):
-        assert second.wait(30)
+        assert second.wait(60)
     lines = screen.getvalue().splitlines()
     assert all(re.fullmatch(r"  … \d+ s: waiting for (serving and )?mlflow", line) for line in lines)
     assert "\r" not in screen.getvalue()
@@ -70,7 +70,7 @@ def test_a_terminal_shows_one_line_that_is_erased_at_the_end() -> None:
         shown += os.read(main, 4096)
     started.stdin.write(b"x")
     started.stdin.close()
-    assert started.wait(timeout=30) == 0
+    assert started.wait(timeout=120) == 0
     while True:
         try:
             shown += os.read(main, 4096)

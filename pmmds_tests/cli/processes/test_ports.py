@@ -22,6 +22,7 @@ from pmmds_cli.processes.supervisor import Supervisor
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import PortTakenError, ServiceError
 from pmmds_tests.harness.ports import free_port
+from pmmds_tests.harness.service_process import wait_until
 
 HOST = "127.0.0.1"
 SERVE_FILES = ("-m", "http.server", "--bind", HOST)
@@ -77,7 +78,7 @@ def test_the_process_that_listens_on_a_port_is_detected(other_port: int) -> None
 
 @pytest.mark.process
 def test_a_response_from_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
-    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    argv = [sys.executable, "-c", "import time; time.sleep(600)"]
     url = f"http://{HOST}:{other_port}/livez"
     process = Process("serving", argv, HOST, other_port, url)
     with supervised(tmp_path, process) as supervisor, pytest.raises(PortTakenError) as refused:
@@ -95,11 +96,13 @@ def test_missing_process_is_reported_with_its_log_and_last_lines(
     monkeypatch.setattr("pmmds_cli.processes.readiness.START_SECONDS", 3.0)
     monkeypatch.setattr("pmmds_cli.output.waiting.LINE_SECONDS", 0.2)
     port = free_port()
-    program = "import time; print('creating the tables', flush=True); time.sleep(60)"
+    program = "import time; print('creating the tables', flush=True); time.sleep(600)"
     slow = Process("mlflow", [sys.executable, "-c", program], HOST, port, f"http://{HOST}:{port}/health")
     log = tmp_path / "logs" / "mlflow.log"
-    with supervised(tmp_path, slow) as supervisor, pytest.raises(ServiceError) as refused:
-        wait_until_ready(supervisor, [slow])
+    with supervised(tmp_path, slow) as supervisor:
+        wait_until(lambda: log.exists() and "creating the tables" in log.read_text())
+        with pytest.raises(ServiceError) as refused:
+            wait_until_ready(supervisor, [slow])
     assert f"mlflow was not ready after 3 seconds. Last lines of {log}: creating the tables" in str(refused.value)
     assert f"s: waiting for mlflow; log: {log}" in capsys.readouterr().err
 

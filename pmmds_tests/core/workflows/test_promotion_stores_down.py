@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,12 @@ MLFLOW_STEPS = (*STEPS, 5)
 
 def n_moves(database: Path) -> int:
     """Return the number of alias moves, which a trigger in MLflow's database counts."""
-    with sqlite3.connect(database) as reading:
+    with closing(sqlite3.connect(database)) as reading:
         return int(reading.execute("SELECT count(*) FROM alias_moves").fetchone()[0])
 
 
 def count_moves(database: Path) -> None:
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE alias_moves (version INTEGER)")
         for what in ("INSERT", "UPDATE"):
             connection.execute(

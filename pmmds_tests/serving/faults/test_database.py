@@ -259,7 +259,7 @@ def test_no_returned_prediction_is_lost_on_a_full_disk_under_load(
             for _ in range(3):
                 wait_until(load.has_answered(50))
                 wait_until(refuses_more(load, spool))
-                assert service.status_of("/ready") == 503
+                wait_until(lambda: fill_disk(spool).exists() and service.status_of("/ready") == 503)
                 fill_disk(spool).unlink()
                 wait_until(lambda: service.status_of("/ready") == 200)
             wait_until(load.has_answered(50))

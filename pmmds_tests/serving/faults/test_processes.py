@@ -14,7 +14,7 @@ from pmmds_core.runtime.processes import is_alive
 from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.shipping.process import RUN_FOLDER, ShipperFiles
 from pmmds_tests.harness.background_requests import HANG_SECONDS, Load, logged_once, metric
-from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_process import STOP_SECONDS, RunningService, running_service, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
@@ -31,7 +31,7 @@ def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> 
     workers = map(psutil.Process, itertools.cycle(sorted(workers_of(service, contract))))
     victim = next(worker for worker in workers if stopped_in_mid_request(worker, load))
     victim.kill()
-    victim.wait(30)
+    victim.wait(STOP_SECONDS)
     wait_until(lambda: len(workers_of(service, contract)) == 2)
 
 
@@ -152,6 +152,6 @@ def test_shutdown_with_a_hanging_database_is_on_time_and_loses_nothing(
             more = Load(first.url, contract)
             with more.running():
                 wait_until(more.has_answered(100))
-            assert first.stop() == 0  # stop() fails after 30 seconds
+            assert first.stop(seconds=60) == 0
     with running_service(environment):
         wait_until(lambda: logged_once(stores, load.answered + more.answered))

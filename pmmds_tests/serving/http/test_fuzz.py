@@ -35,7 +35,7 @@ FUZZ = settings(max_examples=25, deadline=None, suppress_health_check=QUIET, der
 @pytest.fixture
 def described(service: RunningService) -> schemathesis.BaseSchema:
     """The OpenAPI document without /model/reload, which waits for the registry."""
-    found: schemathesis.BaseSchema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
+    found: schemathesis.BaseSchema = schemathesis.openapi.from_url(f"{service.url}/openapi.json", timeout=60)
     return found.exclude(path="/model/reload")
 
 
@@ -45,7 +45,7 @@ schema = schemathesis.pytest.from_fixture("described")
 @schema.parametrize()
 @FUZZ
 def test_generated_requests_are_answered_as_documented(case: schemathesis.Case[Any]) -> None:
-    case.call_and_validate(checks=CHECKS)
+    case.call_and_validate(checks=CHECKS, timeout=60)
 
 
 CONTRACT: Contract = load_contract("")
@@ -66,12 +66,12 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 @pytest.fixture
 def plain(service: RunningService) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=service.url, timeout=60, trust_env=False) as client:
         yield client
 
 
 @pytest.mark.parametrize("path", [PREDICT, BATCH, FEEDBACK])
-@settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=150)
 @given(body=st.one_of(damaged(), st.binary(max_size=200)))
 def test_raw_bytes_get_a_prediction_or_a_standard_error(plain: httpx.Client, path: str, body: bytes) -> None:
     response = plain.post(path, content=body, headers=JSON)

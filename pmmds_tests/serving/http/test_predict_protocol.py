@@ -37,7 +37,7 @@ def request_bytes(contract: Contract, *headers: str, version: str = "1.1") -> by
 
 @contextmanager
 def connected(service: RunningService) -> Iterator[socket.socket]:
-    with socket.create_connection((service.settings.http_host, service.settings.http_port), timeout=20) as client:
+    with socket.create_connection((service.settings.http_host, service.settings.http_port), timeout=60) as client:
         yield client
 
 

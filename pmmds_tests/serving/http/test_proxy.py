@@ -81,10 +81,11 @@ def test_a_request_to_a_path_that_the_proxy_blocks_cannot_be_smuggled(
     n_empty_lines: int,
 ) -> None:
     request_id = predicted(service.client, contract)
-    refused = httpx.post(f"http://127.0.0.1:{proxy[1]}{FEEDBACK}", json={"items": []}, trust_env=False)
+    url = f"http://127.0.0.1:{proxy[1]}{FEEDBACK}"
+    refused = httpx.post(url, json={"items": []}, timeout=60, trust_env=False)
     assert refused.status_code == 403
     inner = inner_request(FEEDBACK, {"items": [{"request_id": request_id, "label": 1}]})
-    with socket.create_connection(proxy, timeout=30) as client:
+    with socket.create_connection(proxy, timeout=60) as client:
         for part in smuggling(upgrade, inner, n_empty_lines):
             client.sendall(part)
         assert answers(client, 1)[0][0] == 400
@@ -116,7 +117,7 @@ class Clients:
 
     def _ask(self) -> None:
         url = f"http://127.0.0.1:{self._proxy[1]}{PREDICT}"
-        with httpx.Client(timeout=30, trust_env=False) as client:
+        with httpx.Client(timeout=60, trust_env=False) as client:
             for _ in range(N_REQUESTS):
                 request_id = new_id()
                 response = client.post(url, json=example(self._contract), headers={"X-Request-ID": request_id})
@@ -127,7 +128,7 @@ class Clients:
     def _attack(self, smuggled_id: str) -> None:
         inner = inner_request(PREDICT, example(self._contract), smuggled_id)
         while not self._stop.is_set():
-            with socket.create_connection(self._proxy, timeout=30) as client:
+            with socket.create_connection(self._proxy, timeout=60) as client:
                 for part in smuggling(b"h2c", inner, 3000):
                     client.sendall(part)
                 self.attacker_got.add(answers(client, 1)[0][0])
@@ -148,7 +149,7 @@ def test_no_client_gets_the_response_to_another_clients_request(
 @pytest.mark.parametrize("stream", [s for s in STREAMS if set(s.statuses) == {200}], ids=lambda stream: stream.name)
 def test_upgrades_do_not_change_responses_behind_a_proxy(proxy: tuple[str, int], stream: Stream) -> None:
     def reported(data: bytes) -> list[Any]:
-        with socket.create_connection(proxy, timeout=30) as client:
+        with socket.create_connection(proxy, timeout=60) as client:
             client.sendall(data.replace(b"/echo", PREDICT.encode()))
             return answers_or_pages(client, len(stream.statuses))
 

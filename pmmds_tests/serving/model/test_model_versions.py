@@ -184,9 +184,9 @@ def test_the_rollback_check_reads_the_service_counters(shared_service: RunningSe
 
 def test_feedback_and_prediction_may_reach_different_workers(guarded: RunningService, contract: Contract) -> None:
     for _ in range(10):
-        with httpx.Client(base_url=guarded.url, trust_env=False) as one:
+        with httpx.Client(base_url=guarded.url, trust_env=False, timeout=60) as one:
             request_id = predicted(one, contract)
-        with httpx.Client(base_url=guarded.url, trust_env=False) as two:
+        with httpx.Client(base_url=guarded.url, trust_env=False, timeout=60) as two:
             body = {"items": [{"request_id": request_id, "label": 1}]}
             assert two.post(FEEDBACK, json=body, headers=TOKEN).json()["accepted"] == 1
 
@@ -194,7 +194,7 @@ def test_feedback_and_prediction_may_reach_different_workers(guarded: RunningSer
 def test_metrics_are_summed_over_all_workers(guarded: RunningService, contract: Contract) -> None:
     before = n_predictions(guarded)
     for _ in range(20):
-        with httpx.Client(base_url=guarded.url, trust_env=False) as client:
+        with httpx.Client(base_url=guarded.url, trust_env=False, timeout=60) as client:
             predicted(client, contract)
     assert n_predictions(guarded) == before + 20
 
@@ -206,7 +206,7 @@ def n_predictions(service: RunningService) -> float:
     found: list[float] = []
 
     def all_were_asked() -> bool:
-        with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:  # a new one
+        with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:  # a new one
             answer = client.get("/metrics/json")
             asked.update(pid for pid in workers if answered_by(answer, pid))
         samples = answer.json().get("pmmds_predictions", {"samples": []})["samples"]
@@ -255,4 +255,4 @@ def test_reload_works_after_the_clock_was_set_back(shared_service: RunningServic
     n_told = shared_service.output.count("cached_model_damaged")
     flip_a_byte(folder / "1" / SCORER)
     assert shared_service.client.post("/model/reload").json()["version"] == "1"
-    wait_until(lambda: shared_service.output.count("cached_model_damaged") > n_told, seconds=30)
+    wait_until(lambda: shared_service.output.count("cached_model_damaged") > n_told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -31,17 +32,24 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+def is_gone(pid: int) -> bool:
+    try:
+        return has_ended(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("module", [WATCHER, SHIPPER, SHADOW])
 def test_a_sidecar_exits_if_its_worker_has_already_exited(module: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _START_AND_DIE, module, str(tmp_path)]
     with subprocess.Popen(argv, env=environment_of(tmp_path / "home"), stderr=subprocess.PIPE, text=True) as worker:
         assert worker.stderr is not None
-        sidecar = psutil.Process(int(worker.stderr.readline()))
+        pid = int(worker.stderr.readline())
         assert worker.wait(PATIENCE_SECONDS) == -signal.SIGKILL
         try:
-            wait_until(lambda: has_ended(sidecar))
+            wait_until(lambda: is_gone(pid))
         finally:
-            if not has_ended(sidecar):
-                sidecar.kill()
+            if not is_gone(pid):
+                os.kill(pid, signal.SIGKILL)
         assert "Traceback" not in worker.stderr.read()

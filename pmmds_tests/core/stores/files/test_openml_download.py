@@ -178,7 +178,7 @@ def ask_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(contract: Contract, home: Path, kind: type[PmmdsError] = DataError) -> PmmdsError:
     """Return the error of a failed download, and check that the download leaves no file."""
     with pytest.raises(kind) as refusal:
-        download(contract, home, timeout_seconds=5.0)
+        download(contract, home, timeout_seconds=60.0)
     assert [path for path in home.rglob("*") if path.is_file()] == []
     assert "\n" not in refusal.value.message
     return refusal.value
